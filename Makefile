@@ -1,0 +1,70 @@
+# Every target makes the environment it needs: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+TEST_ARGS ?= -n 2 --dist loadfile
+OUT ?= out/demo
+DATAROOT ?=
+
+DEMO_DEPS := $(VENV)/.stamp-demo
+DEV_DEPS := $(VENV)/.stamp-dev
+
+.PHONY: help demo env test smoke lint format types compat bench wheel clean
+
+help:
+	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
+	@echo "make demo DATAROOT=D   the same on the horses of the CIFAR-10 python batches in folder D"
+	@echo "make test              run the test suite (TEST_ARGS='-k name' for a part of it)"
+	@echo "make lint types        ruff, mypy        make format   let ruff rewrite the files"
+	@echo "make compat            regenerate compat_matrix.md"
+	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO_DEPS): pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(DEV_DEPS): pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@ $(DEMO_DEPS)
+
+env: $(DEV_DEPS)
+
+demo: $(DEMO_DEPS)
+ifeq ($(DATAROOT),)
+	$(PY) -m torchish examples/dcgan.py --dataset digits --preset demo --outf $(OUT)
+else
+	$(PY) -m torchish examples/cifar10_horses.py --dataroot $(DATAROOT) --outf $(OUT)
+endif
+
+test: $(DEV_DEPS)
+	$(PY) -m pytest $(TEST_ARGS)
+
+smoke: $(DEV_DEPS)
+	$(PY) -m pytest -q -m smoke
+
+lint: $(DEV_DEPS)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(DEV_DEPS)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: $(DEV_DEPS)
+	$(PY) -m mypy
+
+compat: $(DEV_DEPS)
+	$(PY) tools/compat_matrix.py
+
+bench: $(DEV_DEPS)
+	$(PY) benchmarks/run.py
+
+wheel: $(DEV_DEPS)
+	rm -rf dist
+	$(PY) -m build --wheel
+
+clean:
+	rm -rf $(VENV) .venv-wheel build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis
