@@ -1,0 +1,280 @@
+"""Arithmetic of two operands: add, mul, div, pow and their relatives.
+
+The bodies receive operands already cast to the promoted dtype; jnp broadcasts them.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.numpy import ndarray as Array
+
+from . import _numeric as num
+from .registry import Operand, Scalar, Tensor, op, ops
+
+_TWO_BOOLS = (
+    "Subtraction, the `-` operator, with two bool tensors is not supported. "
+    "Use the `^` or `logical_xor()` operator instead."
+)
+
+
+def _add_old_form(args: Any, kwargs: Any) -> Any:
+    """`torch.add(input, alpha, other)`, the call form of torch 0.4 to 1.4."""
+    if len(args) == 3 and not kwargs:
+        return ops.add(args[0], args[2], alpha=args[1])
+    return NotImplemented
+
+
+def _sub_old_form(args: Any, kwargs: Any) -> Any:
+    """`torch.sub(input, alpha, other)`."""
+    if len(args) == 3 and not kwargs:
+        return ops.sub(args[0], args[2], alpha=args[1])
+    return NotImplemented
+
+
+@op("arith", inplace=True, overloads=_add_old_form)
+def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
+    """out = input + alpha * other."""
+    return input + num.scaled(other, alpha)
+
+
+@op("arith", inplace=True, aliases=("subtract",), overloads=_sub_old_form)
+def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
+    """out = input - alpha * other."""
+    if num.is_bool(input):
+        raise RuntimeError(_TWO_BOOLS)
+    return input - num.scaled(other, alpha)
+
+
+@op("arith", out=False)
+def rsub(input: Operand, other: Operand, alpha: Scalar = 1) -> Array:
+    """out = other - alpha * input."""
+    if num.is_bool(input):
+        raise RuntimeError(_TWO_BOOLS)
+    return other - num.scaled(input, alpha)
+
+
+@op("arith", inplace=True, aliases=("multiply",))
+def mul(input: Operand, other: Operand) -> Array:
+    """out = input * other; the gradient of a real operand of a complex product is real."""
+    return input * other
+
+
+def _div_overload(args: Any, kwargs: Any) -> Any:
+    """`div(input, other, rounding_mode=...)`: rounding keeps integers, plain division does not."""
+    kwargs = dict(kwargs)
+    mode = kwargs.pop("rounding_mode", None)
+    if mode is None:
+        return ops.div(*args, **kwargs)
+    if mode not in ("floor", "trunc"):
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' "
+            f"but found '{mode}'"
+        )
+    return (ops.floor_divide if mode == "floor" else _div_trunc)(*args, **kwargs)
+
+
+@op("float", inplace=True, aliases=("divide",), overloads=_div_overload)
+@num.widened
+def div(input: Operand, other: Operand) -> Array:
+    """out = input / other, always in floating point.
+
+    `rounding_mode="floor"` and `"trunc"` round the quotient and keep integer dtypes.
+    """
+    return input / other
+
+
+@op("float", inplace=True)
+@num.widened
+def true_divide(input: Operand, other: Operand) -> Array:
+    """out = input / other, always in floating point."""
+    return input / other
+
+
+@op("arith", into=("internal",), name="_div_trunc", inplace=True, grad_name="DivBackward0")
+@num.widened
+def _div_trunc(input: Operand, other: Operand) -> Array:
+    """The quotient rounded towards zero; its gradient is zero."""
+    if not num.is_inexact(input):
+        return jax.lax.div(*jnp.broadcast_arrays(input, other))
+    return jax.lax.stop_gradient(jnp.trunc(input / other))
+
+
+@op("arith", inplace=True)
+@num.widened
+def floor_divide(input: Operand, other: Operand) -> Array:
+    """The quotient rounded down: Python's `//`."""
+    if not num.is_inexact(input):
+        return jnp.floor_divide(input, other)
+    return jax.lax.stop_gradient(_floor_quotient(input, other))
+
+
+def _floor_quotient(a: Array, b: Array) -> Array:
+    """floor(a / b) that agrees with `a % b`, with the corrections CPython makes."""
+    a, b = jnp.broadcast_arrays(a, b)
+    rest = jax.lax.rem(a, b)
+    quotient = (a - rest) / b
+    quotient = jnp.where((rest != 0) & ((b < 0) != (rest < 0)), quotient - 1, quotient)
+    floored = jnp.floor(quotient)
+    floored = jnp.where(quotient - floored > 0.5, floored + 1, floored)
+    exact_zero = jnp.copysign(jnp.zeros_like(a), a / b)
+    result = jnp.where(quotient == 0, exact_zero, floored)
+    return jnp.where(b == 0, a / b, result)
+
+
+@op("arith", inplace=True)
+@num.widened
+def remainder(input: Operand, other: Operand) -> Array:
+    """Python's `%`: the result has the sign of `other`."""
+    if num.is_bool(input):
+        raise num.not_implemented_for("remainder_cpu", input)
+    a, b = jnp.broadcast_arrays(input, other)
+    rest = jax.lax.rem(a, b)
+    return jnp.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
+
+
+@op("arith", inplace=True)
+@num.widened
+def fmod(input: Operand, other: Operand) -> Array:
+    """C's fmod: the result has the sign of `input`."""
+    if num.is_bool(input):
+        raise num.not_implemented_for("fmod_cpu", input)
+    return jax.lax.rem(*jnp.broadcast_arrays(input, other))
+
+
+@op("arith", inplace=True)
+def maximum(input: Tensor, other: Tensor) -> Array:
+    """Elementwise maximum, NaN if either is; equal elements share the gradient."""
+    if num.is_complex(input):
+        raise RuntimeError("maximum not implemented for complex tensors.")
+    return jnp.maximum(input, other)
+
+
+@op("arith", inplace=True)
+def minimum(input: Tensor, other: Tensor) -> Array:
+    """Elementwise minimum, NaN if either is; equal elements share the gradient."""
+    if num.is_complex(input):
+        raise RuntimeError("minimum does not support complex inputs.")
+    return jnp.minimum(input, other)
+
+
+@op("arith")
+def fmax(input: Tensor, other: Tensor) -> Array:
+    """Elementwise maximum that prefers a number to NaN; equal elements: gradient to `input`."""
+    if num.is_complex(input):
+        raise num.not_implemented_for("fmax_cpu", input)
+    if not num.is_inexact(input):
+        return jnp.maximum(input, other)
+    return jnp.where((input >= other) | jnp.isnan(other), input, other)
+
+
+@op("arith")
+def fmin(input: Tensor, other: Tensor) -> Array:
+    """Elementwise minimum that prefers a number to NaN; equal elements: gradient to `input`."""
+    if num.is_complex(input):
+        raise num.not_implemented_for("fmin_cpu", input)
+    if not num.is_inexact(input):
+        return jnp.minimum(input, other)
+    return jnp.where((input <= other) | jnp.isnan(other), input, other)
+
+
+@op("float", inplace=True, aliases=("arctan2",))
+@num.widened
+def atan2(input: Tensor, other: Tensor) -> Array:
+    """The angle of the point (other, input); its gradient at the origin is 0."""
+    return _atan2(*jnp.broadcast_arrays(input, other))
+
+
+def _atan2_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    (y, x), (dy, dx) = primals, tangents
+    return num.safe_divide(x * dy - y * dx, x * x + y * y)
+
+
+_atan2 = num.with_derivative(jnp.arctan2, _atan2_tangent)
+
+
+@op("arith", inplace=True)
+@num.widened
+def hypot(input: Tensor, other: Tensor) -> Array:
+    """sqrt(input^2 + other^2) without overflow; the gradient at the origin is 0."""
+    return _hypot(*jnp.broadcast_arrays(input, other))
+
+
+def _hypot_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    (a, b), (da, db) = primals, tangents
+    return num.safe_divide(a, out) * da + num.safe_divide(b, out) * db
+
+
+_hypot = num.with_derivative(jnp.hypot, _hypot_tangent)
+
+
+@op("float", inplace=True)
+def copysign(input: Operand, other: Operand) -> Array:
+    """The magnitude of `input` with the sign of `other`."""
+    return _copysign(*jnp.broadcast_arrays(input, other))
+
+
+def _copysign_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    magnitude, _ = primals
+    return jax.lax.stop_gradient(num.safe_divide(out, magnitude)) * tangents[0]
+
+
+_copysign = num.with_derivative(jnp.copysign, _copysign_tangent)
+
+
+@op("arith", inplace=True, differentiable=False)
+def nextafter(input: Tensor, other: Tensor) -> Array:
+    """The next representable number after `input` towards `other`."""
+    return jax.lax.nextafter(*jnp.broadcast_arrays(input, other))
+
+
+@op("arith", inplace=True, differentiable=False)
+def heaviside(input: Tensor, values: Tensor) -> Array:
+    """0 below zero, `values` at zero, 1 above."""
+    zero, one = jnp.zeros_like(input), jnp.ones_like(input)
+    return jnp.where(input == 0, values, jnp.where(input < 0, zero, one))
+
+
+@op("arith", inplace=True)
+def gcd(input: Tensor, other: Tensor) -> Array:
+    """Greatest common divisor of integers, never negative."""
+    return jnp.gcd(input, other)
+
+
+@op("arith", inplace=True)
+def lcm(input: Tensor, other: Tensor) -> Array:
+    """Least common multiple of integers, never negative."""
+    return jnp.lcm(input, other)
+
+
+@op("arith")
+@num.widened
+def logaddexp(input: Tensor, other: Tensor) -> Array:
+    """log(exp(input) + exp(other)), stable."""
+    if not num.is_inexact(input):
+        raise num.not_implemented_for("logaddexp_cpu", input)
+    return jnp.logaddexp(input, other)
+
+
+@op("arith")
+@num.widened
+def logaddexp2(input: Tensor, other: Tensor) -> Array:
+    """log2(2^input + 2^other), stable."""
+    if not num.is_float(input):
+        raise num.not_implemented_for("logaddexp2_cpu", input)
+    return jnp.logaddexp2(input, other)
+
+
+@op("float", inplace=True)
+@num.widened
+def xlogy(input: Operand, other: Operand) -> Array:
+    """input * log(other), and 0 where `input` is 0 (NaN where `other` is)."""
+    return xlogy_with(jnp.log, input, other)
+
+
+def xlogy_with(log: Any, x: Array, y: Array) -> Array:
+    """x * log(y) with 0 * anything but NaN equal to 0, safe under differentiation."""
+    x, y = jnp.broadcast_arrays(x, y)
+    # Where x is 0 the gradient of x is still log(y), unless that is not finite.
+    bad = (x == 0) & ~jnp.isnan(y) & ~jnp.isfinite(log(y))
+    return jnp.where(bad, x * 0, x * log(jnp.where(bad, jnp.ones_like(y), y)))

@@ -1,0 +1,159 @@
+"""Pointwise operators of three operands: lerp, addcmul, addcdiv, clamp, where."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax.numpy import ndarray as Array
+
+from . import _numeric as num
+from .registry import Operand, Scalar, Tensor, composite, op, ops
+
+
+@op("arith", inplace=True)
+@num.widened
+def lerp(input: Tensor, end: Tensor, weight: Operand) -> Array:
+    """input + weight * (end - input), evaluated from the nearer end."""
+    if not num.is_inexact(input):
+        raise num.not_implemented_for("lerp_kernel_scalar", input)
+    gap = end - input
+    size = jnp.abs(weight) if num.is_complex(input) else weight
+    near_start = size < 0.5
+    if not num.is_complex(input):
+        near_start = jnp.abs(weight) < 0.5
+    return jnp.where(near_start, input + weight * gap, end - gap * (1 - weight))
+
+
+def _value_second(name: str) -> Any:
+    """The old call form `f(input, value, tensor1, tensor2)`."""
+
+    def overload(args: Any, kwargs: Any) -> Any:
+        if len(args) == 4 and not kwargs:
+            input, value, tensor1, tensor2 = args
+            return getattr(ops, name)(input, tensor1, tensor2, value=value)
+        return NotImplemented
+
+    return overload
+
+
+@op("arith", inplace=True, overloads=_value_second("addcmul"))
+@num.widened
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Array:
+    """out = input + value * tensor1 * tensor2."""
+    return input + num.scaled(tensor1, value) * tensor2
+
+
+@op("arith", inplace=True, overloads=_value_second("addcdiv"))
+@num.widened
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Array:
+    """out = input + value * tensor1 / tensor2."""
+    if not num.is_inexact(input):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future  release "
+            "addcdiv will perform a true division of tensor1 and tensor2. The historic addcdiv "
+            "behavior can be implemented as (input + value * torch.trunc(tensor1 / tensor2))"
+            ".to(input.dtype) for integer inputs and as "
+            "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is "
+            "just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
+        )
+    return input + num.scaled(tensor1, value) * (1 / tensor2) if num.is_complex(input) else (
+        input + num.scaled(tensor1, value) / tensor2
+    )
+
+
+@op("arith", inplace=True)
+def clamp_min(input: Operand, min: Operand) -> Array:
+    """`input`, raised to `min` where it is below; equal elements keep the gradient of `input`."""
+    return _at_least(input, min)
+
+
+@op("arith", inplace=True)
+def clamp_max(input: Operand, max: Operand) -> Array:
+    """`input`, lowered to `max` where it is above; equal elements keep the gradient of `input`."""
+    return _at_most(input, max)
+
+
+@op("arith", into=("internal",), name="_clamp", inplace=True, grad_name="ClampBackward1")
+def _clamp(input: Operand, min: Operand, max: Operand) -> Array:
+    """min(max(input, min), max): where the bounds cross, `max` wins."""
+    return _at_most(_at_least(input, min), max)
+
+
+def _at_least(x: Array, low: Array) -> Array:
+    _no_complex(x)
+    below = x < low
+    if num.is_float(x):
+        below = below | jnp.isnan(low)
+    return jnp.where(below, low, x)
+
+
+def _at_most(x: Array, high: Array) -> Array:
+    _no_complex(x)
+    above = x > high
+    if num.is_float(x):
+        above = above | jnp.isnan(high)
+    return jnp.where(above, high, x)
+
+
+def _no_complex(x: Array) -> None:
+    if num.is_complex(x):
+        raise RuntimeError("clamp is not supported for complex types")
+
+
+_NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
+
+
+@composite(into=("torch", "method"), aliases=("clip",))
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    """Limit every element to [min, max]; a bound is a number, a tensor or None."""
+    keywords = {} if out is None else {"out": out}
+    if max is None:
+        if min is None:
+            raise RuntimeError(_NO_BOUND)
+        return ops.clamp_min(input, min, **keywords)
+    if min is None:
+        return ops.clamp_max(input, max, **keywords)
+    return _clamp(input, min, max, **keywords)
+
+
+@composite(into=("torch", "method"), aliases=("clip_",))
+def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
+    """In-place `clamp`."""
+    if max is None:
+        if min is None:
+            raise RuntimeError(_NO_BOUND)
+        return input.clamp_min_(min)
+    if min is None:
+        return input.clamp_max_(max)
+    return _clamp.inplace(input, min, max)
+
+
+@op("arith", into=("internal",), name="_where", grad_name="WhereBackward0")
+def _where(condition: Tensor, input: Operand, other: Operand) -> Array:
+    """`input` where `condition` holds, else `other`."""
+    # A bool never changes what the other operands promote to, so `condition` may be promoted too.
+    return jnp.where(condition != 0, input, other)
+
+
+@composite(into=("torch",))
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """Choose elementwise; with the condition alone, the indices where it holds.
+
+    Raises: RuntimeError if `condition` is neither bool nor uint8.
+    """
+    if input is None and other is None:
+        return ops.nonzero(condition, as_tuple=True)
+    if condition.dtype.name not in ("bool", "uint8"):
+        from .._core.dtypes import CPP_NAMES
+
+        raise RuntimeError(
+            "where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{CPP_NAMES.get(condition.dtype, condition.dtype.name)}"
+        )
+    keywords = {} if out is None else {"out": out}
+    return _where(condition, input, other, **keywords)
+
+
+@composite(into=("method",), name="where")
+def _where_method(self: Any, condition: Any, other: Any) -> Any:
+    """`self` where `condition` holds, else `other`."""
+    return ops.where(condition, self, other)

@@ -1,0 +1,327 @@
+"""Elementary functions of one operand: signs, roots, exponentials, trigonometry, rounding."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.numpy import ndarray as Array
+
+from . import _numeric as num
+from .registry import Tensor, composite, op
+
+_NEG_BOOL = (
+    "Negation, the `-` operator, on a bool tensor is not supported. "
+    "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
+)
+
+
+@op("none", inplace=True, aliases=("negative",))
+def neg(input: Tensor) -> Array:
+    """out = -input."""
+    if num.is_bool(input):
+        raise RuntimeError(_NEG_BOOL)
+    return -input
+
+
+@composite(into=("torch", "method"))
+def positive(input: Any) -> Any:
+    """`input` itself; a bool tensor is refused, as by torch."""
+    if input.dtype.name == "bool":
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+@op("none", inplace=True, aliases=("absolute",))
+def abs(input: Tensor) -> Array:
+    """The absolute value (modulus for complex numbers); the gradient at 0 is 0."""
+    if num.is_bool(input):
+        raise num.not_implemented_for("abs_cpu", input)
+    return _modulus(input) if num.is_complex(input) else jnp.abs(input)
+
+
+def _modulus_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    unit = _unit(primals[0])
+    return (jnp.conj(unit) * tangents[0]).real
+
+
+_modulus = num.with_derivative(jnp.abs, _modulus_tangent)
+
+
+def _unit(z: Array) -> Array:
+    """z / |z|, and 0 at 0, with a finite gradient there."""
+    zero = z == 0
+    safe = jnp.where(zero, jnp.ones_like(z), z)
+    # |z| written out, so that differentiating it needs no further special case.
+    size = jnp.sqrt(safe.real * safe.real + safe.imag * safe.imag)
+    return jnp.where(zero, jnp.zeros_like(z), safe / size)
+
+
+@op("none", inplace=True)
+def sign(input: Tensor) -> Array:
+    """-1, 0 or 1; 0 for NaN."""
+    if num.is_complex(input):
+        raise RuntimeError(
+            "Unlike NumPy, torch.sign doesn't allow complex tensors. "
+            "Use torch.sgn instead."
+        )
+    return _sign(input)
+
+
+def _sign(x: Array) -> Array:
+    if num.is_bool(x):
+        return x
+    if num.is_float(x):
+        return jax.lax.stop_gradient(jnp.where(jnp.isnan(x), jnp.zeros_like(x), jnp.sign(x)))
+    return jnp.sign(x)
+
+
+@op("none", inplace=True)
+def sgn(input: Tensor) -> Array:
+    """`sign` for real numbers, z / |z| for complex ones."""
+    return _unit(input) if num.is_complex(input) else _sign(input)
+
+
+@op("none")
+def signbit(input: Tensor) -> Array:
+    """Whether the sign bit is set (so True for -0.0)."""
+    if num.is_complex(input):
+        raise num.not_implemented_for("signbit_cpu", input)
+    if num.is_float(input):
+        return jnp.signbit(input)
+    return input < 0 if not num.is_bool(input) else jnp.zeros_like(input)
+
+
+@op("float", inplace=True, saves="output")
+def reciprocal(input: Tensor) -> Array:
+    """out = 1 / input."""
+    return 1 / input
+
+
+@op("float", inplace=True, saves="output")
+def sqrt(input: Tensor) -> Array:
+    """The square root."""
+    return jnp.sqrt(input)
+
+
+@op("float", inplace=True, saves="output")
+@num.widened
+def rsqrt(input: Tensor) -> Array:
+    """out = 1 / sqrt(input)."""
+    return 1 / jnp.sqrt(input) if num.is_complex(input) else jax.lax.rsqrt(input)
+
+
+@op("float", inplace=True, saves="output")
+def exp(input: Tensor) -> Array:
+    """e^input."""
+    return jnp.exp(input)
+
+
+@op("float", inplace=True, saves="output")
+@num.widened
+def exp2(input: Tensor) -> Array:
+    """2^input."""
+    return jnp.exp2(input)
+
+
+@op("float", inplace=True, saves="output")
+def expm1(input: Tensor) -> Array:
+    """e^input - 1, accurate near 0."""
+    return jnp.expm1(input)
+
+
+@op("float", inplace=True)
+def log(input: Tensor) -> Array:
+    """The natural logarithm."""
+    return jnp.log(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def log2(input: Tensor) -> Array:
+    """The logarithm to base 2."""
+    return jnp.log2(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def log10(input: Tensor) -> Array:
+    """The logarithm to base 10."""
+    return jnp.log10(input)
+
+
+@op("float", inplace=True)
+def log1p(input: Tensor) -> Array:
+    """log(1 + input), accurate near 0."""
+    return jnp.log1p(input)
+
+
+@op("float", inplace=True)
+def sin(input: Tensor) -> Array:
+    """The sine."""
+    return jnp.sin(input)
+
+
+@op("float", inplace=True)
+def cos(input: Tensor) -> Array:
+    """The cosine."""
+    return jnp.cos(input)
+
+
+@op("float", inplace=True, saves="output")
+@num.widened
+def tan(input: Tensor) -> Array:
+    """The tangent."""
+    return jnp.tan(input)
+
+
+@op("float", inplace=True, aliases=("arcsin",))
+@num.widened
+def asin(input: Tensor) -> Array:
+    """The inverse sine."""
+    return jnp.arcsin(input)
+
+
+@op("float", inplace=True, aliases=("arccos",))
+@num.widened
+def acos(input: Tensor) -> Array:
+    """The inverse cosine."""
+    return jnp.arccos(input)
+
+
+@op("float", inplace=True, aliases=("arctan",))
+@num.widened
+def atan(input: Tensor) -> Array:
+    """The inverse tangent."""
+    return jnp.arctan(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def sinh(input: Tensor) -> Array:
+    """The hyperbolic sine."""
+    return jnp.sinh(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def cosh(input: Tensor) -> Array:
+    """The hyperbolic cosine."""
+    return jnp.cosh(input)
+
+
+@op("float", inplace=True, saves="output")
+def tanh(input: Tensor) -> Array:
+    """The hyperbolic tangent."""
+    return jnp.tanh(input)
+
+
+@op("float", inplace=True, aliases=("arcsinh",))
+@num.widened
+def asinh(input: Tensor) -> Array:
+    """The inverse hyperbolic sine."""
+    return jnp.arcsinh(input)
+
+
+@op("float", inplace=True, aliases=("arccosh",))
+@num.widened
+def acosh(input: Tensor) -> Array:
+    """The inverse hyperbolic cosine."""
+    return jnp.arccosh(input)
+
+
+@op("float", inplace=True, aliases=("arctanh",))
+@num.widened
+def atanh(input: Tensor) -> Array:
+    """The inverse hyperbolic tangent."""
+    return jnp.arctanh(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def deg2rad(input: Tensor) -> Array:
+    """Degrees to radians."""
+    if num.is_complex(input):
+        raise RuntimeError("deg2rad is not supported for complex tensors.")
+    return input * (math.pi / 180)
+
+
+@op("float", inplace=True)
+@num.widened
+def rad2deg(input: Tensor) -> Array:
+    """Radians to degrees."""
+    if num.is_complex(input):
+        raise RuntimeError("rad2deg is not supported for complex tensors.")
+    return input * (180 / math.pi)
+
+
+def _rounded(x: Array, rounding: Any, kernel: str) -> Array:
+    """`rounding(x)` without gradient; integers are whole already."""
+    if num.is_complex(x):
+        raise RuntimeError(f"{kernel} is not supported for complex inputs")
+    if num.is_bool(x):
+        raise num.not_implemented_for(f"{kernel}_vml_cpu", x)
+    return jax.lax.stop_gradient(rounding(x)) if num.is_float(x) else x
+
+
+@op("none", inplace=True)
+def ceil(input: Tensor) -> Array:
+    """The smallest integer not below."""
+    return _rounded(input, jnp.ceil, "ceil")
+
+
+@op("none", inplace=True)
+def floor(input: Tensor) -> Array:
+    """The largest integer not above."""
+    return _rounded(input, jnp.floor, "floor")
+
+
+@op("none", inplace=True, aliases=("fix",))
+def trunc(input: Tensor) -> Array:
+    """The integer part."""
+    return _rounded(input, jnp.trunc, "trunc")
+
+
+@op("none", inplace=True)
+def frac(input: Tensor) -> Array:
+    """input - trunc(input)."""
+    if not num.is_float(input):
+        raise num.not_implemented_for("frac", input)
+    return input - jax.lax.stop_gradient(jnp.trunc(input))
+
+
+@op("none", inplace=True)
+@num.widened
+def round(input: Tensor, *, decimals: int = 0) -> Array:
+    """Round half to even, at `decimals` places."""
+    if decimals and not num.is_float(input):
+        raise num.not_implemented_for("round_vml_cpu", input)
+    if decimals == 0:
+        return _rounded(input, jnp.round, "round")
+    ten = 10.0 ** math.fabs(decimals)
+    rounded = jnp.round(input * ten) / ten if decimals > 0 else jnp.round(input / ten) * ten
+    return jax.lax.stop_gradient(rounded)
+
+
+@op("none", inplace=True)
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Array:
+    """Replace NaN (by 0), inf and -inf (by the largest and smallest number)."""
+    if not num.is_inexact(input):
+        return input
+    if num.is_complex(input):
+        parts = [_finite(p, nan, posinf, neginf) for p in (input.real, input.imag)]
+        return jax.lax.complex(*parts)
+    return _finite(input, nan, posinf, neginf)
+
+
+def _finite(x: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
+    info = jnp.finfo(x.dtype)
+    values = [
+        num.as_dtype(given if given is not None else default, x)
+        for given, default in ((nan, 0.0), (posinf, info.max), (neginf, info.min))
+    ]
+    out = jnp.where(jnp.isnan(x), values[0], x)
+    out = jnp.where(x == jnp.inf, values[1], out)
+    return jnp.where(x == -jnp.inf, values[2], out)
