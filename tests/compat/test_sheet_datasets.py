@@ -69,7 +69,8 @@ HORSES = """
     import os
     batchSize = 4
     def get_img(img_data):
-        img = np.array([img_data[:1024].reshape(32,32),img_data[1024:2048].reshape(32,32),img_data[2048:3072].reshape(32,32)])
+        img = np.array([img_data[:1024].reshape(32,32),img_data[1024:2048].reshape(32,32),
+                        img_data[2048:3072].reshape(32,32)])
         return img
     def get_dataset():
         dataset = []
@@ -80,7 +81,8 @@ HORSES = """
                 for i in range(len(data_dict[b'data'])):
                     if data_dict[b'labels'][i] == int(7):
                         img_data = data_dict[b'data'][i]
-                        dataset.append((torch.tensor(get_img(img_data),dtype = torch.float32),torch.tensor(8,dtype=torch.float32)))
+                        dataset.append((torch.tensor(get_img(img_data),dtype = torch.float32),
+                                        torch.tensor(8,dtype=torch.float32)))
         return dataset
     class MyDataSet(Dataset):
         def __init__(self):

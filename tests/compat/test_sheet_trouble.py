@@ -341,7 +341,7 @@ def test_item_10_visible_devices_count_from_zero(visible, count):
 
 
 def test_item_11_an_interrupt_leaves_nothing_behind(script):
-    """Ctrl-C in the loop: gradients are on again, the loader's workers gone, the next step works."""
+    """Ctrl-C in the loop: gradients are on again, the workers gone, the next step works."""
     before = threading.active_count()
     transcript = script("""
         import torch.utils.data as Data

@@ -178,5 +178,6 @@ def test_image_folder_loader_block(script, image_folder):
     assert transcript.errors == []
     assert transcript.printed.splitlines() == [
         "(['annot', 'image'], {'annot': 0, 'image': 1}, 6)",
-        "[(torch.Size([4, 3, 8, 8]), torch.Size([4])), (torch.Size([2, 3, 8, 8]), torch.Size([2]))]",
+        "[(torch.Size([4, 3, 8, 8]), torch.Size([4])), "
+        "(torch.Size([2, 3, 8, 8]), torch.Size([2]))]",
     ]
