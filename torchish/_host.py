@@ -1,0 +1,91 @@
+"""What checkpoints and data loading ask of the engine: contents as numpy, tensors from numpy.
+
+Invariant: nothing here touches JAX for data that is on the host already, so the workers of a
+data loader may call all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ._core import devices, dtypes, interop
+from ._core.generator import Generator, default_generator
+from ._core.state import process, state
+from ._core.storage import Storage
+from ._core.trace import flush_point
+
+__all__ = [
+    "Generator",
+    "Storage",
+    "contents",
+    "default_generator",
+    "devices",
+    "dtypes",
+    "flush_point",
+    "is_host",
+    "is_tensor",
+    "set_thread_generator",
+    "storage_contents",
+    "storage_of",
+    "storage_on",
+    "tensor_class",
+    "tensor_on",
+    "wrap",
+]
+
+
+def tensor_class() -> type:
+    """The class `torch.Tensor`."""
+    return process.tensor_class  # type: ignore[no-any-return]
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a tensor."""
+    return process.tensor_class is not None and isinstance(obj, process.tensor_class)
+
+
+def is_host(tensor: Any) -> bool:
+    """Whether the contents sit in numpy already."""
+    return bool(interop.is_host(tensor))
+
+
+def wrap(array: np.ndarray[Any, Any]) -> Any:
+    """A CPU tensor that takes over `array`."""
+    return interop.wrap_host(array)
+
+
+def contents(tensor: Any) -> np.ndarray[Any, Any]:
+    """A tensor's contents; read-only."""
+    return interop.host_array(tensor)  # type: ignore[no-any-return]
+
+
+def storage_of(tensor: Any) -> Storage:
+    """The storage that a tensor views."""
+    return tensor._storage  # type: ignore[no-any-return]
+
+
+def storage_contents(storage: Storage) -> np.ndarray[Any, Any]:
+    """A storage's elements in memory order; 1-D, read-only."""
+    return interop.storage_array(storage)  # type: ignore[no-any-return]
+
+
+def storage_on(flat: np.ndarray[Any, Any], device: devices.device) -> Storage:
+    """A storage that takes over the 1-D array `flat`, on `device`."""
+    storage = interop.make_storage(flat)
+    if device.type == "cpu":
+        return storage  # type: ignore[no-any-return]
+    whole = interop.tensor_on(storage, 0, (flat.size,), (1,))
+    return storage_of(whole.to(device))
+
+
+def tensor_on(storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int]) -> Any:
+    """A tensor that views `storage`."""
+    return interop.tensor_on(storage, offset, tuple(size), tuple(stride))
+
+
+def set_thread_generator(generator: Generator | None) -> None:
+    """Give this thread a default generator of its own."""
+    state.generator = generator

@@ -1,0 +1,310 @@
+"""How tensors are pickled and rebuilt, and how exceptions travel between threads.
+
+Checkpoints name the `_rebuild_*` functions, so their names and signatures are PyTorch's.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+import sys
+import traceback
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+from . import _host
+from ._core.errors import not_supported
+from .storage import TypedStorage, UntypedStorage, class_name_of, typed_storage, untyped_storage
+
+
+def _rebuild_tensor(storage: TypedStorage, storage_offset: int, size: Any, stride: Any) -> Any:
+    """A tensor that views `storage`."""
+    return _on_storage(storage._untyped_storage, storage.dtype, storage_offset, size, stride)
+
+
+def _on_storage(untyped: UntypedStorage, dt: Any, offset: int, size: Any, stride: Any) -> Any:
+    if untyped.device.type == "meta":
+        return _rebuild_meta_tensor_no_storage(dt, size, stride, False)
+    if offset < 0 or any(n < 0 for n in (*size, *stride)):
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)} and storage offset {offset} "
+            "must not be negative"
+        )
+    last = sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if 0 not in size and (offset + last + 1) * dt.itemsize > untyped.nbytes():
+        raise RuntimeError(
+            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
+            f"itemsize {dt.itemsize} requiring a storage size of "
+            f"{(offset + last + 1) * dt.itemsize} are out of bounds for storage of size "
+            f"{untyped.nbytes()}"
+        )
+    return _host.tensor_on(untyped._attach(dt), offset, size, stride)
+
+
+def _finish(tensor: Any, requires_grad: bool, metadata: Any) -> Any:
+    if metadata and metadata.get("conj"):
+        tensor = tensor.conj()
+    if metadata and metadata.get("neg"):
+        tensor = tensor.neg()
+    if requires_grad:
+        tensor.requires_grad_()
+    return tensor
+
+
+def _rebuild_tensor_v2(
+    storage: TypedStorage,
+    storage_offset: int,
+    size: Any,
+    stride: Any,
+    requires_grad: bool,
+    backward_hooks: Any,
+    metadata: Any = None,
+) -> Any:
+    """A tensor that views `storage`, whose class says the dtype."""
+    tensor = _rebuild_tensor(storage, storage_offset, size, stride)
+    return _finish(tensor, requires_grad, metadata)
+
+
+def _rebuild_tensor_v3(
+    storage: Any,
+    storage_offset: int,
+    size: Any,
+    stride: Any,
+    requires_grad: bool,
+    backward_hooks: Any,
+    dtype: Any,
+    metadata: Any = None,
+) -> Any:
+    """A tensor of `dtype` that views the bytes of `storage`."""
+    untyped = storage if isinstance(storage, UntypedStorage) else storage._untyped_storage
+    tensor = _on_storage(untyped, dtype, storage_offset, size, stride)
+    return _finish(tensor, requires_grad, metadata)
+
+
+def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: Any) -> Any:
+    """A parameter on the given data."""
+    from .nn.parameter import Parameter
+
+    return Parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(
+    data: Any, requires_grad: bool, backward_hooks: Any, state: Any
+) -> Any:
+    """A parameter with the Python attributes that it had."""
+    return _set_obj_state(_rebuild_parameter(data, requires_grad, backward_hooks), state)
+
+
+def _rebuild_meta_tensor_no_storage(dtype: Any, size: Any, stride: Any, requires_grad: bool) -> Any:
+    """A tensor without data."""
+    import torchish
+
+    return torchish.empty_strided(
+        tuple(size), tuple(stride), dtype=dtype, device="meta", requires_grad=requires_grad
+    )
+
+
+def _rebuild_device_tensor_from_cpu_tensor(
+    data: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Any:
+    """A tensor of a device whose storages are not pickled (`xla`)."""
+    from ._serialization.state import mapped_device
+
+    tensor = data.to(dtype=dtype, device=mapped_device(device)).detach()
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _rebuild_device_tensor_from_numpy(
+    data: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Any:
+    """The same from a numpy array, as older versions wrote it."""
+    tensor = _host.wrap(data.copy())
+    return _rebuild_device_tensor_from_cpu_tensor(tensor, dtype, device, requires_grad)
+
+
+_rebuild_xla_tensor = _rebuild_device_tensor_from_numpy
+
+
+def _unsupported(feature: str) -> Any:
+    def rebuild(*args: Any) -> Any:
+        raise not_supported(f"{feature} tensors in a checkpoint", "convert them to dense tensors")
+
+    return rebuild
+
+
+_rebuild_sparse_tensor = _unsupported("sparse")
+_rebuild_qtensor = _unsupported("quantized")
+_rebuild_nested_tensor = _unsupported("nested")
+_rebuild_wrapper_subclass = _unsupported("wrapper-subclass")
+
+
+def _rebuild_from_type_v2(func: Any, new_type: type, args: Any, state: Any) -> Any:
+    """A tensor of a subclass, or with Python attributes."""
+    # Weights-only loading may call this function, so it must not call just anything itself.
+    if func not in _rebuilders() or not issubclass(new_type, _host.tensor_class()):
+        raise pickle.UnpicklingError(f"{func} does not rebuild a tensor of type {new_type}")
+    tensor = func(*args)
+    if type(tensor) is not new_type:
+        tensor = tensor.as_subclass(new_type)
+    if new_type.__dict__.get("__setstate__") is not None and new_type is not _host.tensor_class():
+        tensor.__setstate__(state)
+        return tensor
+    return _set_obj_state(tensor, state)
+
+
+def _rebuilders() -> list[Any]:
+    names = [n for n in globals() if n.startswith("_rebuild_") and n != "_rebuild_from_type_v2"]
+    return [globals()[n] for n in names if callable(globals()[n]) and n != "_rebuilders"]
+
+
+def _get_obj_state(obj: Any) -> Any:
+    """The Python attributes of a tensor: a dict, or (dict, slots), or nothing."""
+    state = dict(getattr(obj, "__dict__", None) or {})
+    engine_slots = set(copyreg._slotnames(_host.tensor_class()))  # type: ignore[attr-defined]
+    names = copyreg._slotnames(type(obj))  # type: ignore[attr-defined]
+    slots = {n: getattr(obj, n) for n in names if n not in engine_slots and hasattr(obj, n)}
+    return (state, slots) if slots else state
+
+
+def _set_obj_state(obj: Any, state: Any) -> Any:
+    """Give `obj` the attributes that `_get_obj_state` took."""
+    if isinstance(state, tuple) and len(state) != 2:
+        raise RuntimeError(f"Invalid serialized state: {state}")
+    for part in state if isinstance(state, tuple) else (state,):
+        for name, value in (part or {}).items():
+            if name.startswith("__"):
+                raise pickle.UnpicklingError(f"a tensor's attribute cannot be called {name}")
+            setattr(obj, name, value)
+    return obj
+
+
+def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
+    """What `Tensor.__reduce_ex__` returns: the storage and the view on it."""
+    from ._serialization.state import state as serialization_state
+
+    del protocol
+    if getattr(tensor, "_backward_hooks", None):
+        warnings.warn(
+            "backward hook on the tensor will not be serialized. If this is expected, you can "
+            "decorate the function with @torch.utils.hooks.unserializable_hook to suppress this "
+            "warning",
+            stacklevel=3,
+        )
+    kind = tensor.device.type
+    if kind == "meta":
+        args = (tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad)
+        reduced: tuple[Any, ...] = (_rebuild_meta_tensor_no_storage, args)
+    elif kind == "xla":
+        if serialization_state.skip_data:
+            raise RuntimeError(
+                "Cannot serialize tensors on backends with no storage under skip_data context "
+                "manager"
+            )
+        args = (tensor.detach().cpu(), tensor.dtype, str(tensor.device), tensor.requires_grad)
+        reduced = (_rebuild_device_tensor_from_cpu_tensor, args)
+    else:
+        reduced = _reduce_dense(tensor)
+    attributes = _get_obj_state(tensor)
+    if type(tensor) is _host.tensor_class() and not attributes:
+        return reduced
+    return _rebuild_from_type_v2, (reduced[0], type(tensor), reduced[1], attributes)
+
+
+def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
+    legacy = class_name_of(tensor.dtype) is not None
+    args = (
+        typed_storage(tensor) if legacy else untyped_storage(tensor),
+        tensor.storage_offset(),
+        tuple(tensor.shape),
+        tuple(tensor.stride()),
+        tensor.requires_grad,
+        OrderedDict(),
+    )
+    return (_rebuild_tensor_v2, args) if legacy else (_rebuild_tensor_v3, (*args, tensor.dtype))
+
+
+def reduce_parameter(parameter: Any, protocol: int = 2) -> tuple[Any, ...]:
+    """What `Parameter.__reduce_ex__` returns."""
+    del protocol
+    attributes = _get_obj_state(parameter)
+    args = (parameter.data, parameter.requires_grad, OrderedDict())
+    if not attributes:
+        return _rebuild_parameter, args
+    return _rebuild_parameter_with_state, (*args, attributes)
+
+
+def deepcopy_tensor(tensor: Any, memo: dict[int, Any]) -> Any:
+    """What `Tensor.__deepcopy__` returns: a copy in which shared storages stay shared.
+
+    Raises: RuntimeError for a tensor that autograd computed.
+    """
+    if id(tensor) in memo:
+        return memo[id(tensor)]
+    if not tensor.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+            "because of a torch.nn.utils.weight_norm usage, see "
+            "https://github.com/pytorch/pytorch/pull/103001"
+        )
+    copied = _copy_memory(tensor, memo)
+    if type(tensor) is not _host.tensor_class():
+        copied = copied.as_subclass(type(tensor))
+    if tensor.requires_grad:
+        copied.requires_grad_()
+    if tensor.grad is not None:
+        copied.grad = deepcopy_tensor(tensor.grad, memo)
+    from copy import deepcopy
+
+    _set_obj_state(copied, deepcopy(_get_obj_state(tensor), memo))
+    memo[id(tensor)] = copied
+    return copied
+
+
+def _copy_memory(tensor: Any, memo: dict[int, Any]) -> Any:
+    """A tensor like this one on a copy of its storage; recorded, not run."""
+    if tensor.device.type == "meta":
+        return tensor.detach()
+    cell = _host.storage_of(tensor)
+    if cell.dtype is not tensor.dtype:
+        return tensor.detach().clone()
+    key = id(cell)
+    if key not in memo:
+        whole = _host.tensor_on(cell, 0, (cell.numel,), (1,)).clone()
+        memo[key] = _host.storage_of(whole)
+        memo.setdefault(id(memo), []).append(cell)  # ids stay taken while copying goes on
+    return _host.tensor_on(memo[key], tensor.storage_offset(), tensor.shape, tensor.stride())
+
+
+class KeyErrorMessage(str):
+    """A text whose repr is itself, so that KeyError shows its line breaks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ExceptionWrapper:
+    """An exception on its way from a worker to the consumer, with its traceback as text."""
+
+    def __init__(self, exc_info: Any = None, where: str = "in background") -> None:
+        exc_info = sys.exc_info() if exc_info is None else exc_info
+        self.exc_type = exc_info[0]
+        self.exc_msg = "".join(traceback.format_exception(*exc_info))
+        self.where = where
+
+    def reraise(self) -> None:
+        """Raise it here, naming where it was caught."""
+        text = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
+        if self.exc_type is KeyError:
+            text = KeyErrorMessage(text)
+        elif getattr(self.exc_type, "message", None):
+            raise self.exc_type(message=text)
+        try:
+            exception = self.exc_type(text)
+        except Exception:
+            # Exceptions that need other arguments cannot be made from a text.
+            raise RuntimeError(text) from None
+        raise exception

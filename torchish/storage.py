@@ -1,0 +1,350 @@
+"""Storages as the user sees them: the memory behind tensors, in bytes or in elements.
+
+Invariant: an `UntypedStorage` is either still raw bytes (read from a checkpoint, dtype unknown) or
+stands for one storage of the engine; two of them stand for the same memory exactly when they
+share that storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from . import _host
+from ._core.devices import device
+from ._core.dtypes import dtype
+from ._core.errors import not_supported
+
+__all__ = ["TypedStorage", "UntypedStorage"]
+
+# Legacy class names, which checkpoints use to say what the elements are.
+_CLASS_BY_NP = {
+    np.dtype(np.float64): "DoubleStorage",
+    np.dtype(np.float32): "FloatStorage",
+    np.dtype(np.float16): "HalfStorage",
+    np.dtype(np.int64): "LongStorage",
+    np.dtype(np.int32): "IntStorage",
+    np.dtype(np.int16): "ShortStorage",
+    np.dtype(np.int8): "CharStorage",
+    np.dtype(np.uint8): "ByteStorage",
+    np.dtype(np.bool_): "BoolStorage",
+    np.dtype(ml_dtypes.bfloat16): "BFloat16Storage",
+    np.dtype(np.complex128): "ComplexDoubleStorage",
+    np.dtype(np.complex64): "ComplexFloatStorage",
+}
+_NP_BY_CLASS = {name: np_dtype for np_dtype, name in _CLASS_BY_NP.items()}
+
+
+def class_name_of(dt: dtype) -> str | None:
+    """The legacy storage class of a dtype; None for the newer dtypes, which have none."""
+    return _CLASS_BY_NP.get(dt.np)
+
+
+def dtype_of_class(name: str) -> dtype:
+    """The dtype of a legacy storage class. Raises: KeyError for an unknown class."""
+    return _host.dtypes.from_np(_NP_BY_CLASS[name])
+
+
+class UntypedStorage:
+    """A block of memory, counted in bytes.
+
+    Args:
+        size: number of bytes, all zero at first.
+        device: where the memory is.
+    """
+
+    __module__ = "torch.storage"
+
+    def __init__(self, size: int = 0, *, device: Any = None) -> None:
+        self._raw: np.ndarray[Any, Any] | None = np.zeros(size, np.uint8)
+        self._cell: _host.Storage | None = None
+        self._place = _as_device(device)
+
+    @classmethod
+    def _of_bytes(cls, raw: np.ndarray[Any, Any]) -> UntypedStorage:
+        """Takes over a uint8 array."""
+        made = cls.__new__(cls)
+        made._raw, made._cell, made._place = raw, None, _as_device(None)
+        return made
+
+    @classmethod
+    def _of_cell(cls, cell: _host.Storage) -> UntypedStorage:
+        """Stands for a storage of the engine."""
+        made = cls.__new__(cls)
+        made._raw, made._cell, made._place = None, cell, cell.device
+        return made
+
+    def _attach(self, dt: dtype) -> _host.Storage:
+        """The engine's storage; raw bytes become elements of `dt` the first time."""
+        if self._cell is None:
+            raw = self._raw
+            assert raw is not None
+            whole = raw[: raw.nbytes // dt.itemsize * dt.itemsize]
+            if whole.ctypes.data % dt.itemsize:
+                whole = whole.copy()
+            self._cell = _host.storage_on(whole.view(dt.np), self._place)
+            self._raw = None
+        if self._cell.dtype is not dt:
+            raise not_supported(
+                f"tensors of {self._cell.dtype} and {dt} on one storage", "Tensor.view(dtype)"
+            )
+        return self._cell
+
+    def _bytes(self) -> np.ndarray[Any, Any]:
+        """The contents, as read-only bytes."""
+        if self._cell is None:
+            assert self._raw is not None
+            return self._raw
+        return np.ascontiguousarray(_host.storage_contents(self._cell)).view(np.uint8)
+
+    @property
+    def device(self) -> device:
+        """Where the memory is."""
+        return self._place if self._cell is None else self._cell.device
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is on a GPU."""
+        return self.device.type == "cuda"
+
+    def nbytes(self) -> int:
+        """Number of bytes."""
+        if self._cell is None:
+            return int(self._raw.nbytes)  # type: ignore[union-attr]
+        return int(self._cell.numel) * self._cell.dtype.itemsize
+
+    size = nbytes
+    __len__ = nbytes
+
+    def element_size(self) -> int:
+        """1: an untyped storage counts in bytes."""
+        return 1
+
+    def data_ptr(self) -> int:
+        """A number that identifies the memory; 0 when it is empty."""
+        if self._cell is not None:
+            return self._cell.address
+        return int(self._raw.ctypes.data) if self.nbytes() else 0  # type: ignore[union-attr]
+
+    @property
+    def _cdata(self) -> int:
+        return id(self._cell if self._cell is not None else self._raw)
+
+    def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
+        """This storage on another device; itself when it is there already."""
+        place = _as_device(device)
+        if place == self.device:
+            return self
+        if place.type == "meta":
+            return _MetaStorage(self.nbytes())
+        if self._cell is not None:
+            return UntypedStorage._of_cell(_moved(self._cell, place))
+        assert self._raw is not None
+        moved = UntypedStorage._of_bytes(self._raw)
+        moved._place = place
+        return moved
+
+    def cpu(self) -> UntypedStorage:
+        """This storage in host memory."""
+        return self.to(device="cpu")
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
+        """This storage on a GPU."""
+        if device is None or isinstance(device, int):
+            device = f"cuda:{_host.devices.current_cuda() if device is None else device}"
+        return self.to(device=device)
+
+    def clone(self) -> UntypedStorage:
+        """A copy."""
+        copied = UntypedStorage._of_bytes(self._bytes().copy())
+        copied._place = self.device
+        return (
+            copied
+            if self._cell is None
+            else UntypedStorage._of_cell(copied._attach(self._cell.dtype))
+        )
+
+    def byteswap(self, dt: dtype) -> None:
+        """Reverse the bytes of each element (each half of a complex one)."""
+        assert self._raw is not None
+        width = dt.itemsize // 2 if dt.is_complex else dt.itemsize
+        if width > 1:
+            self._raw = self._raw.reshape(-1, width)[:, ::-1].reshape(-1).copy()
+
+    def tolist(self) -> list[int]:
+        """The bytes as Python numbers."""
+        return self._bytes().tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._bytes()[index]
+        return UntypedStorage._of_bytes(found.copy()) if isinstance(index, slice) else int(found)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.tolist())
+
+    def __copy__(self) -> UntypedStorage:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> UntypedStorage:
+        return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> Any:
+        from ._serialization.legacy import dumps
+
+        return _load_from_bytes, (dumps(self),)
+
+    def __repr__(self) -> str:
+        lines = "\n".join(f" {b}" for b in self.tolist())
+        size = self.nbytes()
+        return f"{lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {size}]"
+
+
+class _MetaStorage(UntypedStorage):
+    """A storage without memory: it knows its size."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(0, device="meta")
+        self._size = size
+
+    def nbytes(self) -> int:
+        return self._size
+
+
+class TypedStorage:
+    """A storage counted in elements of one dtype.
+
+    Args:
+        wrap_storage: the memory.
+        dtype: what its elements are.
+    """
+
+    __module__ = "torch.storage"
+
+    def __init__(
+        self, *, wrap_storage: UntypedStorage, dtype: dtype, _internal: bool = True
+    ) -> None:
+        if not isinstance(wrap_storage, UntypedStorage):
+            raise TypeError(
+                "TypedStorage.__init__ received an invalid combination of arguments. "
+                "Argument 'wrap_storage' must be UntypedStorage, but got "
+                f"{type(wrap_storage)}"
+            )
+        self._untyped_storage = wrap_storage
+        self.dtype = dtype
+
+    def untyped(self) -> UntypedStorage:
+        """The same memory, counted in bytes."""
+        return self._untyped_storage
+
+    @property
+    def device(self) -> device:
+        """Where the memory is."""
+        return self._untyped_storage.device
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the memory is on a GPU."""
+        return self._untyped_storage.is_cuda
+
+    def nbytes(self) -> int:
+        """Number of bytes."""
+        return self._untyped_storage.nbytes()
+
+    def size(self) -> int:
+        """Number of elements."""
+        return self.nbytes() // self.dtype.itemsize
+
+    __len__ = size
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def data_ptr(self) -> int:
+        """A number that identifies the memory; 0 when it is empty."""
+        return self._untyped_storage.data_ptr()
+
+    def _array(self) -> np.ndarray[Any, Any]:
+        return self._untyped_storage._bytes().view(self.dtype.np)
+
+    def tolist(self) -> list[Any]:
+        """The elements as Python numbers."""
+        return self._array().tolist()  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: int) -> Any:
+        return self._array()[index].item()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tolist())
+
+    def _on(self, untyped: UntypedStorage) -> TypedStorage:
+        return TypedStorage(wrap_storage=untyped, dtype=self.dtype)
+
+    def cpu(self) -> TypedStorage:
+        """This storage in host memory."""
+        return self._on(self._untyped_storage.cpu())
+
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
+        """This storage on a GPU."""
+        return self._on(self._untyped_storage.cuda(device))
+
+    def clone(self) -> TypedStorage:
+        """A copy."""
+        return self._on(self._untyped_storage.clone())
+
+    def _pickle_storage_type(self) -> str:
+        name = class_name_of(self.dtype)
+        if name is None:
+            raise KeyError(f"dtype {self.dtype} is not recognized")
+        return name
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> TypedStorage:
+        return self._on(self._untyped_storage.__deepcopy__(memo))
+
+    def __reduce__(self) -> Any:
+        from ._serialization.legacy import dumps
+
+        return _load_from_bytes, (dumps(self),)
+
+    def __repr__(self) -> str:
+        lines = "\n".join(f" {x}" for x in self.tolist())
+        return (
+            f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) "
+            f"of size {self.size()}]"
+        )
+
+
+def untyped_storage(tensor: Any) -> UntypedStorage:
+    """The memory behind a tensor, in bytes."""
+    return UntypedStorage._of_cell(_host.storage_of(tensor))
+
+
+def typed_storage(tensor: Any) -> TypedStorage:
+    """The memory behind a tensor, in elements of its dtype."""
+    return TypedStorage(wrap_storage=untyped_storage(tensor), dtype=tensor.dtype)
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether `obj` is a storage."""
+    return isinstance(obj, (TypedStorage, UntypedStorage))
+
+
+def _moved(cell: _host.Storage, place: device) -> _host.Storage:
+    whole = _host.tensor_on(cell, 0, (cell.numel,), (1,))
+    return _host.storage_of(whole.to(place))
+
+
+def _as_device(spec: Any) -> device:
+    return device("cpu") if spec is None else device(spec)
+
+
+def _load_from_bytes(data: bytes) -> Any:
+    """Read a storage that plain pickle wrote."""
+    import io
+
+    from .serialization import load
+
+    return load(io.BytesIO(data), weights_only=False)
