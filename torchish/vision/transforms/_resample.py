@@ -1,0 +1,193 @@
+"""Tensor resizing and warping on arrays, with the arithmetic of `interpolate` and `grid_sample`."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ._convert import round_to
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1.0 - np.abs(x), 0.0)
+
+
+def _cubic(x: np.ndarray, a: float) -> np.ndarray:
+    x = np.abs(x)
+    near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    far = (((x - 5.0) * x + 8.0) * x - 4.0) * a
+    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+@lru_cache(maxsize=64)
+def _weights(source: int, target: int, mode: str, antialias: bool) -> np.ndarray:
+    """A matrix (target, source) whose rows mix source pixels into one target pixel."""
+    scale = source / target
+    centers = (np.arange(target) + 0.5) * scale
+    if mode in ("nearest", "nearest-exact"):
+        picks = centers if mode == "nearest-exact" else np.arange(target) * np.float32(scale)
+        index = np.minimum(np.floor(picks).astype(np.int64), source - 1)
+        return np.eye(source)[index]
+    radius = {"bilinear": 1.0, "bicubic": 2.0}[mode]
+    if antialias:
+        stretch = max(scale, 1.0)
+        first = np.maximum((centers - radius * stretch + 0.5).astype(np.int64), 0)
+        last = np.minimum((centers + radius * stretch + 0.5).astype(np.int64), source)
+        pixels = np.arange(source)
+        offsets = (pixels[None, :] - centers[:, None] + 0.5) / stretch
+        rows = _triangle(offsets) if mode == "bilinear" else _cubic(offsets, -0.5)
+        rows = np.where((pixels >= first[:, None]) & (pixels < last[:, None]), rows, 0.0)
+        return rows / rows.sum(1, keepdims=True)
+    reach = int(radius)
+    rows = np.zeros((target, source))
+    places = centers - 0.5
+    if mode == "bilinear":
+        places = np.maximum(places, 0.0)
+    base = np.floor(places).astype(np.int64)
+    for tap in range(1 - reach, reach + 1):
+        distance = places - (base + tap)
+        weight = _triangle(distance) if mode == "bilinear" else _cubic(distance, -0.75)
+        column = np.clip(base + tap, 0, source - 1)  # the border is repeated
+        np.add.at(rows, (np.arange(target), column), weight)
+    return rows
+
+
+def resize_array(array: np.ndarray, size: tuple[int, int], mode: str, antialias: bool) -> Any:
+    """Resize the last two dimensions as torchvision resizes tensors."""
+    height, width = size
+    dtype = array.dtype
+    if mode in ("nearest", "nearest-exact"):
+        rows = _weights(array.shape[-2], height, mode, False).argmax(1)
+        columns = _weights(array.shape[-1], width, mode, False).argmax(1)
+        return array[..., rows[:, None], columns]
+    work = array if dtype in (np.float32, np.float64) else array.astype(np.float32)
+    down = _weights(array.shape[-2], height, mode, antialias).astype(work.dtype)
+    across = _weights(array.shape[-1], width, mode, antialias).astype(work.dtype)
+    result = down @ (work @ across.T)
+    if mode == "bicubic" and dtype == np.uint8:
+        result = np.clip(result, 0, 255)
+    return round_to(result, dtype)
+
+
+def _taps(places: np.ndarray, mode: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Neighbouring pixels along one axis and their weights."""
+    if mode == "nearest":
+        return [(np.rint(places).astype(np.int64), np.ones_like(places))]
+    base = np.floor(places)
+    part = places - base
+    index = base.astype(np.int64)
+    if mode == "bilinear":
+        return [(index, 1 - part), (index + 1, part)]
+    weights = [_cubic(part - tap, -0.75).astype(places.dtype) for tap in (-1, 0, 1, 2)]
+    return [(index + tap, weight) for tap, weight in zip((-1, 0, 1, 2), weights, strict=True)]
+
+
+def sample_array(
+    array: np.ndarray, x: np.ndarray, y: np.ndarray, mode: str, fill: Any = None
+) -> np.ndarray:
+    """Read images (..., C, H, W) at the pixel coordinates x and y (h, w); outside is `fill`.
+
+    Coordinates count from the centre of the first pixel.
+    """
+    dtype = array.dtype
+    height, width = array.shape[-2:]
+    work = array.astype(np.float32)
+    result = np.zeros((*array.shape[:-2], *x.shape), np.float32)
+    covered = np.zeros(x.shape, np.float32)
+    for row, row_weight in _taps(y, mode):
+        for column, column_weight in _taps(x, mode):
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            weight = np.where(inside, row_weight * column_weight, np.float32(0))
+            result += work[..., row.clip(0, height - 1), column.clip(0, width - 1)] * weight
+            covered += weight
+    if fill is not None:
+        numbers = fill if isinstance(fill, (tuple, list)) else [fill]
+        color = np.array(numbers, np.float32).reshape(-1, 1, 1)
+        if mode == "nearest":
+            result = np.where(covered < 0.5, color, result)
+        else:
+            result = result * covered + (1 - covered) * color
+    return round_to(result, dtype)
+
+
+def inverse_affine(
+    center: Any, angle: float, translate: Any, scale: float, shear: Any
+) -> list[float]:
+    """The six numbers that map output to input coordinates, for degrees counted clockwise.
+
+    The forward map is T(translate) C R(angle) S(scale) Sh(shear) C^-1, with C the move to `center`.
+    """
+    rot = math.radians(angle)
+    sx, sy = (math.radians(s) for s in shear)
+    cx, cy = center
+    tx, ty = translate
+    a = math.cos(rot - sy) / math.cos(sy)
+    b = -math.cos(rot - sy) * math.tan(sx) / math.cos(sy) - math.sin(rot)
+    c = math.sin(rot - sy) / math.cos(sy)
+    d = -math.sin(rot - sy) * math.tan(sx) / math.cos(sy) + math.cos(rot)
+    m = [x / scale for x in (d, -b, 0.0, -c, a, 0.0)]
+    m[2] += m[0] * (-cx - tx) + m[1] * (-cy - ty) + cx
+    m[5] += m[3] * (-cx - tx) + m[4] * (-cy - ty) + cy
+    return m
+
+
+def turned_size(matrix: list[float], width: int, height: int) -> tuple[int, int]:
+    """Width and height that hold all of an image after the affine map."""
+    half_w, half_h = 0.5 * width, 0.5 * height
+    corners = [(-half_w, -half_h), (-half_w, half_h), (half_w, half_h), (half_w, -half_h)]
+    points = np.array([(*corner, 1.0) for corner in corners], np.float32)
+    moved = points @ np.array(matrix, np.float32).reshape(2, 3).T
+    middle = np.array([half_w, half_h], np.float32)
+    step = np.float32(1e-4)  # a coordinate a rounding error past a pixel must not add one
+    high = np.ceil(np.trunc((moved.max(0) + middle) / step) * step)
+    low = np.floor(np.trunc((moved.min(0) + middle) / step) * step)
+    return int(high[0] - low[0]), int(high[1] - low[1])
+
+
+def _centers(count: int, start: float) -> np.ndarray:
+    return np.linspace(start, start + count - 1, count, dtype=np.float32)
+
+
+def affine_coordinates(
+    matrix: list[float], width: int, height: int, out_width: int, out_height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Input pixel coordinates of each output pixel; the matrix turns about the image's middle."""
+    x = _centers(out_width, -out_width * 0.5 + 0.5)[None, :]
+    y = _centers(out_height, -out_height * 0.5 + 0.5)[:, None]
+    m = np.array(matrix, np.float32)
+    half_w, half_h = np.float32(0.5 * width), np.float32(0.5 * height)
+    grid_x = x * (m[0] / half_w) + y * (m[1] / half_w) + m[2] / half_w
+    grid_y = x * (m[3] / half_h) + y * (m[4] / half_h) + m[5] / half_h
+    return _pixels(grid_x, width), _pixels(grid_y, height)
+
+
+def perspective_coordinates(
+    coefficients: list[float], width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Input pixel coordinates of each output pixel under a projective map."""
+    x = _centers(width, 0.5)[None, :]
+    y = _centers(height, 0.5)[:, None]
+    c = np.array(coefficients, np.float32)
+    half_w, half_h = np.float32(0.5 * width), np.float32(0.5 * height)
+    depth = c[6] * x + c[7] * y + np.float32(1)
+    grid_x = (x * (c[0] / half_w) + y * (c[1] / half_w) + c[2] / half_w) / depth - np.float32(1)
+    grid_y = (x * (c[3] / half_h) + y * (c[4] / half_h) + c[5] / half_h) / depth - np.float32(1)
+    return _pixels(grid_x, width), _pixels(grid_y, height)
+
+
+def _pixels(grid: np.ndarray, size: int) -> np.ndarray:
+    """From [-1, 1] across the image to pixel coordinates."""
+    return ((grid + np.float32(1)) * np.float32(size) - np.float32(1)) / np.float32(2)
+
+
+def perspective_coefficients(startpoints: Any, endpoints: Any) -> list[float]:
+    """The eight numbers of the projective map that takes the four endpoints to the startpoints."""
+    rows = []
+    for (x, y), (u, v) in zip(endpoints, startpoints, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
+    solution = np.linalg.solve(np.array(rows, np.float64), np.array(startpoints, float).ravel())
+    return solution.astype(np.float32).tolist()
