@@ -1,0 +1,26 @@
+"""``torch.nn.functional``: the functions that the operator registry keeps under that name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchish._core.errors import NotSupportedError
+from torchish._ops.registry import table
+
+from . import _missing
+
+_functions = table("nn.functional")
+
+
+def __getattr__(name: str) -> Any:
+    found = _functions.get(name)
+    if found is not None:
+        globals()[name] = found
+        return found
+    if name in _missing.FUNCTIONS:
+        raise NotSupportedError(f"torch.nn.functional.{name} is not supported")
+    raise AttributeError(f"module 'torch.nn.functional' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(name for name in _functions if not name.startswith("_"))

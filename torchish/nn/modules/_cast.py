@@ -1,0 +1,149 @@
+"""Moving a module to another device or dtype."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from torchish._core.autograd import no_grad
+from torchish._core.devices import device as Device
+from torchish._core.dtypes import dtype as Dtype
+from torchish._ops.registry import ops
+from torchish.tensor import Tensor
+
+
+class CastMixin:
+    """The methods of :class:`Module` that replace every tensor by a converted one."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Replaces parameters (in place, so optimizers keep them), grads and buffers by fn's."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for param in self._parameters.values():
+            if param is None:
+                continue
+            grad = param.grad
+            with no_grad():
+                param.data = fn(param)
+                if grad is not None:
+                    grad.data = fn(grad)
+                    param.grad = grad
+        for key, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[key] = fn(buffer)
+        return self
+
+    def _apply_floating(self, fn: Callable[[Tensor], Tensor]) -> Any:
+        return self._apply(lambda t: fn(t) if t.is_floating_point() else t)
+
+    def cuda(self, device: Any = None) -> Any:
+        """Moves all parameters and buffers to a GPU."""
+        return self._apply(lambda t: t.cuda(device))
+
+    def cpu(self) -> Any:
+        """Moves all parameters and buffers to the CPU."""
+        return self._apply(lambda t: t.cpu())
+
+    def type(self, dst_type: Any) -> Any:
+        """Casts all parameters and buffers to ``dst_type``."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def float(self) -> Any:
+        """Casts floating parameters and buffers to float32."""
+        return self._apply_floating(lambda t: t.float())
+
+    def double(self) -> Any:
+        """Casts floating parameters and buffers to float64."""
+        return self._apply_floating(lambda t: t.double())
+
+    def half(self) -> Any:
+        """Casts floating parameters and buffers to float16."""
+        return self._apply_floating(lambda t: t.half())
+
+    def bfloat16(self) -> Any:
+        """Casts floating parameters and buffers to bfloat16."""
+        return self._apply_floating(lambda t: t.bfloat16())
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
+        """Moves to ``device`` without copying contents."""
+        return self._apply(lambda t: ops.empty_like(t, device=device), recurse=recurse)
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """Moves and casts: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
+
+        Only floating and complex tensors are cast. The module itself changes and is returned.
+        """
+        device, dtype, non_blocking, memory_format = _parse_to(args, kwargs)
+        if dtype is not None:
+            if not (dtype.is_floating_point or dtype.is_complex):
+                raise TypeError(
+                    "nn.Module.to only accepts floating point or complex dtypes, but got "
+                    f"desired dtype={dtype}"
+                )
+            if dtype.is_complex:
+                warnings.warn(
+                    "Complex modules are a new feature under active development whose design may "
+                    "change, and some modules might not work as expected when using complex "
+                    "tensors as parameters or buffers. Please file an issue at https://github.com/"
+                    "pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does "
+                    "not work as expected.",
+                    stacklevel=2,
+                )
+
+        def convert(t: Tensor) -> Tensor:
+            target = dtype if t.is_floating_point() or t.is_complex() else None
+            extra = {}
+            if memory_format is not None and t.dim() in (4, 5):
+                extra["memory_format"] = memory_format
+            return t.to(
+                t.device if device is None else device,
+                t.dtype if target is None else target,
+                non_blocking,
+                **extra,
+            )
+
+        return self._apply(convert)
+
+    def share_memory(self) -> Any:
+        """Moves parameters and buffers to shared memory."""
+        return self._apply(lambda t: t.share_memory_())
+
+
+def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
+    """``(device, dtype, non_blocking, memory_format)`` of the call forms of ``to``."""
+    kwargs = dict(kwargs)
+    memory_format = kwargs.pop("memory_format", None)
+    non_blocking = kwargs.pop("non_blocking", False)
+    device = kwargs.pop("device", None)
+    dtype = kwargs.pop("dtype", None)
+    tensor = kwargs.pop("tensor", kwargs.pop("other", None))
+    if kwargs:
+        raise TypeError(f"to() received an invalid combination of arguments - got {kwargs!r}")
+    rest = list(args)
+    if rest and isinstance(rest[0], Tensor):
+        tensor = rest.pop(0)
+    elif rest and isinstance(rest[0], Dtype):
+        dtype = rest.pop(0)
+    elif rest and (rest[0] is None or isinstance(rest[0], (str, int, Device))):
+        device = rest.pop(0)
+        if rest and (rest[0] is None or isinstance(rest[0], Dtype)):
+            dtype = rest.pop(0)
+    if rest and isinstance(rest[0], bool):
+        non_blocking = rest.pop(0)
+    if rest and isinstance(rest[0], bool):
+        rest.pop(0)  # copy=: a module always keeps its tensors
+    if rest:
+        raise TypeError(
+            "to() received an invalid combination of arguments - got "
+            f"({', '.join(type(a).__name__ for a in args)}), but expected one of:\n"
+            " * (torch.device device, torch.dtype dtype, bool non_blocking)\n"
+            " * (torch.dtype dtype, bool non_blocking)\n"
+            " * (Tensor tensor, bool non_blocking)"
+        )
+    if tensor is not None:
+        return tensor.device, tensor.dtype, non_blocking, memory_format
+    if device is not None and not isinstance(device, Device):
+        device = Device(device)
+    return device, dtype, non_blocking, memory_format

@@ -1,0 +1,392 @@
+"""Hooks of modules: registration, and the call that runs them around ``forward``."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from torchish.tensor import Tensor
+from torchish.utils.hooks import BackwardHook, RemovableHandle
+
+Hook = Callable[..., Any]
+
+# Process-wide hooks, run for every module before its own.
+global_forward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_forward_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_forward_hooks_with_kwargs: OrderedDict[int, bool] = OrderedDict()
+global_forward_hooks_always_called: OrderedDict[int, bool] = OrderedDict()
+global_backward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_backward_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_buffer_registration_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_module_registration_hooks: OrderedDict[int, Hook] = OrderedDict()
+global_parameter_registration_hooks: OrderedDict[int, Hook] = OrderedDict()
+# None until one kind of global backward hook is used; the two kinds do not mix.
+_global_is_full: list[bool | None] = [None]
+
+_MIXED_GLOBAL = (
+    "Cannot use both regular backward hooks and full backward hooks as a "
+    "global Module hook. Please use only one of them."
+)
+_MIXED = (
+    "Cannot use both regular backward hooks and full backward hooks on a "
+    "single Module. Please use only one of them."
+)
+
+
+def _add(hooks: OrderedDict[int, Hook], hook: Hook, extra: Any = None) -> RemovableHandle:
+    handle = RemovableHandle(hooks) if extra is None else RemovableHandle(hooks, extra_dict=extra)
+    hooks[handle.id] = hook
+    return handle
+
+
+def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, name, buffer)`` whenever any module registers a buffer."""
+    return _add(global_buffer_registration_hooks, hook)
+
+
+def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, name, submodule)`` whenever any module registers a submodule."""
+    return _add(global_module_registration_hooks, hook)
+
+
+def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, name, param)`` whenever any module registers a parameter."""
+    return _add(global_parameter_registration_hooks, hook)
+
+
+def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, args)`` before every module's ``forward``."""
+    return _add(global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(
+    hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Runs ``hook(module, args, output)`` after every module's ``forward``."""
+    handle = _add(global_forward_hooks, hook, global_forward_hooks_always_called)
+    if with_kwargs:
+        global_forward_hooks_with_kwargs[handle.id] = True
+    if always_call:
+        global_forward_hooks_always_called[handle.id] = True
+    return handle
+
+
+def register_module_backward_hook(hook: Hook) -> RemovableHandle:
+    """Old form of :func:`register_module_full_backward_hook`."""
+    if _global_is_full[0] is True:
+        raise RuntimeError(_MIXED_GLOBAL)
+    _global_is_full[0] = False
+    return _add(global_backward_hooks, hook)
+
+
+def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, grad_output)`` before every module's gradients are computed."""
+    return _add(global_backward_pre_hooks, hook)
+
+
+def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
+    """Runs ``hook(module, grad_input, grad_output)`` after every module's gradients."""
+    if _global_is_full[0] is False:
+        raise RuntimeError(_MIXED_GLOBAL)
+    _global_is_full[0] = True
+    return _add(global_backward_hooks, hook)
+
+
+def has_global_hooks() -> bool:
+    """Whether any global hook stands between a call and ``forward``."""
+    return bool(
+        global_backward_pre_hooks
+        or global_backward_hooks
+        or global_forward_hooks
+        or global_forward_pre_hooks
+    )
+
+
+class WrappedHook:
+    """A hook that is handed its module, held weakly so that the module can be freed."""
+
+    def __init__(self, hook: Hook, module: Any = None) -> None:
+        self.hook = hook
+        functools.update_wrapper(self, hook)
+        self.with_module = module is not None
+        if module is not None:
+            self.module = weakref.ref(module)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.with_module:
+            return self.hook(*args, **kwargs)
+        module = self.module()
+        if module is None:
+            raise RuntimeError("You are trying to call the hook of a dead Module!")
+        return self.hook(module, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {"hook": self.hook, "with_module": self.with_module}
+        if self.with_module:
+            state["module"] = self.module()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.hook = state["hook"]
+        self.with_module = state["with_module"]
+        if self.with_module:
+            if state["module"] is None:
+                raise RuntimeError("You are trying to revive the hook of a dead Module!")
+            self.module = weakref.ref(state["module"])
+
+
+class HookMixin:
+    """The hook methods of :class:`Module` and its ``__call__``."""
+
+    _compiled_call_impl: Callable[..., Any] | None = None
+
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Runs ``hook(module, args)`` before ``forward``; a result replaces the arguments.
+
+        With ``with_kwargs`` the hook is ``hook(module, args, kwargs)`` and returns a pair.
+        """
+        handle = _add(self._forward_pre_hooks, hook, self._forward_pre_hooks_with_kwargs)
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        if prepend:
+            self._forward_pre_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_forward_hook(
+        self,
+        hook: Hook,
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Runs ``hook(module, args, output)`` after ``forward``; a result replaces the output.
+
+        With ``always_call`` the hook runs even when ``forward`` raises.
+        """
+        extra = [self._forward_hooks_with_kwargs, self._forward_hooks_always_called]
+        handle = _add(self._forward_hooks, hook, extra)
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        if prepend:
+            self._forward_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_full_backward_pre_hook(
+        self, hook: Hook, prepend: bool = False
+    ) -> RemovableHandle:
+        """Runs ``hook(module, grad_output)`` first in backward; a result replaces it."""
+        handle = _add(self._backward_pre_hooks, hook)
+        if prepend:
+            self._backward_pre_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_backward_hook(self, hook: Hook) -> RemovableHandle:
+        """Old form of :meth:`register_full_backward_hook`."""
+        if self._is_full_backward_hook is True:
+            raise RuntimeError(_MIXED)
+        self._is_full_backward_hook = False
+        return _add(self._backward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Runs ``hook(module, grad_input, grad_output)`` when the input's gradient is known."""
+        if self._is_full_backward_hook is False:
+            raise RuntimeError(_MIXED)
+        self._is_full_backward_hook = True
+        handle = _add(self._backward_hooks, hook)
+        if prepend:
+            self._backward_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def _get_backward_hooks(self) -> tuple[list[Hook], list[Hook]]:
+        full: list[Hook] = []
+        old: list[Hook] = []
+        if _global_is_full[0] is not None:
+            (full if _global_is_full[0] else old).extend(global_backward_hooks.values())
+        if self._is_full_backward_hook is not None:
+            (full if self._is_full_backward_hook else old).extend(self._backward_hooks.values())
+        return full, old
+
+    def _get_backward_pre_hooks(self) -> list[Hook]:
+        return [*global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+
+    def _wrapped_call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        if self._compiled_call_impl is not None:
+            return self._compiled_call_impl(*args, **kwargs)
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        if not (
+            self._backward_hooks
+            or self._backward_pre_hooks
+            or self._forward_hooks
+            or self._forward_pre_hooks
+            or global_forward_hooks
+            or global_forward_pre_hooks
+            or global_backward_hooks
+            or global_backward_pre_hooks
+        ):
+            return self.forward(*args, **kwargs)
+        return _HookedCall(self).run(args, kwargs)
+
+    __call__: Callable[..., Any] = _wrapped_call_impl
+
+
+class _HookedCall:
+    """One call of a module that has hooks."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        self.result: Any = None
+        self.ran: set[int] = set()
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return self._run(args, kwargs)
+        except Exception:
+            self._run_always_called(args, kwargs)
+            raise
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module = self.module
+        full, old = module._get_backward_hooks()
+        pre = module._get_backward_pre_hooks()
+        args, kwargs = self._before(args, kwargs)
+        around = None
+        if full or pre:
+            around = BackwardHook(module, full, pre)
+            args = around.setup_input_hook(args)
+        self.result = module.forward(*args, **kwargs)
+        self._after(args, kwargs)
+        if around is not None:
+            if not isinstance(self.result, (Tensor, tuple)):
+                warnings.warn(
+                    "For backward hooks to be called, module output should be a Tensor or a "
+                    f"tuple of Tensors but received {type(self.result)}",
+                    stacklevel=5,
+                )
+            self.result = around.setup_output_hook(self.result)
+        if old:
+            _attach_old_hooks(module, old, args, self.result)
+        return self.result
+
+    def _before(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        module = self.module
+        hooks = [*global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()]
+        for key, hook in hooks:
+            if key in module._forward_pre_hooks_with_kwargs:
+                changed = hook(module, args, kwargs)
+                if changed is None:
+                    continue
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(
+                        "forward pre-hook must return None or a tuple of (new_args, "
+                        f"new_kwargs), but got {changed}."
+                    )
+                args, kwargs = changed
+            else:
+                changed = hook(module, args)
+                if changed is not None:
+                    args = changed if isinstance(changed, tuple) else (changed,)
+        return args, kwargs
+
+    def _after(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        module = self.module
+        for key, hook in [*global_forward_hooks.items(), *module._forward_hooks.items()]:
+            if (
+                key in module._forward_hooks_always_called
+                or key in global_forward_hooks_always_called
+            ):
+                self.ran.add(key)
+            self._call_forward_hook(key, hook, args, kwargs)
+
+    def _call_forward_hook(
+        self, key: int, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        module = self.module
+        if (
+            key in module._forward_hooks_with_kwargs
+            or key in global_forward_hooks_with_kwargs
+        ):
+            changed = hook(module, args, kwargs, self.result)
+        else:
+            changed = hook(module, args, self.result)
+        if changed is not None:
+            self.result = changed
+
+    def _run_always_called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """After an exception: the hooks that asked to run in any case and have not."""
+        kinds = (
+            ("global module", global_forward_hooks, global_forward_hooks_always_called),
+            ("module", self.module._forward_hooks, self.module._forward_hooks_always_called),
+        )
+        for kind, hooks, always in kinds:
+            for key, hook in hooks.items():
+                if key not in always or key in self.ran:
+                    continue
+                try:
+                    self._call_forward_hook(key, hook, args, kwargs)
+                except Exception as error:
+                    warnings.warn(
+                        f"{kind} forward hook with ``always_call=True`` raised an exception "
+                        f"that was silenced as another error was raised in forward: {error!s}",
+                        stacklevel=5,
+                    )
+
+
+def _attach_old_hooks(module: Any, hooks: list[Hook], args: Any, result: Any) -> None:
+    """The deprecated backward hooks: they see the last operator of the module only."""
+    found = result
+    while not isinstance(found, Tensor):
+        if isinstance(found, dict):
+            found = next(v for v in found.values() if isinstance(v, Tensor))
+        else:
+            found = found[0]
+    grad_fn = found.grad_fn
+    if grad_fn is None:
+        return
+    for hook in hooks:
+        grad_fn.register_hook(WrappedHook(hook, module))
+    _warn_old_hooks(args, result, grad_fn)
+
+
+def _warn_old_hooks(inputs: Any, result: Any, grad_fn: Any) -> None:
+    deprecated = "is deprecated and will be removed in future versions. This hook will be missing"
+    advice = "Please use register_full_backward_hook to get the documented behavior."
+    message = None
+    results = result if isinstance(result, tuple) else (result,)
+    args = inputs if isinstance(inputs, tuple) else (inputs,)
+    if not all(isinstance(r, Tensor) for r in results):
+        message = (
+            "Using non-full backward hooks on a Module that does not return a single Tensor or "
+            f"a tuple of Tensors {deprecated} some of the grad_output. {advice}"
+        )
+    elif not all(isinstance(a, Tensor) for a in args):
+        message = (
+            "Using non-full backward hooks on a Module that does not take as input a single "
+            f"Tensor or a tuple of Tensors {deprecated} some of the grad_input. {advice}"
+        )
+    elif len({id(r.grad_fn) for r in results if r.grad_fn is not None}) > 1:
+        message = (
+            "Using a non-full backward hook when outputs are generated by different autograd "
+            f"Nodes {deprecated} some grad_output. {advice}"
+        )
+    else:
+        ends = {a.grad_fn for a in args if a.grad_fn is not None}
+        if ends != {edge[0] for edge in grad_fn.next_functions}:
+            message = (
+                "Using a non-full backward hook when the forward contains multiple autograd "
+                f"Nodes {deprecated} some grad_input. {advice}"
+            )
+    if message is not None:
+        warnings.warn(message, FutureWarning, stacklevel=7)

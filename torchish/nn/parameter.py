@@ -1,0 +1,210 @@
+"""Tensors that a module owns: parameters, buffers, and their lazy forms."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torchish._core.autograd import no_grad
+from torchish._core.size import Size
+from torchish._ops.registry import ops
+from torchish.tensor import Tensor
+
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "is_lazy",
+]
+
+
+class _ParameterMeta(type(Tensor)):
+    """Lets tensors that carry ``_is_param`` count as parameters."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if super().__instancecheck__(instance):
+            return True
+        return cls is Parameter and isinstance(instance, Tensor) and _flag(instance, "_is_param")
+
+
+class _BufferMeta(type(Tensor)):
+    """Makes ``isinstance(t, Buffer)`` true for the plain tensors that ``Buffer`` returns."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if cls is not Buffer:
+            return super().__instancecheck__(instance)
+        return isinstance(instance, Tensor) and _flag(instance, "_is_buffer")
+
+
+def _flag(tensor: Tensor, name: str) -> bool:
+    return bool(getattr(tensor, "__dict__", {}).get(name, False))
+
+
+class Parameter(Tensor, metaclass=_ParameterMeta):
+    """A tensor that a :class:`Module` registers when it is assigned as an attribute.
+
+    Args:
+        data: the initial contents; shared, not copied.
+        requires_grad: whether gradients are accumulated into ``grad``.
+
+    Example:
+        >>> Parameter(torch.zeros(2)).requires_grad
+        True
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        if data is None:
+            data = ops.empty(0)
+        if type(data) is Tensor or isinstance(data, Parameter):
+            return Tensor._make_subclass(cls, data, requires_grad)
+        tensor = data.detach().requires_grad_(requires_grad)
+        if type(tensor) is not type(data):
+            raise RuntimeError(
+                f"Creating a Parameter from an instance of type {type(data).__name__} requires "
+                "that detach() returns an instance of the same type, but return type "
+                f"{type(tensor).__name__} was found instead. To use the type as a Parameter, "
+                "please correct the detach() semantics defined by its __torch_dispatch__() "
+                "implementation."
+            )
+        tensor._is_param = True
+        return tensor
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        if id(self) not in memo:
+            # torch keeps the grad out of a copied parameter
+            with no_grad():
+                data = self.data.clone()
+            memo[id(self)] = type(self)(data, self.requires_grad)
+        return memo[id(self)]
+
+    def __repr__(self, **kwargs: Any) -> str:
+        return "Parameter containing:\n" + super().__repr__(**kwargs)
+
+    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+        from torchish import _utils
+
+        state = {k: v for k, v in self.__dict__.items() if not k.startswith("__")}
+        if state and hasattr(_utils, "_rebuild_parameter_with_state"):
+            return (
+                _utils._rebuild_parameter_with_state,
+                (self.data, self.requires_grad, OrderedDict(), state),
+            )
+        return _utils._rebuild_parameter, (self.data, self.requires_grad, OrderedDict())
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
+    """A plain tensor that a :class:`Module` registers as a buffer when it is assigned.
+
+    Args:
+        data: the contents, shared.
+        persistent: whether the buffer is part of ``state_dict``.
+    """
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Tensor:
+        if data is None:
+            data = ops.empty(0)
+        tensor = data.detach().requires_grad_(data.requires_grad)
+        tensor.persistent = persistent
+        tensor._is_buffer = True
+        return tensor
+
+
+def _refuse(name: str) -> Any:
+    def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter in {name}. This error happens when "
+            "you are using a `LazyModule` or explicitly manipulating "
+            f"`torch.nn.parameter.{type(self).__name__}` objects. When using LazyModules Call "
+            "`forward` with a dummy batch to initialize the parameters before calling torch "
+            "functions"
+        )
+
+    return refused
+
+
+class UninitializedTensorMixin:
+    """What the two lazy tensors share: a dtype and device, no shape until ``materialize``."""
+
+    cls_to_become: type
+
+    def materialize(
+        self, shape: Any, device: Any | None = None, dtype: Any | None = None
+    ) -> None:
+        """Gives the tensor its shape; it becomes an ordinary one with undefined contents."""
+        device = self.data.device if device is None else device
+        dtype = self.data.dtype if dtype is None else dtype
+        self.data = ops.empty(shape, device=device, dtype=dtype)
+        self.__class__ = self.cls_to_become
+
+    @property
+    def shape(self) -> Size:
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. "
+            "This error usually happens in `load_state_dict` when trying to load "
+            "an uninitialized parameter into an initialized one. "
+            "Call `forward` to initialize the parameters before accessing their attributes."
+        )
+
+    def share_memory_(self) -> None:
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. "
+            "Call `forward` to initialize the parameters before calling "
+            "`module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+        return type(self), (self.requires_grad,)
+
+
+for _name in (
+    *("add", "mul", "sub", "div", "matmul", "size", "dim", "numel", "view", "reshape", "sum"),
+    *("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__"),
+    *("__matmul__", "__neg__", "__getitem__", "__setitem__", "__len__", "fill_", "zero_"),
+    *("uniform_", "normal_", "copy_", "item", "numpy", "tolist", "clone"),
+):
+    setattr(UninitializedTensorMixin, _name, _refuse(_name))
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter whose shape is not known yet; lazy modules give it one at their first call."""
+
+    cls_to_become = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any | None = None, dtype: Any | None = None
+    ) -> UninitializedParameter:
+        data = ops.empty(0, device=device, dtype=dtype)
+        return Tensor._make_subclass(cls, data, requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.requires_grad, self.data.device, self.data.dtype)
+        return memo[id(self)]
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Tensor):
+    """A buffer whose shape is not known yet."""
+
+    cls_to_become = Tensor
+
+    def __new__(
+        cls,
+        requires_grad: bool = False,
+        device: Any | None = None,
+        dtype: Any | None = None,
+        persistent: bool = True,
+    ) -> UninitializedBuffer:
+        data = ops.empty(0, device=device, dtype=dtype)
+        buffer = Tensor._make_subclass(cls, data, requires_grad)
+        buffer.persistent = persistent
+        buffer._is_buffer = True
+        return buffer
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether ``param`` is an uninitialized parameter or buffer."""
+    return isinstance(param, UninitializedTensorMixin)
