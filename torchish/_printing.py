@@ -17,9 +17,7 @@ import numpy as np
 
 __all__ = [
     "PRINT_OPTS",
-    "format_tensor",
     "get_printoptions",
-    "named_tuple_str",
     "printoptions",
     "set_printoptions",
     "tensor_str",
@@ -234,7 +232,7 @@ def tensor_str(
         default_dtype_name: this dtype, its complex one, int64 and bool do not show.
         grad_fn_name: class name of the grad function, for `grad_fn=<...>`.
         class_name: `tensor` for Tensor and Parameter themselves, else the subclass's name.
-        is_parameter: puts `Parameter containing:` above.
+        is_parameter: for a subclass of Parameter, which is shown inside `Parameter(...)`.
         contents: text to show in place of the numbers.
         tangent: text of the forward-mode tangent.
     """
@@ -242,18 +240,21 @@ def tensor_str(
         raise ValueError("tensor_str() needs an array or a shape")
     shape = tuple(array.shape if array is not None else shape or ())
     indent = len(class_name) + 1
-    is_default_dtype = dtype_name == default_dtype_name
     default_complex = "complex128" if default_dtype_name == "float64" else "complex64"
-    is_silent_dtype = is_default_dtype or dtype_name in (default_complex, "int64", "bool")
+    silent_dtypes = {default_dtype_name}
+    if array is None or array.size == 0:
+        tells_size = array is None or len(shape) != 1
+    else:
+        # The numbers themselves show which of these it is.
+        silent_dtypes |= {default_complex, "int64", "bool"}
+        tells_size = not PRINT_OPTS.edgeitems
 
     suffixes = []
     if device != default_device:
         suffixes.append(f"device='{device}'")
-    is_empty = array is not None and array.size == 0
-    if array is None or (is_empty and len(shape) != 1) or (not is_empty and not _edges_shown()):
+    if tells_size:
         suffixes.append(f"size={shape}")
-    # Without numbers to look at, only the default dtype goes without saying.
-    if not (is_default_dtype if array is None or is_empty else is_silent_dtype):
+    if dtype_name not in silent_dtypes:
         suffixes.append(f"dtype=torch.{dtype_name}")
     if grad_fn_name is not None:
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
@@ -265,30 +266,4 @@ def tensor_str(
     if contents is None:
         contents = "..." if array is None else _contents(array, indent)
     text = _with_suffixes(f"{class_name}({contents}", suffixes, indent)
-    if not is_parameter:
-        return text
-    return "Parameter containing:\n" + (text if class_name == "tensor" else f"Parameter({text})")
-
-
-def _edges_shown() -> bool:
-    return bool(PRINT_OPTS.edgeitems)
-
-
-def format_tensor(tensor: Any, format_spec: str, *, is_plain: bool = True) -> str:
-    """Formats a tensor for `f"{t:.2f}"`: a 0-dim one as its number, others only without a spec.
-
-    Args:
-        is_plain: False for subclasses (Parameter too), which PyTorch never formats as numbers.
-
-    Raises:
-        TypeError: a spec for something that is not a 0-dim plain tensor.
-    """
-    if is_plain and tensor.dim() == 0:
-        return format(tensor.item(), format_spec)
-    return object.__format__(tensor, format_spec)
-
-
-def named_tuple_str(name: str, fields: Sequence[str], values: Sequence[Any]) -> str:
-    """Returns the text of an operator's named results, e.g. of `torch.return_types.max`."""
-    body = ",\n".join(f"{field}={value!r}" for field, value in zip(fields, values, strict=True))
-    return f"torch.return_types.{name}(\n{body})"
+    return f"Parameter({text})" if is_parameter and class_name != "tensor" else text
