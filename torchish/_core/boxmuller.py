@@ -87,7 +87,7 @@ def _steps(
     np.copyto(y, wide, casting="same_kind")
 
 
-def _radius(k: I32, s: Scratch) -> F32:
+def _radius(k: I32, s: Scratch) -> NDArray[Any]:
     """sqrt(-2 log(1 - k / 2^24)); `k` is used up."""
     x, z, y, e = s.float[:4, : k.size]
     wide_x, wide_z, wide = s.wide[:, : k.size]
@@ -223,7 +223,7 @@ def scale32(x: F32, mean: float, std: float) -> F32:
     return wide.astype(_f)
 
 
-def scale64(x: F64, mean: float, std: float) -> F64:
+def scale64(x: F64, mean: float, std: float) -> NDArray[Any]:
     """x * std + mean with one rounding, by error-free sums and products."""
     product = x * std
     if mean == 0:
@@ -241,5 +241,5 @@ def scale64(x: F64, mean: float, std: float) -> F64:
     total = product + mean
     shift = total - product
     lost = (product - (total - shift)) + (mean - shift)
-    total += lost + error
+    np.add(total, lost + error, out=total)
     return total
