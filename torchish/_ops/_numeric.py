@@ -1,4 +1,4 @@
-"""Small helpers that the bodies of operators share: dtype questions, wide arithmetic for half types."""
+"""What the bodies of operators share: questions about dtypes, wide arithmetic for half types."""
 
 import functools
 from collections.abc import Callable
@@ -52,8 +52,10 @@ def widened(body: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(body)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        half = next((a.dtype for a in args if getattr(a, "dtype", None) in HALF), None)
-        if half is None:
+        given = (*args, *kwargs.values())
+        half = next((a.dtype for a in given if getattr(a, "dtype", None) in HALF), None)
+        # An explicit `dtype=` argument says itself what to compute in.
+        if half is None or any(hasattr(a, "np") for a in given):
             return body(*args, **kwargs)
 
         def up(a: Any) -> Any:
@@ -101,7 +103,8 @@ def not_implemented_for(kernel: str, x: Array) -> RuntimeError:
     """torch's error for a kernel that lacks a dtype; torch raises NotImplementedError."""
     from .._core.dtypes import SCALAR_NAMES, from_np
 
-    return NotImplementedError(f'"{kernel}" not implemented for \'{SCALAR_NAMES[from_np(x.dtype)]}\'')
+    kind = SCALAR_NAMES[from_np(x.dtype)]
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{kind}'")
 
 
 def default_float() -> Any:

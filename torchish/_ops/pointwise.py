@@ -10,103 +10,160 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from .registry import Operand, Scalar, Tensor, op, ops
-
-_TWO_BOOLS = (
-    "Subtraction, the `-` operator, with two bool tensors is not supported. "
-    "Use the `^` or `logical_xor()` operator instead."
-)
+from ._dispatch import in_place, is_number, warn_old_form
+from .registry import Operand, Scalar, Tensor, composite, op
 
 
-def _add_old_form(args: Any, kwargs: Any) -> Any:
-    """`torch.add(input, alpha, other)`, the call form of torch 0.4 to 1.4."""
-    if len(args) == 3 and not kwargs:
-        return ops.add(args[0], args[2], alpha=args[1])
-    return NotImplemented
+def _number_second(name: str) -> Any:
+    """Bind `f(input, alpha, other)`, the form of old torch; None for any other call."""
+
+    def overload(args: Any, kwargs: Any) -> Any:
+        if len(args) != 3 or kwargs or not is_number(args[1]):
+            return None
+        warn_old_form(
+            f"{name}(Tensor input, Number alpha, Tensor other, *, Tensor out = None)",
+            f"{name}(Tensor input, Tensor other, *, Number alpha = 1, Tensor out = None)",
+        )
+        return (args[0], args[2]), {"alpha": args[1]}
+
+    return overload
 
 
-def _sub_old_form(args: Any, kwargs: Any) -> Any:
-    """`torch.sub(input, alpha, other)`."""
-    if len(args) == 3 and not kwargs:
-        return ops.sub(args[0], args[2], alpha=args[1])
-    return NotImplemented
+def _is_bool(operand: Any) -> bool:
+    return operand is bool or getattr(getattr(operand, "dtype", None), "name", None) == "bool"
 
 
-@op("arith", inplace=True, overloads=_add_old_form)
+def _category(operand: Any) -> int:
+    if hasattr(operand, "dtype"):
+        return operand.dtype.category
+    return {bool: 0, int: 1, float: 2, complex: 3}[operand]
+
+
+def _check_alpha(input: Any, other: Any, alpha: Any) -> None:
+    """torch's conditions on `alpha`, given as the type of the number."""
+    highest = max(_category(input), _category(other))
+    if alpha is bool and highest > 0:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if alpha is float and highest < 2:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if alpha is complex and highest < 3:
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
+
+
+def _check_sub(input: Any, other: Any, alpha: Any) -> None:
+    if _is_bool(input) and _is_bool(other) and hasattr(input, "dtype") and hasattr(other, "dtype"):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. "
+            "Use the `^` or `logical_xor()` operator instead."
+        )
+    if _is_bool(input) or _is_bool(other):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+            "to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    _check_alpha(input, other, alpha)
+
+
+@op("arith", inplace=True, overloads=_number_second("add"), check=_check_alpha)
 def add(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
     """out = input + alpha * other."""
     return input + num.scaled(other, alpha)
 
 
-@op("arith", inplace=True, aliases=("subtract",), overloads=_sub_old_form)
+@op("arith", inplace=True, overloads=_number_second("sub"), check=_check_sub)
 def sub(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
     """out = input - alpha * other."""
-    if num.is_bool(input):
-        raise RuntimeError(_TWO_BOOLS)
     return input - num.scaled(other, alpha)
 
 
-@op("arith", out=False)
-def rsub(input: Operand, other: Operand, alpha: Scalar = 1) -> Array:
+@op("arith", inplace=True, grad_name="SubBackward0", check=_check_sub)
+def subtract(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
+    """out = input - alpha * other."""
+    return input - num.scaled(other, alpha)
+
+
+@op("arith", into=("torch",), out=False, check=_check_sub)
+def rsub(input: Tensor, other: Operand, alpha: Scalar = 1) -> Array:
     """out = other - alpha * input."""
-    if num.is_bool(input):
-        raise RuntimeError(_TWO_BOOLS)
     return other - num.scaled(input, alpha)
 
 
 @op("arith", inplace=True, aliases=("multiply",))
 def mul(input: Operand, other: Operand) -> Array:
-    """out = input * other; the gradient of a real operand of a complex product is real."""
+    """out = input * other."""
     return input * other
 
 
-def _div_overload(args: Any, kwargs: Any) -> Any:
-    """`div(input, other, rounding_mode=...)`: rounding keeps integers, plain division does not."""
-    kwargs = dict(kwargs)
-    mode = kwargs.pop("rounding_mode", None)
-    if mode is None:
-        return ops.div(*args, **kwargs)
-    if mode not in ("floor", "trunc"):
-        raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' "
-            f"but found '{mode}'"
-        )
-    return (ops.floor_divide if mode == "floor" else _div_trunc)(*args, **kwargs)
-
-
-@op("float", inplace=True, aliases=("divide",), overloads=_div_overload)
+@op("float", into=("internal",), name="div")
 @num.widened
-def div(input: Operand, other: Operand) -> Array:
-    """out = input / other, always in floating point.
-
-    `rounding_mode="floor"` and `"trunc"` round the quotient and keep integer dtypes.
-    """
+def _div(input: Operand, other: Operand) -> Array:
     return input / other
 
 
-@op("float", inplace=True)
+def _quotient(mode: str | None) -> Any:
+    """The operator that divides with a rounding mode."""
+    if mode is None:
+        return _div
+    if mode == "floor":
+        return _div_floor
+    if mode == "trunc":
+        return _div_trunc
+    raise RuntimeError(
+        f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{mode}'"
+    )
+
+
+@composite(aliases=("divide",))
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """out = input / other in floating point; `rounding_mode` "floor" or "trunc" keeps integers."""
+    if out is None:
+        return _quotient(rounding_mode)(input, other)
+    return _quotient(rounding_mode)(input, other, out=out)
+
+
+@composite(into=("method",), aliases=("divide_",))
+def div_(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """In-place `div`."""
+    return in_place(_quotient(rounding_mode), input, other)
+
+
+@op("float", inplace=True, grad_name="DivBackward0")
 @num.widened
 def true_divide(input: Operand, other: Operand) -> Array:
     """out = input / other, always in floating point."""
     return input / other
 
 
-@op("arith", into=("internal",), name="_div_trunc", inplace=True, grad_name="DivBackward0")
+@op("arith", into=("internal",), name="div_floor", grad_name="DivBackward1")
+@num.widened
+def _div_floor(input: Operand, other: Operand) -> Array:
+    return _floor_division(input, other)
+
+
+@op("arith", into=("internal",), name="div_trunc", grad_name="DivBackward1")
 @num.widened
 def _div_trunc(input: Operand, other: Operand) -> Array:
-    """The quotient rounded towards zero; its gradient is zero."""
     if not num.is_inexact(input):
         return jax.lax.div(*jnp.broadcast_arrays(input, other))
+    # A rounded quotient has gradient 0 everywhere.
     return jax.lax.stop_gradient(jnp.trunc(input / other))
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=True, differentiable=False)
 @num.widened
 def floor_divide(input: Operand, other: Operand) -> Array:
     """The quotient rounded down: Python's `//`."""
-    if not num.is_inexact(input):
-        return jnp.floor_divide(input, other)
-    return jax.lax.stop_gradient(_floor_quotient(input, other))
+    return _floor_division(input, other)
+
+
+def _floor_division(a: Array, b: Array) -> Array:
+    if not num.is_inexact(a):
+        return jnp.floor_divide(a, b)
+    return jax.lax.stop_gradient(_floor_quotient(a, b))
 
 
 def _floor_quotient(a: Array, b: Array) -> Array:
@@ -135,7 +192,7 @@ def remainder(input: Operand, other: Operand) -> Array:
 
 @op("arith", inplace=True)
 @num.widened
-def fmod(input: Operand, other: Operand) -> Array:
+def fmod(input: Tensor, other: Operand) -> Array:
     """C's fmod: the result has the sign of `input`."""
     if num.is_bool(input):
         raise num.not_implemented_for("fmod_cpu", input)
@@ -209,7 +266,7 @@ _hypot = num.with_derivative(jnp.hypot, _hypot_tangent)
 
 
 @op("float", inplace=True)
-def copysign(input: Operand, other: Operand) -> Array:
+def copysign(input: Tensor, other: Operand) -> Array:
     """The magnitude of `input` with the sign of `other`."""
     return _copysign(*jnp.broadcast_arrays(input, other))
 
@@ -232,7 +289,7 @@ def nextafter(input: Tensor, other: Tensor) -> Array:
 def heaviside(input: Tensor, values: Tensor) -> Array:
     """0 below zero, `values` at zero, 1 above."""
     zero, one = jnp.zeros_like(input), jnp.ones_like(input)
-    return jnp.where(input == 0, values, jnp.where(input < 0, zero, one))
+    return jnp.where(input == zero, values, jnp.where(input < zero, zero, one))
 
 
 @op("arith", inplace=True)
@@ -253,6 +310,10 @@ def logaddexp(input: Tensor, other: Tensor) -> Array:
     """log(exp(input) + exp(other)), stable."""
     if not num.is_inexact(input):
         raise num.not_implemented_for("logaddexp_cpu", input)
+    if num.is_complex(input):
+        ordered = input.real >= other.real
+        high, low = jnp.where(ordered, input, other), jnp.where(ordered, other, input)
+        return high + jnp.log(1 + jnp.exp(low - high))
     return jnp.logaddexp(input, other)
 
 

@@ -16,64 +16,64 @@ def _ordered(name: str, x: Array) -> None:
 
 
 @op("arith", inplace=True)
-def eq(input: Operand, other: Operand) -> Array:
+def eq(input: Tensor, other: Operand) -> Array:
     """input == other."""
     return input == other
 
 
 @op("arith", inplace=True, aliases=("not_equal",))
-def ne(input: Operand, other: Operand) -> Array:
+def ne(input: Tensor, other: Operand) -> Array:
     """input != other."""
     return input != other
 
 
 @op("arith", inplace=True, aliases=("less",))
-def lt(input: Operand, other: Operand) -> Array:
+def lt(input: Tensor, other: Operand) -> Array:
     """input < other."""
     _ordered("lt", input)
     return input < other
 
 
 @op("arith", inplace=True, aliases=("less_equal",))
-def le(input: Operand, other: Operand) -> Array:
+def le(input: Tensor, other: Operand) -> Array:
     """input <= other."""
     _ordered("le", input)
     return input <= other
 
 
 @op("arith", inplace=True, aliases=("greater",))
-def gt(input: Operand, other: Operand) -> Array:
+def gt(input: Tensor, other: Operand) -> Array:
     """input > other."""
     _ordered("gt", input)
     return input > other
 
 
 @op("arith", inplace=True, aliases=("greater_equal",))
-def ge(input: Operand, other: Operand) -> Array:
+def ge(input: Tensor, other: Operand) -> Array:
     """input >= other."""
     _ordered("ge", input)
     return input >= other
 
 
-@op("none", out=False)
+@op("none", out=False, elementwise=True)
 def isnan(input: Tensor) -> Array:
     """Whether each element is NaN."""
     return jnp.isnan(input) if num.is_inexact(input) else jnp.zeros(input.shape, jnp.bool_)
 
 
-@op("none", out=False)
+@op("none", out=False, elementwise=True)
 def isinf(input: Tensor) -> Array:
     """Whether each element is infinite (in either part)."""
     return jnp.isinf(input) if num.is_inexact(input) else jnp.zeros(input.shape, jnp.bool_)
 
 
-@op("none", out=False)
+@op("none", out=False, elementwise=True)
 def isfinite(input: Tensor) -> Array:
     """Whether each element is neither infinite nor NaN."""
     return jnp.isfinite(input) if num.is_inexact(input) else jnp.ones(input.shape, jnp.bool_)
 
 
-@op("none")
+@op("none", elementwise=True)
 def isposinf(input: Tensor) -> Array:
     """Whether each element is +inf."""
     if num.is_complex(input):
@@ -81,7 +81,7 @@ def isposinf(input: Tensor) -> Array:
     return input == jnp.inf if num.is_float(input) else jnp.zeros(input.shape, jnp.bool_)
 
 
-@op("none")
+@op("none", elementwise=True)
 def isneginf(input: Tensor) -> Array:
     """Whether each element is -inf."""
     if num.is_complex(input):
@@ -89,7 +89,7 @@ def isneginf(input: Tensor) -> Array:
     return input == -jnp.inf if num.is_float(input) else jnp.zeros(input.shape, jnp.bool_)
 
 
-@op("none", out=False)
+@op("none", out=False, elementwise=True)
 def isreal(input: Tensor) -> Array:
     """Whether the imaginary part of each element is 0."""
     return input.imag == 0 if num.is_complex(input) else jnp.ones(input.shape, jnp.bool_)
@@ -102,7 +102,7 @@ def _same_dtypes(a: Any, b: Any) -> None:
         raise RuntimeError(f"{SCALAR_NAMES[a.dtype]} did not match {SCALAR_NAMES[b.dtype]}")
 
 
-@op("arith", into=("internal",), name="_isclose")
+@op("arith", into=("internal",), name="isclose")
 def _isclose(input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: bool) -> Array:
     close = input == other
     if equal_nan and num.is_inexact(input):
@@ -173,7 +173,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Array:
     return _truth(input) ^ _truth(other)
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def logical_not(input: Tensor) -> Array:
     """The element is zero."""
     return ~_truth(input)
@@ -205,7 +205,7 @@ def bitwise_xor(input: Operand, other: Operand) -> Array:
     return input ^ other
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def bitwise_not(input: Tensor) -> Array:
     """~input; logical for bool."""
     _integral("bitwise_not", input)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
+from ._dispatch import in_place, is_number, to
 from .registry import Operand, Tensor, composite, op, ops
 
 # Exponents with a cheap formula of their own: they are part of the program, others are inputs.
@@ -22,21 +23,21 @@ _FORMULAS = {
 }
 
 
-@op("arith", into=("internal",), name="_pow_fixed", inplace=True, grad_name="PowBackward0")
+@op("arith", into=("internal",), name="pow_fixed", grad_name="PowBackward0")
 @num.widened
 def _pow_fixed(input: Tensor, exponent: float) -> Array:
     """`input` to one of the exponents that have a cheap formula."""
     return _FORMULAS[exponent](input)
 
 
-@op("arith", into=("internal",), name="_pow_number", inplace=True, grad_name="PowBackward0")
+@op("arith", into=("internal",), name="pow_number", grad_name="PowBackward0")
 @num.widened
 def _pow_number(input: Tensor, exponent: Operand) -> Array:
     """`input` to a number that may differ at every call."""
     return _power(input, jax.lax.stop_gradient(exponent))
 
 
-@op("arith", into=("internal",), name="_pow_tensor", inplace=True, grad_name="PowBackward1")
+@op("arith", into=("internal",), name="pow_tensor", grad_name="PowBackward1")
 @num.widened
 def _pow_tensor(input: Operand, exponent: Operand) -> Array:
     """`input` to the elements of `exponent`."""
@@ -86,10 +87,6 @@ def _int_power(base: Array, exponent: Array) -> Array:
     return jnp.where(exponent < 0, unit, result)
 
 
-def _number(exponent: Any) -> bool:
-    return isinstance(exponent, (bool, int, float, complex))
-
-
 def _check_negative(input: Any, exponent: Any) -> None:
     integral = not (input.dtype.is_floating_point or input.dtype.is_complex)
     if integral and isinstance(exponent, int) and exponent < 0:
@@ -99,24 +96,23 @@ def _check_negative(input: Any, exponent: Any) -> None:
 @composite(into=("torch", "method"))
 def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """out = input ^ exponent; each may be a number or a tensor."""
-    keywords = {} if out is None else {"out": out}
-    if not _number(exponent):
-        return _pow_tensor(input, exponent, **keywords)
+    if not is_number(exponent):
+        return _pow_tensor(input, exponent, **to(out))
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return _pow_fixed(input, float(exponent), **keywords)
-    return _pow_number(input, exponent, **keywords)
+        return _pow_fixed(input, float(exponent), **to(out))
+    return _pow_number(input, exponent, **to(out))
 
 
 @composite(into=("method",))
 def pow_(input: Any, exponent: Any) -> Any:
     """In-place `pow`."""
-    if not _number(exponent):
-        return _pow_tensor.inplace(input, exponent)
+    if not is_number(exponent):
+        return in_place(_pow_tensor, input, exponent)
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return _pow_fixed.inplace(input, float(exponent))
-    return _pow_number.inplace(input, exponent)
+        return in_place(_pow_fixed, input, float(exponent))
+    return in_place(_pow_number, input, exponent)
 
 
 def _keeps_dtype(input: Any, exponent: Any) -> bool:
@@ -130,7 +126,7 @@ def _double(x: Any) -> Any:
     """A tensor in the widest dtype of its category; a number as it is."""
     from .._core import dtypes
 
-    if _number(x):
+    if is_number(x):
         return x
     return x.to(dtypes.complex128 if x.dtype.is_complex else dtypes.float64)
 
@@ -141,13 +137,12 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     from .._core import dtypes
 
     base, exponent = _double(input), _double(exponent)
-    if isinstance(exponent, complex) and not _number(base):
+    if isinstance(exponent, complex) and not is_number(base):
         base = base.to(dtypes.complex128)
-    if _number(base):
+    if is_number(base):
         wide = dtypes.complex128 if isinstance(base, complex) else dtypes.float64
         base = ops.full((), base, dtype=wide)
-    keywords = {} if out is None else {"out": out}
-    return ops.pow(base, float(exponent) if isinstance(exponent, int) else exponent, **keywords)
+    return ops.pow(base, float(exponent) if isinstance(exponent, int) else exponent, **to(out))
 
 
 @composite(into=("method",))
@@ -164,7 +159,7 @@ def float_power_(input: Any, exponent: Any) -> Any:
     return input.pow_(_double(exponent))
 
 
-@op("none", inplace=True, grad_name="PowBackward0")
+@op("none", inplace=True, grad_name="PowBackward0", elementwise=True)
 @num.widened
 def square(input: Tensor) -> Array:
     """out = input * input."""
@@ -178,7 +173,7 @@ def ldexp(input: Tensor, other: Tensor) -> Array:
     return input * jnp.exp2(other)
 
 
-@op("none", returns="mantissa exponent")
+@op("none", returns="mantissa exponent", elementwise=True)
 def frexp(input: Tensor) -> Any:
     """input = mantissa * 2^exponent with 0.5 <= |mantissa| < 1."""
     if not num.is_float(input):

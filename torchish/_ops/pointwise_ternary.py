@@ -5,32 +5,46 @@ from typing import Any
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core.dtypes import CPP_NAMES, SCALAR_NAMES
 from . import _numeric as num
+from ._dispatch import in_place, is_number, to, warn_old_form
 from .registry import Operand, Scalar, Tensor, composite, op, ops
 
 
-@op("arith", inplace=True)
+def _check_lerp(input: Any, end: Any, weight: Any) -> None:
+    for name, other in (("end", end), ("weight", weight)):
+        if hasattr(other, "dtype") and other.dtype is not input.dtype:
+            raise RuntimeError(
+                f"expected dtype {CPP_NAMES[input.dtype]} for `{name}` but got dtype "
+                f"{CPP_NAMES[other.dtype]}"
+            )
+    if not input.dtype.is_floating_point and not input.dtype.is_complex:
+        raise NotImplementedError(
+            f"\"lerp_kernel_scalar\" not implemented for '{SCALAR_NAMES[input.dtype]}'"
+        )
+
+
+@op("arith", inplace=True, check=_check_lerp)
 @num.widened
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Array:
     """input + weight * (end - input), evaluated from the nearer end."""
-    if not num.is_inexact(input):
-        raise num.not_implemented_for("lerp_kernel_scalar", input)
     gap = end - input
-    size = jnp.abs(weight) if num.is_complex(input) else weight
-    near_start = size < 0.5
-    if not num.is_complex(input):
-        near_start = jnp.abs(weight) < 0.5
-    return jnp.where(near_start, input + weight * gap, end - gap * (1 - weight))
+    return jnp.where(jnp.abs(weight) < 0.5, input + weight * gap, end - gap * (1 - weight))
 
 
 def _value_second(name: str) -> Any:
-    """The old call form `f(input, value, tensor1, tensor2)`."""
+    """Bind the old form `f(input, value, tensor1, tensor2)`; None for any other call."""
 
     def overload(args: Any, kwargs: Any) -> Any:
-        if len(args) == 4 and not kwargs:
-            input, value, tensor1, tensor2 = args
-            return getattr(ops, name)(input, tensor1, tensor2, value=value)
-        return NotImplemented
+        if len(args) != 4 or kwargs or not is_number(args[1]):
+            return None
+        warn_old_form(
+            f"{name}(Tensor input, Number value, Tensor tensor1, Tensor tensor2, *, "
+            "Tensor out = None)",
+            f"{name}(Tensor input, Tensor tensor1, Tensor tensor2, *, Number value = 1, "
+            "Tensor out = None)",
+        )
+        return (args[0], *args[2:]), {"value": args[1]}
 
     return overload
 
@@ -55,25 +69,23 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 
             "(input + value * tensor1 / tensor2) for float inputs. The future addcdiv behavior is "
             "just the latter implementation: (input + value * tensor1 / tensor2), for all dtypes."
         )
-    return input + num.scaled(tensor1, value) * (1 / tensor2) if num.is_complex(input) else (
-        input + num.scaled(tensor1, value) / tensor2
-    )
+    return input + num.scaled(tensor1, value) / tensor2
 
 
 @op("arith", inplace=True)
-def clamp_min(input: Operand, min: Operand) -> Array:
+def clamp_min(input: Tensor, min: Operand) -> Array:
     """`input`, raised to `min` where it is below; equal elements keep the gradient of `input`."""
     return _at_least(input, min)
 
 
 @op("arith", inplace=True)
-def clamp_max(input: Operand, max: Operand) -> Array:
+def clamp_max(input: Tensor, max: Operand) -> Array:
     """`input`, lowered to `max` where it is above; equal elements keep the gradient of `input`."""
     return _at_most(input, max)
 
 
-@op("arith", into=("internal",), name="_clamp", inplace=True, grad_name="ClampBackward1")
-def _clamp(input: Operand, min: Operand, max: Operand) -> Array:
+@op("arith", into=("internal",), name="clamp")
+def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
     """min(max(input, min), max): where the bounds cross, `max` wins."""
     return _at_most(_at_least(input, min), max)
 
@@ -105,14 +117,13 @@ _NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
 @composite(into=("torch", "method"), aliases=("clip",))
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     """Limit every element to [min, max]; a bound is a number, a tensor or None."""
-    keywords = {} if out is None else {"out": out}
     if max is None:
         if min is None:
             raise RuntimeError(_NO_BOUND)
-        return ops.clamp_min(input, min, **keywords)
+        return ops.clamp_min(input, min, **to(out))
     if min is None:
-        return ops.clamp_max(input, max, **keywords)
-    return _clamp(input, min, max, **keywords)
+        return ops.clamp_max(input, max, **to(out))
+    return _clamp(input, min, max, **to(out))
 
 
 @composite(into=("torch", "method"), aliases=("clip_",))
@@ -124,10 +135,10 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
         return input.clamp_min_(min)
     if min is None:
         return input.clamp_max_(max)
-    return _clamp.inplace(input, min, max)
+    return in_place(_clamp, input, min, max)
 
 
-@op("arith", into=("internal",), name="_where", grad_name="WhereBackward0")
+@op("arith", into=("internal",), name="where")
 def _where(condition: Tensor, input: Operand, other: Operand) -> Array:
     """`input` where `condition` holds, else `other`."""
     # A bool never changes what the other operands promote to, so `condition` may be promoted too.
@@ -143,14 +154,11 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     if input is None and other is None:
         return ops.nonzero(condition, as_tuple=True)
     if condition.dtype.name not in ("bool", "uint8"):
-        from .._core.dtypes import CPP_NAMES
-
         raise RuntimeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{CPP_NAMES.get(condition.dtype, condition.dtype.name)}"
+            f"{SCALAR_NAMES[condition.dtype]}"
         )
-    keywords = {} if out is None else {"out": out}
-    return _where(condition, input, other, **keywords)
+    return _where(condition, input, other, **to(out))
 
 
 @composite(into=("method",), name="where")

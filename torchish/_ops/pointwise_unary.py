@@ -16,7 +16,7 @@ _NEG_BOOL = (
 )
 
 
-@op("none", inplace=True, aliases=("negative",))
+@op("none", inplace=True, aliases=("negative",), elementwise=True)
 def neg(input: Tensor) -> Array:
     """out = -input."""
     if num.is_bool(input):
@@ -32,20 +32,23 @@ def positive(input: Any) -> Any:
     return input
 
 
-@op("none", inplace=True, aliases=("absolute",))
+@op("none", inplace=True, aliases=("absolute",), elementwise=True)
 def abs(input: Tensor) -> Array:
     """The absolute value (modulus for complex numbers); the gradient at 0 is 0."""
     if num.is_bool(input):
         raise num.not_implemented_for("abs_cpu", input)
-    return _modulus(input) if num.is_complex(input) else jnp.abs(input)
+    return modulus(input) if num.is_inexact(input) else jnp.abs(input)
 
 
 def _modulus_tangent(out: Array, primals: Any, tangents: Any) -> Array:
-    unit = _unit(primals[0])
-    return (jnp.conj(unit) * tangents[0]).real
+    (x,), (dx,) = primals, tangents
+    if num.is_complex(x):
+        return (jnp.conj(_unit(x)) * dx).real
+    return _sign(x) * dx
 
 
-_modulus = num.with_derivative(jnp.abs, _modulus_tangent)
+# |x| for real or complex x; the gradient at 0 is 0.
+modulus = num.with_derivative(jnp.abs, _modulus_tangent)
 
 
 def _unit(z: Array) -> Array:
@@ -54,16 +57,15 @@ def _unit(z: Array) -> Array:
     safe = jnp.where(zero, jnp.ones_like(z), z)
     # |z| written out, so that differentiating it needs no further special case.
     size = jnp.sqrt(safe.real * safe.real + safe.imag * safe.imag)
-    return jnp.where(zero, jnp.zeros_like(z), safe / size)
+    return jnp.where(zero, jnp.zeros_like(z), safe / size.astype(z.dtype))
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def sign(input: Tensor) -> Array:
     """-1, 0 or 1; 0 for NaN."""
     if num.is_complex(input):
         raise RuntimeError(
-            "Unlike NumPy, torch.sign doesn't allow complex tensors. "
-            "Use torch.sgn instead."
+            "Unlike NumPy, torch.sign doesn't allow complex tensors. Use torch.sgn instead."
         )
     return _sign(input)
 
@@ -76,13 +78,13 @@ def _sign(x: Array) -> Array:
     return jnp.sign(x)
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def sgn(input: Tensor) -> Array:
     """`sign` for real numbers, z / |z| for complex ones."""
     return _unit(input) if num.is_complex(input) else _sign(input)
 
 
-@op("none")
+@op("none", elementwise=True)
 def signbit(input: Tensor) -> Array:
     """Whether the sign bit is set (so True for -0.0)."""
     if num.is_complex(input):
@@ -264,25 +266,25 @@ def _rounded(x: Array, rounding: Any, kernel: str) -> Array:
     return jax.lax.stop_gradient(rounding(x)) if num.is_float(x) else x
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def ceil(input: Tensor) -> Array:
     """The smallest integer not below."""
     return _rounded(input, jnp.ceil, "ceil")
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def floor(input: Tensor) -> Array:
     """The largest integer not above."""
     return _rounded(input, jnp.floor, "floor")
 
 
-@op("none", inplace=True, aliases=("fix",))
+@op("none", inplace=True, aliases=("fix",), elementwise=True)
 def trunc(input: Tensor) -> Array:
     """The integer part."""
     return _rounded(input, jnp.trunc, "trunc")
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def frac(input: Tensor) -> Array:
     """input - trunc(input)."""
     if not num.is_float(input):
@@ -290,7 +292,7 @@ def frac(input: Tensor) -> Array:
     return input - jax.lax.stop_gradient(jnp.trunc(input))
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 @num.widened
 def round(input: Tensor, *, decimals: int = 0) -> Array:
     """Round half to even, at `decimals` places."""
@@ -303,9 +305,12 @@ def round(input: Tensor, *, decimals: int = 0) -> Array:
     return jax.lax.stop_gradient(rounded)
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, elementwise=True)
 def nan_to_num(
-    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
 ) -> Array:
     """Replace NaN (by 0), inf and -inf (by the largest and smallest number)."""
     if not num.is_inexact(input):

@@ -1,0 +1,31 @@
+"""What hand-written fronts of operators share: in-place forms, old call forms, `out=`."""
+
+import warnings
+from typing import Any
+
+from .calling import call_inplace
+
+
+def in_place(function: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
+    """The in-place form of an operator's public function: writes the result into `target`."""
+    return call_inplace(function.operator, target, args, kwargs)
+
+
+def to(out: Any) -> dict[str, Any]:
+    """The keywords that hand `out=` on; none for None."""
+    return {} if out is None else {"out": out}
+
+
+def warn_old_form(old: str, new: str) -> None:
+    """torch's warning for a call form it keeps for old scripts."""
+    name = old[: old.index("(")]
+    warnings.warn(
+        f"This overload of {name} is deprecated:\n\t{old}\nConsider using one of the following "
+        f"signatures instead:\n\t{new}",
+        stacklevel=6,
+    )
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a Python number."""
+    return isinstance(value, (bool, int, float, complex))

@@ -1,0 +1,86 @@
+"""Which dimensions a reduction runs over, and picking one element along a dimension."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.numpy import ndarray as Array
+
+from . import _numeric as num
+from .registry import wrap_dims
+
+
+def check_nonempty(name: str, x: Array, dim: Any) -> None:
+    """Refuse a reduction without identity over a dimension of size 0."""
+    if dim is None and x.size == 0:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
+    if dim is None or x.size:
+        return
+    for d in wrap_dims(dim, x.ndim):
+        if x.shape[d] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+
+
+def keep_all(out: Array, ndim: int, keepdim: bool) -> Array:
+    """The scalar `out` as a tensor of `ndim` dimensions of size 1 if `keepdim`."""
+    return out.reshape((1,) * ndim) if keepdim else out
+
+
+def take_at(x: Array, index: Array, axis: int) -> Array:
+    """`x` at `index` (which has size 1 along `axis`); the gradient goes to that element alone.
+
+    The tangent is a masked sum, which XLA fuses; the scatter that a gather's gradient would be is
+    slow on the CPU.
+    """
+    return _take_at(x, index, axis)
+
+
+def _take_at(x: Array, index: Array, axis: int) -> Array:
+    @jax.custom_jvp
+    def take(x: Array) -> Array:
+        return jnp.take_along_axis(x, index, axis=axis, mode="clip")
+
+    @take.defjvp
+    def _jvp(primals: Any, tangents: Any) -> Any:
+        chosen = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
+        (dx,) = tangents
+        return take(*primals), jnp.sum(
+            jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axis, keepdims=True
+        )
+
+    return take(x)
+
+
+def pick(x: Array, index: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
+    """(values, indices) of a reduction that selects `index` (with size 1 along `axis`)."""
+    values = take_at(x, index, axis)
+    if not keepdim:
+        values, index = values.squeeze(axis), index.squeeze(axis)
+    return values, index
+
+
+def shared_gradient(choose: Any, x: Array) -> Array:
+    """The element `choose(x)` of all; elements equal to it (or NaN like it) share its gradient."""
+    if not num.is_float(x):
+        return choose(x)
+    chosen = jax.custom_jvp(lambda x: choose(x))
+
+    @chosen.defjvp
+    def _jvp(primals: Any, tangents: Any) -> Any:
+        (x,), (dx,) = primals, tangents
+        out = chosen(x)
+        same = (x == out) | (jnp.isnan(x) & jnp.isnan(out))
+        share = jnp.where(same, dx, jnp.zeros_like(dx))
+        return out, jnp.sum(share) / jnp.sum(same).astype(x.dtype)
+
+    return chosen(x)
+
+
+def accumulate_dtype(x: Array, dtype: Any) -> Array:
+    """`x` as sum, prod and the like read it: in `dtype`, else integers and bools as int64."""
+    if dtype is not None:
+        return x.astype(dtype.np)
+    return x if num.is_inexact(x) else x.astype(jnp.int64)
