@@ -15,12 +15,19 @@ from ._core import devices, dtypes, interop
 from ._core.generator import Generator, default_generator
 from ._core.state import process, state
 from ._core.storage import Storage
+from ._core.tensor_base import TensorBase
 from ._core.trace import flush_point
 
+# Attributes of a tensor that belong to the engine; all others are the user's.
+ENGINE_FIELDS = frozenset(TensorBase.__annotations__)
+
 __all__ = [
+    "ENGINE_FIELDS",
     "Generator",
     "Storage",
     "contents",
+    "current_generator",
+    "default_dtype",
     "default_generator",
     "devices",
     "dtypes",
@@ -74,16 +81,24 @@ def storage_contents(storage: Storage) -> np.ndarray[Any, Any]:
 
 def storage_on(flat: np.ndarray[Any, Any], device: devices.device) -> Storage:
     """A storage that takes over the 1-D array `flat`, on `device`."""
-    storage = interop.make_storage(flat)
     if device.type == "cpu":
-        return storage  # type: ignore[no-any-return]
-    whole = interop.tensor_on(storage, 0, (flat.size,), (1,))
-    return storage_of(whole.to(device))
+        return interop.make_storage(flat)
+    return storage_of(interop.wrap_host(flat, device))
 
 
 def tensor_on(storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int]) -> Any:
     """A tensor that views `storage`."""
     return interop.tensor_on(storage, offset, tuple(size), tuple(stride))
+
+
+def default_dtype() -> dtypes.dtype:
+    """The dtype of tensors made from Python floats."""
+    return process.default_dtype
+
+
+def current_generator() -> Generator:
+    """The default generator of this thread."""
+    return state.generator or default_generator  # type: ignore[no-any-return]
 
 
 def set_thread_generator(generator: Generator | None) -> None:

@@ -160,10 +160,9 @@ def _rebuilders() -> list[Any]:
 
 def _get_obj_state(obj: Any) -> Any:
     """The Python attributes of a tensor: a dict, or (dict, slots), or nothing."""
-    state = dict(getattr(obj, "__dict__", None) or {})
-    engine_slots = set(copyreg._slotnames(_host.tensor_class()))  # type: ignore[attr-defined]
+    state = {n: v for n, v in obj.__dict__.items() if n not in _host.ENGINE_FIELDS}
     names = copyreg._slotnames(type(obj))  # type: ignore[attr-defined]
-    slots = {n: getattr(obj, n) for n in names if n not in engine_slots and hasattr(obj, n)}
+    slots = {n: getattr(obj, n) for n in names if hasattr(obj, n)}
     return (state, slots) if slots else state
 
 

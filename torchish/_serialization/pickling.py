@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import IO, Any
 
+from .. import _host
 from .._core.dtypes import dtype
 from .._core.errors import not_supported
 from ..storage import TypedStorage, UntypedStorage, class_name_of, is_storage
@@ -74,6 +75,9 @@ class _TorchNames:
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is dtype or type(obj) is StorageGlobal:
             return obj.name
+        if type(obj) is _host.Generator:
+            cls, args, (seed, offset, words) = obj.__reduce__()
+            return cls, args, (seed, offset, _host.wrap(words))
         return NotImplemented
 
     def save_global(self, obj: Any, name: str | None = None) -> None:

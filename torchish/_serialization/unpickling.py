@@ -43,7 +43,7 @@ class StorageType:
         return f"StorageType(dtype={self.dtype})"
 
 
-# --- the allow-list ----------------------------------------------------------------------------------
+# --- the allow-list ---
 
 _user_globals: set[Any] = set()
 
