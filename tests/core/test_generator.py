@@ -162,7 +162,8 @@ def test_multinomial(gen, dtype):
     weights = np.random.default_rng(0).random((4, 25)).astype(np.float32).astype(dtype)
     theirs = torch.from_numpy(weights.astype(np.float64)).to(FLOATS[dtype])
     for replacement in (False, True):
-        for count in (1, 7, 25):
+        # without replacement half types tie, and torch leaves the order of ties open
+        for count in (1, 7, 25) if replacement or dtype.itemsize > 2 else (1,):
             mine = rejection.multinomial(gen, weights[0], count, replacement)
             same(gen, mine, torch.multinomial(theirs[0], count, replacement))
             mine = rejection.multinomial(gen, weights, count, replacement)

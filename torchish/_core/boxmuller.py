@@ -117,8 +117,7 @@ def _radius(k: I32, s: Scratch) -> NDArray[Any]:
     e *= _LN2[0]
     x += e
     x *= _f(-2)
-    np.sqrt(x, out=x)
-    return x
+    return np.asarray(np.sqrt(x, out=x))
 
 
 def _sincos(k: I32, s: Scratch) -> tuple[I32, I32]:
@@ -225,7 +224,7 @@ def scale32(x: F32, mean: float, std: float) -> F32:
 
 def scale64(x: F64, mean: float, std: float) -> NDArray[Any]:
     """x * std + mean with one rounding, by error-free sums and products."""
-    product = x * std
+    product: NDArray[Any] = x * std
     if mean == 0:
         return product
     if std == 1:
@@ -241,5 +240,4 @@ def scale64(x: F64, mean: float, std: float) -> NDArray[Any]:
     total = product + mean
     shift = total - product
     lost = (product - (total - shift)) + (mean - shift)
-    np.add(total, lost + error, out=total)
-    return total
+    return np.asarray(total + (lost + error))

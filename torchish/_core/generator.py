@@ -1,7 +1,8 @@
 """Random generators: PyTorch's CPU stream, and counters for other devices.
 
 Invariant: a CPU generator holds exactly the state that PyTorch's holds (MT19937 words, position,
-the normal value kept back), so both can continue each other's stream through `get_state`. Whoever draws holds `lock` for the whole tensor, so that threads never interleave inside one.
+the normal value kept back), so each can continue the other's stream through `get_state`. Whoever
+draws holds `lock` for the whole tensor, so that threads never interleave inside one.
 """
 
 from __future__ import annotations

@@ -36,12 +36,7 @@ class _Doubles:
         self.start = self.gen.mark()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.gen.rewind(self.start, 2 * (self.drawn - len(self.ahead)))
         self.gen.lock.release()
 
@@ -112,7 +107,7 @@ def gamma(gen: Generator, alpha: Array) -> Array:
     def sample(stream: _Doubles, a: float) -> float:
         return _gamma(stream, a, single)
 
-    values = _each(gen, [alpha], 4, sample).astype(alpha.dtype)
+    values: Array = _each(gen, [alpha], 4, sample).astype(alpha.dtype)
     np.maximum(values, np.finfo(alpha.dtype).tiny, out=values)
     return values
 
@@ -124,7 +119,7 @@ def dirichlet(gen: Generator, alpha: Array) -> Array:
         return max(_gamma(stream, a, False), np.finfo(np.float64).tiny)
 
     drawn = _each(gen, [alpha], 4, sample)
-    values = (drawn / drawn.sum(-1, keepdims=True)).astype(alpha.dtype)
+    values: Array = (drawn / drawn.sum(-1, keepdims=True)).astype(alpha.dtype)
     one = alpha.dtype.type(1)
     np.clip(values, np.finfo(alpha.dtype).tiny, np.nextafter(one, one - one), out=values)
     return values
@@ -274,10 +269,11 @@ def _multinomial_search(gen: Generator, weights: Array, samples: int) -> NDArray
         u = uniform_double(gen, rows.shape[0] * samples).reshape(-1, samples)
     picked = np.empty(u.shape, np.int64)
     for row, out, draws in zip(rows, picked, u, strict=True):
-        total = np.cumsum(row, dtype=np.float64 if row.dtype == np.float64 else np.float32)
+        wide: Any = np.float64 if row.dtype == np.float64 else np.float32
+        total: Array = np.cumsum(row, dtype=wide)
         if not total[-1] > 0:
             raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-        total /= total[-1]
+        total = total / total[-1]
         total[-1] = 1
         out[:] = np.searchsorted(total.astype(np.float64), draws)
     return picked.reshape(*weights.shape[:-1], samples)
