@@ -100,7 +100,7 @@ def make_dataset(opt):
 
 
 class Generator(nn.Module):
-    """Noise (N, nz, 1, 1) to images (N, nc, size, size): each stage doubles the height and width."""
+    """Noise (N, nz, 1, 1) to images (N, nc, size, size): each stage doubles the size."""
 
     def __init__(self, ngpu, size, nz, ngf, nc):
         super().__init__()

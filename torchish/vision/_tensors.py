@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from torchish.tensor import Tensor
 
 from torchish._core import draws
 from torchish._core.errors import not_supported
 from torchish._core.generator import Generator, default_generator
 from torchish._core.interop import host_array, is_host, wrap_host
 from torchish._core.state import process, state
+from torchish.tensor import Tensor
 
 
 def array_of(tensor: Tensor) -> np.ndarray:
@@ -52,7 +52,7 @@ def apply(
     return tensor_of(on_array(array_of(tensor)), like=tensor)
 
 
-# -- random draws, from the stream and with the arithmetic of the torch call they name --------------
+# -- random draws, from the stream and with the arithmetic of the torch call they name -------------
 
 
 def _generator() -> Generator:

@@ -195,7 +195,8 @@ def normalize(
     stds = _per_channel(std, tensor)
     if (stds == 0).any():
         raise ValueError(
-            f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero."
+            f"std evaluated to zero after conversion to {tensor.dtype}, "
+            "leading to division by zero."
         )
     if inplace:
         return tensor.sub_(tensor_of(means, tensor)).div_(tensor_of(stds, tensor))
