@@ -1,0 +1,50 @@
+"""torchish: PyTorch's API on JAX. `import torchish as torch`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import jax as _jax
+
+from ._core.settings import settings as _settings
+
+# torch has int64 and float64; operands are cast by torch's rules before JAX sees them.
+_jax.config.update("jax_enable_x64", True)
+if _settings.cache_folder is not None:
+    # The second run of a script compiles nothing: all programs are kept, however quick they were.
+    _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
+    _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+from . import _namespace  # noqa: E402
+from .tensor import Tensor as Tensor  # noqa: E402
+from .version import __version__ as __version__  # noqa: E402
+
+globals().update(_namespace.public())
+
+from . import autograd as autograd  # noqa: E402
+from . import nn as nn  # noqa: E402
+
+# Submodules that scripts reach as attributes without importing them; loaded at first use.
+_LAZY = (
+    "accelerator", "amp", "backends", "cuda", "distributed", "distributions", "fft", "func", "hub",
+    "jit", "library", "linalg", "mps", "multiprocessing", "onnx", "optim", "overrides", "profiler",
+    "random", "serialization", "special", "testing", "types", "utils", "vision", "xpu",
+    "return_types", "storage",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        try:
+            module = importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            from ._core.errors import not_supported
+
+            raise not_supported(f"torch.{name}") from None
+        globals()[name] = module
+        return module
+    return _namespace.missing(name)

@@ -1,0 +1,425 @@
+"""Backward: walks grad nodes in reverse order and records each node's vjp.
+
+Invariants: a node runs once a pass, after every node that uses its outputs; gradients in flight are
+(Value, edge) pairs, and edges exist only under create_graph; leaving the pass by an exception leaves
+grad mode and trace as they were.
+"""
+
+from __future__ import annotations
+
+import heapq
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .kernels import Kernel
+from .nodes import AccumulateGrad, Edge, Node, Var, history
+from .state import process, state
+from .tensor_base import TensorBase, from_value
+from .trace import record, record_on
+from .values import Aval, Value
+
+Buffer = list[Var | None]
+
+
+# --- grad mode -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Run a block with gradients on or off."""
+    before = state.grad_enabled
+    state.grad_enabled = enabled
+    try:
+        yield
+    finally:
+        state.grad_enabled = before
+
+
+# --- arithmetic on gradients -----------------------------------------------------------------------
+
+
+def _sum_kernel(aval: Aval) -> Kernel:
+    found = _SUMS.get(aval)
+    if found is None:
+        found = _SUMS[aval] = Kernel(
+            "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0"
+        )
+    return found
+
+
+_SUMS: dict[Aval, Kernel] = {}
+
+
+def add_vars(a: Var, b: Var) -> Var:
+    """The sum of two gradients of one shape."""
+    kernel = _sum_kernel(a[0].aval)
+    values = (a[0], b[0])
+    (out,) = record(kernel, values)
+    if a[1] is None and b[1] is None:
+        return (out, None)
+    return (out, history(kernel, values, (a[1], b[1]))[0])
+
+
+def constant(aval: Aval, number: float, dev: Any) -> Value:
+    """A Value filled with `number`, made inside the program."""
+    import jax.numpy as jnp
+
+    key = (aval, number)
+    kernel = _CONSTANTS.get(key)
+    if kernel is None:
+        shape, dt = tuple(aval.shape), aval.dtype.np
+        kernel = _CONSTANTS[key] = Kernel(
+            "full", lambda: (jnp.full(shape, number, dt),), (), (aval,)
+        )
+    return record_on(dev, kernel, ())[0]
+
+
+_CONSTANTS: dict[Any, Kernel] = {}
+
+
+# --- tensors and vars ------------------------------------------------------------------------------
+
+
+def as_tensor(var: Var) -> Any:
+    """A gradient in flight as a tensor (hooks, `.grad`, results of `grad`)."""
+    made = from_value(var[0])
+    if var[1] is not None:
+        made._grad_fn, made._out_nr = var[1]
+    return made
+
+
+def as_var(tensor: TensorBase, graph: bool) -> Var:
+    """A tensor as a gradient in flight."""
+    return (tensor._value(), tensor._edge() if graph else None)
+
+
+def accumulate(variable: Any, grad: Var, graph: bool) -> None:
+    """Add `grad` to `variable.grad`: set it, add in place, or (create_graph) out of place."""
+    have = variable._grad
+    if have is None:
+        made = as_tensor(grad) if graph else from_value(grad[0])
+        variable._grad = made
+    elif graph:
+        variable._grad = as_tensor(add_vars(as_var(have, True), grad))
+    else:
+        (total,) = record(_sum_kernel(grad[0].aval), (have._value(), grad[0]))
+        have._write(total)
+        have._version_counter.version += 1
+    for hook in list(getattr(variable, "_post_accumulate_hooks", {}).values()):
+        hook(variable)
+
+
+# --- the pass --------------------------------------------------------------------------------------
+
+
+class Pass:
+    """One backward pass over the graph below `roots`."""
+
+    def __init__(
+        self,
+        roots: Sequence[tuple[Edge, Var]],
+        graph: bool,
+        keep: bool,
+        captured: Sequence[Edge] | None,
+    ) -> None:
+        self.graph = graph
+        self.keep = keep
+        self.buffers: dict[Node, Buffer] = {}
+        self.ready: list[tuple[int, int, Node]] = []
+        self.counter = 0
+        self.captures = captured
+        self.captured: dict[Edge, Var] = {}
+        self.waiting = self._count({edge[0]: None for edge, _ in roots})
+        self.useful = None if captured is None else self._useful({e[0] for e in captured})
+        for edge, var in roots:
+            self._deliver(edge, var)
+        for node in {edge[0]: None for edge, _ in roots}:
+            if self.waiting.get(node, 0) == 0:
+                self._push(node)
+
+    def _count(self, roots: dict[Node, None]) -> dict[Node, int]:
+        """How many edges lead to each node of the graph."""
+        waiting: dict[Node, int] = {}
+        stack = list(roots)
+        seen = set(stack)
+        while stack:
+            for edge in stack.pop().edges:
+                if edge is not None:
+                    node = edge[0]
+                    waiting[node] = waiting.get(node, 0) + 1
+                    if node not in seen:
+                        seen.add(node)
+                        stack.append(node)
+        self.nodes = seen
+        return waiting
+
+    def _useful(self, targets: set[Node]) -> set[Node]:
+        """Nodes on a path to a target: the only ones that run in `grad(inputs=...)`."""
+        useful: set[Node] = set(targets)
+        for node in sorted(self.nodes, key=lambda n: n.sequence):
+            if any(e is not None and e[0] in useful for e in node.edges):
+                useful.add(node)
+        return useful
+
+    def _deliver(self, edge: Edge, var: Var) -> None:
+        node, k = edge
+        buffer = self.buffers.get(node)
+        if buffer is None:
+            buffer = self.buffers[node] = [None] * len(node.out_avals)
+        have = buffer[k]
+        buffer[k] = var if have is None else add_vars(have, var)
+
+    def _push(self, node: Node) -> None:
+        self.counter += 1
+        heapq.heappush(self.ready, (-node.sequence, self.counter, node))
+
+    def run(self) -> None:
+        """Run every node that is reached."""
+        with grad_mode(self.graph):
+            while self.ready:
+                self._step(heapq.heappop(self.ready)[2])
+
+    def _step(self, node: Node) -> None:
+        grads = self.buffers.pop(node, None) or [None] * len(node.out_avals)
+        grads = self._before(node, grads)
+        outs: Sequence[Var | None] = [None] * len(node.edges)
+        target = self.captures is not None and self._capture(node, grads)
+        runs = self.useful is None or (
+            node in self.useful and (not target or self._leads_on(node))
+        )
+        if runs and any(g is not None for g in grads):
+            outs = node.apply(grads, self.graph)
+            outs = self._after(node, outs, grads)
+        if not self.keep and runs:
+            node.release()
+        for edge, out in zip(node.edges, outs, strict=False):
+            if edge is None:
+                continue
+            if out is not None:
+                self._deliver(edge, out)
+            self.waiting[edge[0]] -= 1
+            if self.waiting[edge[0]] == 0:
+                self._push(edge[0])
+
+    def _leads_on(self, node: Node) -> bool:
+        assert self.useful is not None
+        return any(e is not None and e[0] in self.useful for e in node.edges)
+
+    def _before(self, node: Node, grads: Buffer) -> Buffer:
+        """Tensor hooks, retained gradients and prehooks of this node."""
+        if node.tensor_hooks:
+            for k, hooks in node.tensor_hooks.items():
+                for hook in list(hooks.values()):
+                    if grads[k] is not None:
+                        grads[k] = self._hooked(hook, grads[k])
+        if node.retained:
+            for k, ref in node.retained.items():
+                tensor = ref()
+                if tensor is not None and grads[k] is not None and self.captures is None:
+                    _retain(tensor, grads[k], self.graph)
+        if node.pre_hooks:
+            for hook in list(node.pre_hooks.values()):
+                given = tuple(None if g is None else as_tensor(g) for g in grads)
+                got = hook(given)
+                if got is not None:
+                    got = got if isinstance(got, tuple) else (got,)
+                    grads = [None if t is None else as_var(t, self.graph) for t in got]
+        return grads
+
+    def _hooked(self, hook: Callable[..., Any], grad: Any) -> Var:
+        got = hook(as_tensor(grad))
+        if got is None:
+            return grad  # type: ignore[no-any-return]
+        if not isinstance(got, TensorBase):
+            raise TypeError(
+                "hook's return value must be None or a Tensor, not " + type(got).__name__
+            )
+        return as_var(got, self.graph)
+
+    def _after(
+        self, node: Node, outs: Sequence[Var | None], grads: Buffer
+    ) -> Sequence[Var | None]:
+        if state.anomaly:
+            _check_nan(node, outs)
+        if node.post_hooks:
+            for hook in list(node.post_hooks.values()):
+                inputs = tuple(None if o is None else as_tensor(o) for o in outs)
+                outputs = tuple(None if g is None else as_tensor(g) for g in grads)
+                got = hook(inputs, outputs)
+                if got is not None:
+                    got = got if isinstance(got, tuple) else (got,)
+                    outs = [None if t is None else as_var(t, self.graph) for t in got]
+        return outs
+
+    def _capture(self, node: Node, grads: Buffer) -> bool:
+        """Remember gradients that arrive at requested inputs."""
+        assert self.captures is not None
+        found = False
+        for edge in self.captures:
+            if edge[0] is node:
+                found = True
+                got = grads[edge[1]]
+                if got is not None:
+                    self.captured[edge] = got
+        return found
+
+
+def _retain(tensor: Any, grad: Any, graph: bool) -> None:
+    have = tensor._grad
+    made = as_tensor(grad) if graph else from_value(grad[0])
+    tensor._grad = made if have is None else as_tensor(add_vars(as_var(have, graph), grad))
+
+
+def _check_nan(node: Node, outs: Sequence[Var | None]) -> None:
+    if not state.anomaly_check_nan:
+        return
+    for k, out in enumerate(outs):
+        if out is not None and out[0].aval.dtype.category >= 2:
+            if bool(np.isnan(out[0].host().astype(np.complex128)).any()):
+                made = "".join(node.metadata.get("traceback_", []))
+                warnings.warn(
+                    f"Error detected in {node.name()}. Traceback of forward call that caused the "
+                    f"error:\n{made}",
+                    stacklevel=2,
+                )
+                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {k}th output.")
+
+
+def run_backward(
+    tensors: Sequence[Any],
+    grads: Sequence[Any],
+    keep: bool,
+    graph: bool,
+    inputs: Sequence[Any] | None = None,
+    accumulate_inputs: bool = False,
+) -> list[Any]:
+    """Gradients of `tensors` (with cotangents `grads`); accumulated into leaves or returned.
+
+    Raises: torch's RuntimeErrors for a missing graph, a non-scalar root without a gradient, a
+    gradient of another shape, and a graph that was freed.
+    """
+    roots: list[tuple[Edge, Var]] = []
+    for position, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
+        edge = tensor._edge()
+        if edge is None:
+            raise RuntimeError(
+                f"element {position} of tensors does not require grad and does not have a grad_fn"
+            )
+        roots.append((edge, _cotangent(position, tensor, grad, graph)))
+    captured = None
+    if inputs is not None:
+        captured = [_input_edge(t) for t in inputs]
+    work = Pass(roots, graph, keep, captured)
+    work.run()
+    if captured is None:
+        return []
+    got = [work.captured.get(edge) for edge in captured]
+    if accumulate_inputs:
+        for tensor, var in zip(inputs or (), got, strict=True):
+            if var is not None:
+                accumulate(tensor, var, graph)
+        return []
+    return [None if v is None else as_tensor(v) for v in got]
+
+
+def _input_edge(tensor: Any) -> Edge:
+    edge = tensor._edge()
+    if edge is None:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edge  # type: ignore[no-any-return]
+
+
+def _cotangent(position: int, tensor: Any, grad: Any, graph: bool) -> Var:
+    aval = tensor._aval
+    if grad is None:
+        if aval.numel != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if aval.dtype.is_complex:
+            raise RuntimeError(
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{_type_name(aval.dtype)}"
+            )
+        return (constant(aval, 1.0, tensor._storage.device), None)
+    if grad._aval.shape != aval.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{position}] has a shape of {grad._aval.shape} and "
+            f"output[{position}] has a shape of {aval.shape}."
+        )
+    if grad._aval.dtype.is_complex != aval.dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. "
+            f"Mismatch in dtype: grad_output[{position}] has a dtype of {grad._aval.dtype} and "
+            f"output[{position}] has a dtype of {aval.dtype}."
+        )
+    if grad._aval.dtype is not aval.dtype:
+        grad = cast_tensor(grad, aval.dtype)
+    return as_var(grad, graph)
+
+
+def _type_name(dt: Any) -> str:
+    from .dtypes import SCALAR_NAMES
+
+    return SCALAR_NAMES[dt]
+
+
+_CASTS: dict[Any, Kernel] = {}
+
+
+def cast_kernel(aval: Aval, dt: Any) -> Kernel:
+    """The kernel that converts an aval to another dtype, with torch's rules for odd pairs."""
+    import jax.numpy as jnp
+
+    found = _CASTS.get((aval, dt))
+    if found is None:
+
+        def fn(x: Any) -> tuple[Any]:
+            if aval.dtype.is_complex and not dt.is_complex:
+                if dt.category == 0:
+                    return ((x != 0),)
+                x = x.real
+            if dt.category == 0:
+                return (x != 0,)
+            if aval.dtype.category == 2 and dt.category == 1:
+                # XLA saturates; a C cast of an in-range value is the same, and torch's out-of-range
+                # results wrap through int64 for the narrow types.
+                wide = x.astype(jnp.int64)
+                return (wide.astype(dt.np),)
+            return (x.astype(dt.np),)
+
+        found = _CASTS[aval, dt] = Kernel("to", fn, (aval,), grad_name="ToCopyBackward0")
+    return found
+
+
+def cast_tensor(tensor: Any, dt: Any) -> Any:
+    """A copy of `tensor` in another dtype, with history."""
+    from .apply import apply_kernel
+
+    return apply_kernel(cast_kernel(tensor._aval, dt), (tensor,))[0]
+
+
+def call_node(node: Node, grads: Sequence[Any]) -> Any:
+    """Run one node on tensors (`grad_fn(g)`)."""
+    given: Buffer = [None if g is None else as_var(g, state.grad_enabled) for g in grads]
+    outs = node.apply(given, state.grad_enabled)
+    made = tuple(None if o is None else as_tensor(o) for o in outs)
+    return made[0] if len(made) == 1 else made
+
+
+__all__ = [
+    "AccumulateGrad", "Pass", "accumulate", "add_vars", "as_tensor", "as_var", "call_node",
+    "cast_kernel", "cast_tensor", "constant", "enable_grad", "grad_mode", "inference_mode",
+    "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "process", "run_backward",
+    "set_grad_enabled",
+]  # fmt: skip

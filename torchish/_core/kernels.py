@@ -1,0 +1,204 @@
+"""Kernels: operators specialised to static arguments and input avals.
+
+Invariant: a Kernel's function is pure and total on its input avals; its output avals were worked out
+once by `jax.eval_shape`, so errors of shape and dtype are raised when the kernel is made, at the
+user's line. Scalars (`float`, `int`, `bool`, `complex` instead of an Aval) arrive as 0-d arrays of
+float64, int64, bool and complex128: numbers are operands, so a changed number makes no new kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .stats import stats
+from .values import Aval, aval_of, aval_of_array
+
+InAval = Any  # Aval, or one of the types float, int, bool, complex
+SCALAR_STRUCTS = {
+    float: jax.ShapeDtypeStruct((), np.float64),
+    int: jax.ShapeDtypeStruct((), np.int64),
+    bool: jax.ShapeDtypeStruct((), np.bool_),
+    complex: jax.ShapeDtypeStruct((), np.complex128),
+}
+
+
+def _struct(aval: InAval) -> jax.ShapeDtypeStruct:
+    return aval.struct if type(aval) is Aval else SCALAR_STRUCTS[aval]
+
+
+class Kernel:
+    """A pure function on arrays with known input and output avals.
+
+    `fn` takes one array an operand and returns a tuple. `name` is the operator's; `grad_name` names
+    the grad node of results. `differentiable[k]` tells whether output k can carry a gradient.
+    """
+
+    __slots__ = (
+        "_jitted",
+        "_vjps",
+        "call",
+        "differentiable",
+        "fn",
+        "grad_name",
+        "in_avals",
+        "n_in",
+        "n_out",
+        "name",
+        "out_avals",
+        "out_bytes",
+        "saves_output",
+        "wrapped",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[..., tuple[Any, ...]],
+        in_avals: Sequence[InAval],
+        out_avals: Sequence[Aval] | None = None,
+        *,
+        grad_name: str = "",
+        saves_output: bool = False,
+        differentiable: bool = True,
+        wrapped: frozenset[int] = frozenset(),
+    ) -> None:
+        self.name = name
+        self.fn = fn
+        self.in_avals = tuple(in_avals)
+        self.n_in = len(self.in_avals)
+        if out_avals is None:
+            stats.eval_shapes += 1
+            shapes = jax.eval_shape(fn, *map(_struct, self.in_avals))
+            out_avals = [aval_of_array(s) for s in shapes]
+        self.out_avals = tuple(out_avals)
+        self.n_out = len(self.out_avals)
+        self.out_bytes = sum(a.nbytes for a in self.out_avals)
+        self.grad_name = grad_name or name
+        self.saves_output = saves_output
+        self.wrapped = wrapped  # inputs where a number stands in for a tensor operand
+        self.differentiable = tuple(
+            differentiable and (a.dtype.is_floating_point or a.dtype.is_complex)
+            for a in self.out_avals
+        )
+        # Inlined into programs; the tracing of the body is cached per kernel by JAX.
+        self.call = jax.jit(fn, inline=True)
+        self._jitted: Any = None
+        self._vjps: dict[Any, VjpKernel] = {}
+
+    def __repr__(self) -> str:
+        return f"Kernel({self.name}: {self.in_avals} -> {self.out_avals})"
+
+    @property
+    def jitted(self) -> Callable[..., tuple[Any, ...]]:
+        """The kernel as a program of its own (node-by-node execution)."""
+        if self._jitted is None:
+            stats.kernels_compiled += 1
+            self._jitted = jax.jit(self.fn)
+        return self._jitted
+
+    def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
+        """The gradient kernel for the inputs `wanted` from cotangents of the outputs `given`."""
+        found = self._vjps.get((wanted, given))
+        if found is None:
+            found = self._vjps[wanted, given] = make_vjp(self, wanted, given)
+        return found
+
+    def saved(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+        """Which inputs the gradient for `wanted` needs."""
+        given = tuple(k for k, d in enumerate(self.differentiable) if d)
+        return self.vjp(wanted, given).saved
+
+
+class VjpKernel(Kernel):
+    """The vjp of a Kernel, as a kernel of its own: (saved inputs, cotangents) -> gradients.
+
+    `saved` lists the primal's inputs that it takes; the other inputs turned out not to matter.
+    """
+
+    __slots__ = ("saved",)
+
+    saved: tuple[int, ...]
+
+
+def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
+    """Derive the gradient kernel with `jax.vjp`, and find out which inputs it uses."""
+    full = _full_vjp(kernel, wanted, given)
+    structs = [_struct(a) for a in kernel.in_avals]
+    cts = [kernel.out_avals[k].struct for k in given]
+    closed = jax.make_jaxpr(full)(*structs, *cts)
+    used = _used_inputs(closed)
+    saved = tuple(i for i in range(kernel.n_in) if used[i])
+
+    def fn(*arrays: Any) -> tuple[Any, ...]:
+        inputs = [None] * kernel.n_in
+        for position, i in enumerate(saved):
+            inputs[i] = arrays[position]
+        filled = [
+            jnp.zeros(s.shape, s.dtype) if x is None else x
+            for x, s in zip(inputs, structs, strict=True)
+        ]
+        return full(*filled, *arrays[len(saved) :])
+
+    in_avals = [kernel.in_avals[i] for i in saved] + [kernel.out_avals[k] for k in given]
+    out_avals = [kernel.in_avals[i] for i in wanted]
+    made = VjpKernel(
+        kernel.name + ".vjp", fn, in_avals, out_avals, grad_name=_double_name(kernel.grad_name)
+    )
+    made.saved = saved
+    return made
+
+
+def _double_name(name: str) -> str:
+    """torch's habit: the backward of MulBackward0 is MulBackward0's own ops; we name it plainly."""
+    return name if name.endswith("Backward") else name + "Backward"
+
+
+def _full_vjp(
+    kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]
+) -> Callable[..., tuple[Any, ...]]:
+    n_in = kernel.n_in
+
+    def full(*arrays: Any) -> tuple[Any, ...]:
+        inputs, cts = list(arrays[:n_in]), arrays[n_in:]
+
+        def primal(*varied: Any) -> tuple[Any, ...]:
+            args = list(inputs)
+            for i, x in zip(wanted, varied, strict=True):
+                args[i] = x
+            outs = kernel.fn(*args)
+            return tuple(outs[k] for k in given)
+
+        _, pull = jax.vjp(primal, *[inputs[i] for i in wanted])
+        # torch's complex gradients are the conjugates of JAX's.
+        grads = pull(tuple(_conj(ct) for ct in cts))
+        return tuple(_conj(g) for g in grads)
+
+    return full
+
+
+def _conj(x: Any) -> Any:
+    return jnp.conj(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x
+
+
+def _used_inputs(closed: Any) -> list[bool]:
+    """For each input of a closed jaxpr, whether its outputs depend on it."""
+    from jax.interpreters import partial_eval as pe
+
+    dce = getattr(pe, "dce_jaxpr", None)
+    if dce is None:
+        return [True] * len(closed.jaxpr.invars)
+    _, used = dce(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
+    return list(used)
+
+
+def scalar_array(number: Any) -> np.ndarray[Any, Any]:
+    """A Python number as the 0-d array that kernels take for it."""
+    return np.asarray(number, SCALAR_STRUCTS[type(number)].dtype)
+
+
+__all__ = ["Aval", "Kernel", "VjpKernel", "aval_of", "make_vjp", "scalar_array"]

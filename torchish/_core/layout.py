@@ -1,0 +1,423 @@
+"""Strided layouts, and how to read or write one through slices, transposes and reshapes.
+
+A storage keeps one dense array (its base). A layout (shape, strides, offset) addresses elements of
+the base's memory as torch does. `plan_for` turns a layout into a short chain of JAX operations:
+
+    base -> memory order -> reshape to radices -> (dynamic) slice -> reshape -> permute -> broadcast
+
+Invariant: a plan's structure is static and its slice starts are operands, so `x[i]` for any i is one
+kernel. A gather stands in only for layouts that no such chain describes (overlapping windows,
+strides that divide nothing); it is exact too, and slower.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import dtypes
+from .dtypes import dtype
+from .kernels import Kernel
+from .values import aval_of, contiguous_strides
+
+Ints = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The base of a storage: logical shape, dense strides and element type of its array."""
+
+    shape: Ints
+    strides: Ints
+    dtype: dtype
+
+
+@dataclass(frozen=True)
+class Slab:
+    """The static part of a plan (see the module's text); `None` radices mean a gather."""
+
+    order: Ints  # permutation of the base's dims into memory order
+    elements: dtype  # element type after reinterpretation
+    count: int  # elements of the base after reinterpretation
+    radices: Ints | None
+    sizes: Ints
+    steps: Ints
+    split: Ints  # view dims in memory order
+    back: Ints  # permutation to view order
+    shape: Ints  # after broadcasting
+    unit: Ints  # shape before broadcasting (stride-0 dims are 1)
+    strides: Ints
+    conj: bool = False
+
+
+def memory_order(shape: Ints, strides: Ints) -> Ints:
+    """Dims sorted so that the outermost in memory comes first (stable)."""
+    return tuple(sorted(range(len(shape)), key=lambda d: (-strides[d], d)))
+
+
+@functools.lru_cache(maxsize=65536)
+def plan_for(
+    base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool
+) -> tuple[Slab, Ints]:
+    """The plan of a layout over a base, and the slice starts (or the offset, for a gather)."""
+    order = memory_order(base.shape, base.strides)
+    if order == tuple(range(len(order))):
+        order = ()
+    count = math.prod(base.shape) * base.dtype.itemsize // elements.itemsize
+    unit = tuple(1 if s == 0 else n for n, s in zip(shape, strides, strict=True))
+    if math.prod(unit) == 0:
+        return _gather_slab(order, elements, count, shape, unit, strides, conj), (0,)
+    live = [d for d in range(len(shape)) if unit[d] != 1]
+    live.sort(key=lambda d: (-strides[d], d))
+    merged = _merge([(unit[d], strides[d]) for d in live])
+    cut = _radices(count, merged, offset)
+    if cut is None:
+        return _gather_slab(order, elements, count, shape, unit, strides, conj), (offset,)
+    radices, sizes, steps, starts = cut
+    rest = [d for d in range(len(shape)) if unit[d] == 1]
+    in_memory = live + rest
+    back = tuple(int(k) for k in np.argsort(in_memory, kind="stable"))
+    if back == tuple(range(len(back))):
+        back = ()
+    slab = Slab(
+        order, elements, count, radices, sizes, steps, tuple(unit[d] for d in in_memory), back,
+        shape, unit, strides, conj,
+    )  # fmt: skip
+    return slab, starts
+
+
+def _gather_slab(
+    order: Ints, elements: dtype, count: int, shape: Ints, unit: Ints, strides: Ints, conj: bool
+) -> Slab:
+    return Slab(order, elements, count, None, (), (), unit, (), shape, unit, strides, conj)
+
+
+def _merge(dims: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join neighbouring dims (outer first) that are contiguous with each other."""
+    merged: list[tuple[int, int]] = []
+    for n, s in dims:
+        if merged and merged[-1][1] == n * s:
+            merged[-1] = (merged[-1][0] * n, s)
+        else:
+            merged.append((n, s))
+    return merged
+
+
+def _radices(
+    count: int, dims: list[tuple[int, int]], offset: int
+) -> tuple[Ints, Ints, Ints, Ints] | None:
+    """Cut `count` elements into a mixed radix in which every dim is one slice.
+
+    Returns radices, slice sizes, steps and starts, or None when the strides do not divide so.
+    """
+    radices: list[int] = []
+    sizes: list[int] = []
+    steps: list[int] = []
+    starts: list[int] = []
+    block, left = count, offset  # elements of the innermost radix so far, offset inside it
+    for position, (n, s) in enumerate(dims):
+        last = position == len(dims) - 1
+        if block % s == 0 and s > 1:
+            start, left = divmod(left, s)
+            if start + n > block // s:
+                return None
+            _push(radices, sizes, steps, starts, (block // s, n, 1, start))
+            block = s
+        elif last:
+            if left + (n - 1) * s >= block:
+                return None
+            _push(radices, sizes, steps, starts, (block, n, s, left))
+            return tuple(radices), tuple(sizes), tuple(steps), tuple(starts)
+        else:
+            return None
+    if block > 1 or not dims:
+        if left >= max(block, 1):
+            return None
+        _push(radices, sizes, steps, starts, (block, 1, 1, left))
+    return tuple(radices), tuple(sizes), tuple(steps), tuple(starts)
+
+
+def _push(radices: list[int], sizes: list[int], steps: list[int], starts: list[int], new: Any) -> None:
+    for target, value in zip((radices, sizes, steps, starts), new, strict=True):
+        target.append(value)
+
+
+# --- what kernels do with a plan -------------------------------------------------------------------
+
+
+def _flat(x: Any, slab: Slab) -> Any:
+    """The base's elements in memory order, 1-D, as the view's element type."""
+    if slab.order:
+        x = jnp.transpose(x, slab.order)
+    return reinterpret(x.reshape(-1), slab.elements)
+
+
+def _unflat(flat: Any, base: Geometry, slab: Slab) -> Any:
+    """Inverse of `_flat`."""
+    x = reinterpret(flat, base.dtype)
+    if not slab.order:
+        return x.reshape(base.shape)
+    x = x.reshape([base.shape[d] for d in slab.order])
+    return jnp.transpose(x, np.argsort(slab.order))
+
+
+def reinterpret(flat: Any, to: dtype) -> Any:
+    """The same bytes of a 1-D array as elements of another type (complex and real included)."""
+    have = dtypes.from_np(flat.dtype)
+    if have is to:
+        return flat
+    if have.is_complex:
+        flat = jnp.stack([flat.real, flat.imag], axis=-1).reshape(-1)
+        return reinterpret(flat, to)
+    if to.is_complex:
+        pairs = reinterpret(flat, to.to_real()).reshape(-1, 2)
+        return jax.lax.complex(pairs[:, 0], pairs[:, 1])
+    if have is dtypes.bool_ or to is dtypes.bool_:
+        flat = flat.astype(np.uint8) if have is dtypes.bool_ else reinterpret(flat, dtypes.uint8)
+        return flat != 0 if to is dtypes.bool_ else reinterpret(flat, to)
+    if have.itemsize > to.itemsize:
+        return jax.lax.bitcast_convert_type(flat, to.np).reshape(-1)
+    if have.itemsize < to.itemsize:
+        flat = flat.reshape(-1, to.itemsize // have.itemsize)
+    return jax.lax.bitcast_convert_type(flat, to.np)
+
+
+def _is_sliced(slab: Slab) -> bool:
+    return slab.radices != slab.sizes
+
+
+def _indices(slab: Slab, offset: Any) -> Any:
+    """Flat indices of the view's elements (gather plans)."""
+    index = jnp.zeros((1,) * len(slab.unit), np.int64) + offset
+    for d, (n, s) in enumerate(zip(slab.unit, slab.strides, strict=True)):
+        if n != 1:
+            dim_shape = [n if k == d else 1 for k in range(len(slab.unit))]
+            index = index + (jnp.arange(n, dtype=np.int64) * s).reshape(dim_shape)
+    return jnp.broadcast_to(index, slab.unit)
+
+
+def read_array(slab: Slab, x: Any, *starts: Any) -> Any:
+    """Apply a plan: the view's elements out of the base array `x`."""
+    flat = _flat(x, slab)
+    if slab.radices is None:
+        out = _gather(slab, flat, starts[0])
+    else:
+        block = flat.reshape(slab.radices)
+        if _is_sliced(slab):
+            spans = [(n - 1) * s + 1 for n, s in zip(slab.sizes, slab.steps, strict=True)]
+            block = jax.lax.dynamic_slice(block, starts, spans)
+            if any(s != 1 for s in slab.steps):
+                block = block[tuple(slice(None, None, s) for s in slab.steps)]
+        out = block.reshape(slab.split)
+        if slab.back:
+            out = jnp.transpose(out, slab.back)
+    if slab.unit != slab.shape:
+        out = jnp.broadcast_to(out, slab.shape)
+    return jnp.conj(out) if slab.conj else out
+
+
+def _gather(slab: Slab, flat: Any, offset: Any) -> Any:
+    if math.prod(slab.unit) == 0:
+        return jnp.zeros(slab.unit, flat.dtype)
+    return jnp.take(flat, _indices(slab, offset), axis=0, mode="clip")
+
+
+def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> Any:
+    """Apply a plan backwards: the base array `x` with the view's elements replaced by `new`."""
+    if slab.conj:
+        new = jnp.conj(new)
+    if slab.unit != slab.shape:  # expanded dims: torch lets only size-1 expansions be written
+        new = new[tuple(slice(0, n) for n in slab.unit)]
+    if math.prod(slab.unit) == 0:
+        return x
+    flat = _flat(x, slab)
+    if slab.radices is None:
+        index = _indices(slab, starts[0]).reshape(-1)
+        flat = flat.at[index].set(new.reshape(-1))
+        return _unflat(flat, base, slab)
+    if slab.back:
+        new = jnp.transpose(new, np.argsort(slab.back))
+    new = new.reshape(slab.sizes)
+    block = flat.reshape(slab.radices)
+    if not _is_sliced(slab):
+        return _unflat(new.reshape(-1), base, slab)
+    if any(s != 1 for s in slab.steps):
+        spans = [(n - 1) * s + 1 for n, s in zip(slab.sizes, slab.steps, strict=True)]
+        hole = jax.lax.dynamic_slice(block, starts, spans)
+        new = hole.at[tuple(slice(None, None, s) for s in slab.steps)].set(new)
+    block = jax.lax.dynamic_update_slice(block, new, starts)
+    return _unflat(block.reshape(-1), base, slab)
+
+
+# --- kernels ---------------------------------------------------------------------------------------
+
+
+def _start_operands(slab: Slab, starts: Ints) -> Ints:
+    """Starts that the kernel takes (none when nothing is sliced)."""
+    return starts if slab.radices is None or _is_sliced(slab) else ()
+
+
+@functools.lru_cache(maxsize=8192)
+def _read_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
+    fn = functools.partial(_read_fn, slab)
+    return Kernel(
+        "strided_read",
+        fn,
+        (aval_of(base.shape, base.dtype), *[int] * n_starts),
+        (aval_of(slab.shape, slab.elements),),
+        grad_name="AsStridedBackward0",
+    )
+
+
+def _read_fn(slab: Slab, x: Any, *starts: Any) -> tuple[Any]:
+    return (read_array(slab, x, *(starts or _zeros(slab))),)
+
+
+def _zeros(slab: Slab) -> Any:
+    return (0,) * (len(slab.radices) if slab.radices is not None else 1)
+
+
+@functools.lru_cache(maxsize=8192)
+def _write_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
+    fn = functools.partial(_write_fn, slab, base)
+    aval = aval_of(base.shape, base.dtype)
+    return Kernel(
+        "strided_write",
+        fn,
+        (aval, aval_of(slab.shape, slab.elements), *[int] * n_starts),
+        (aval,),
+        grad_name="CopySlices",
+    )
+
+
+def _write_fn(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> tuple[Any]:
+    return (write_array(slab, base, x, new, *(starts or _zeros(slab))),)
+
+
+def read_step(
+    base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool = False
+) -> tuple[Kernel, Ints]:
+    """Kernel and start operands that read a layout: operands are (base, *starts)."""
+    slab, starts = plan_for(base, shape, strides, offset, elements, conj)
+    used = _start_operands(slab, starts)
+    return _read_kernel(base, slab, len(used)), used
+
+
+def write_step(
+    base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool = False
+) -> tuple[Kernel, Ints]:
+    """Kernel and start operands that write a layout: operands are (base, new, *starts)."""
+    slab, starts = plan_for(base, shape, strides, offset, elements, conj)
+    used = _start_operands(slab, starts)
+    return _write_kernel(base, slab, len(used)), used
+
+
+# --- torch's stride rules --------------------------------------------------------------------------
+
+
+def is_dense(shape: Ints, strides: Ints) -> bool:
+    """Whether a layout is non-overlapping and dense: a permutation of a contiguous one."""
+    expected = 1
+    for d in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1)):
+        if shape[d] == 1:
+            continue
+        if strides[d] != expected:
+            return False
+        expected *= shape[d]
+    return True
+
+
+def has_overlap(shape: Ints, strides: Ints) -> bool:
+    """Whether an expanded dim makes several elements share one memory location."""
+    return any(n > 1 and s == 0 for n, s in zip(shape, strides, strict=True))
+
+
+def preserved_strides(shape: Ints, strides: Ints) -> Ints:
+    """Strides of a copy under torch.preserve_format."""
+    if is_dense(shape, strides) and 0 not in shape:
+        return strides
+    return elementwise_strides(shape, [(shape, strides)])
+
+
+def elementwise_strides(shape: Ints, operands: list[tuple[Ints, Ints]]) -> Ints:
+    """Strides of the output of an elementwise operator.
+
+    Source: torch's TensorIterator: dims are sorted by the operands' strides (broadcast dims are
+    ambiguous), and the output is dense in that order.
+    """
+    ndim = len(shape)
+    full = []
+    for op_shape, op_strides in operands:
+        pad = ndim - len(op_shape)
+        full.append(
+            [0] * pad
+            + [
+                0 if n == 1 and shape[pad + d] != 1 else s
+                for d, (n, s) in enumerate(zip(op_shape, op_strides, strict=True))
+            ]
+        )
+    perm = list(range(ndim - 1, -1, -1))  # innermost first
+
+    def should_swap(d0: int, d1: int) -> int:
+        for strides in full:
+            s0, s1 = strides[d0], strides[d1]
+            if s0 == 0 or s1 == 0:
+                continue
+            if s0 < s1:
+                return -1
+            if s0 > s1:
+                return 1
+            if shape[d0] > shape[d1]:
+                return 1
+        return 0
+
+    for i in range(1, ndim):
+        d1 = i
+        for d0 in range(i - 1, -1, -1):
+            comparison = should_swap(perm[d0], perm[d1])
+            if comparison > 0:
+                perm[d0], perm[d1] = perm[d1], perm[d0]
+                d1 = d0
+            elif comparison < 0:
+                break
+    out = [0] * ndim
+    step = 1
+    for d in perm:
+        out[d] = step
+        step *= max(shape[d], 1)
+    return tuple(out)
+
+
+def view_strides(shape: Ints, strides: Ints, new_shape: Ints) -> Ints | None:
+    """Strides of `view(new_shape)`, or None when no view of that shape exists.
+
+    Source: torch's computeStride: each contiguous chunk of the old dims is cut into new dims.
+    """
+    numel = math.prod(shape)
+    if numel == 0:
+        return strides if shape == new_shape else contiguous_strides(new_shape)
+    if not shape:
+        return (1,) * len(new_shape)
+    out = [0] * len(new_shape)
+    view_d = len(new_shape) - 1
+    chunk_stride = strides[-1]
+    tensor_numel = view_numel = 1
+    for d in range(len(shape) - 1, -1, -1):
+        tensor_numel *= shape[d]
+        if d == 0 or (shape[d - 1] != 1 and strides[d - 1] != tensor_numel * chunk_stride):
+            while view_d >= 0 and (view_numel < tensor_numel or new_shape[view_d] == 1):
+                out[view_d] = view_numel * chunk_stride
+                view_numel *= new_shape[view_d]
+                view_d -= 1
+            if view_numel != tensor_numel:
+                return None
+            if d > 0:
+                chunk_stride = strides[d - 1]
+                tensor_numel = view_numel = 1
+    return tuple(out) if view_d == -1 else None

@@ -1,0 +1,277 @@
+"""Grad nodes: what a result remembers of how it was made.
+
+Invariants: a node refers to its inputs' nodes, never to its own outputs (no reference cycles); what
+it saves are immutable Values, so an in-place write cannot corrupt a gradient. The version numbers it
+also keeps serve one purpose: to raise torch's error where torch raises it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .kernels import Kernel
+from .state import state
+from .trace import record
+from .values import Aval, Value
+
+# A gradient in flight: its Value, and the edge of its own history (create_graph) or None.
+Edge = tuple["Node", int]
+Var = tuple[Value, Edge | None]
+
+_sequence = itertools.count()
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+class Node:
+    """Base of all grad nodes; `tensor.grad_fn` is one."""
+
+    __module__ = "torch.autograd.graph"
+
+    edges: Sequence[Edge | None]
+    out_avals: Sequence[Aval]
+
+    def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
+        self.edges = edges
+        self.out_avals = out_avals
+        self.sequence = next(_sequence)
+        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+        # Hooks of tensors, by output number: (id -> function), and weak tensors that retain grad.
+        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+        self.retained: dict[int, Any] | None = None
+        self._metadata: dict[Any, Any] | None = None
+        if state.anomaly:
+            self.metadata["traceback_"] = _user_stack()
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Edges towards the inputs, as torch shows them."""
+        return tuple((None, 0) if e is None else e for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's own notes."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+    def name(self) -> str:
+        """The name of this node, such as `MulBackward0`."""
+        return type(self).__name__
+
+    def _sequence_nr(self) -> int:
+        return self.sequence
+
+    def register_hook(self, fn: Callable[..., Any]) -> Any:
+        """Call `fn(grad_inputs, grad_outputs)` after this node has run."""
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return add_hook(self.post_hooks, fn)
+
+    def register_prehook(self, fn: Callable[..., Any]) -> Any:
+        """Call `fn(grad_outputs)` before this node runs."""
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return add_hook(self.pre_hooks, fn)
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Gradients of the inputs from those of the outputs."""
+        raise NotImplementedError(type(self).__name__)
+
+    def release(self) -> None:
+        """Drop what was saved (backward without retain_graph)."""
+
+    def __call__(self, *grads: Any) -> Any:
+        """Run this node alone on tensors, as torch's Python binding does."""
+        from .autograd import call_node
+
+        return call_node(self, grads)
+
+
+class HookHandle:
+    """Removes a hook; also a context manager."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]]) -> None:
+        self.hooks = hooks
+        self.id = next(HookHandle._ids)
+
+    def remove(self) -> None:
+        """Take the hook out; a second call does nothing."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def add_hook(hooks: dict[int, Callable[..., Any]], fn: Callable[..., Any]) -> HookHandle:
+    """Register `fn` in `hooks`; returns its handle."""
+    handle = HookHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
+
+
+@functools.cache
+def node_class(name: str, base: type[Node]) -> type[Node]:
+    """The class of grad nodes called `name` (torch makes one per operator)."""
+    return type(name, (base,), {"__module__": "torch.autograd.function"})
+
+
+class OpNode(Node):
+    """The history of one recorded kernel."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        operands: Sequence[Any],
+        edges: Sequence[Edge | None],
+        versions: Callable[[Sequence[int]], list[SavedVersion]] | None,
+    ) -> None:
+        super().__init__(edges, kernel.out_avals)
+        self.kernel = kernel
+        wanted = tuple([i for i, e in enumerate(edges) if e is not None])
+        self.wanted = wanted
+        kept = kernel.saved(wanted)
+        self.saved: list[Any] | None = [operands[i] for i in kept]
+        self.kept = kept
+        self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
+        self.versions = versions(kept) if versions is not None else []
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Record the kernel's vjp as an operator of its own."""
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        for saved in self.versions:
+            saved.check()
+        given = tuple([k for k, g in enumerate(grads) if g is not None])
+        cts = [g for g in grads if g is not None]
+        vjp = self.kernel.vjp(self.wanted, given)
+        position = {i: p for p, i in enumerate(self.kept)}
+        operands = [self.saved[position[i]] for i in vjp.saved] + [v for v, _ in cts]
+        outs = record(vjp, operands)
+        out_edges: Sequence[Edge | None] = (None,) * len(outs)
+        if graph:
+            in_edges = [self.edges[i] for i in vjp.saved] + [e for _, e in cts]
+            out_edges = history(vjp, operands, in_edges)
+        result: list[Var | None] = [None] * len(self.edges)
+        for i, value, edge in zip(self.wanted, outs, out_edges, strict=True):
+            result[i] = (value, edge)
+        return result
+
+    def release(self) -> None:
+        """Free the saved values; a node that saved no tensor may run again, as in torch."""
+        if self.holds_tensors:
+            self.saved = None
+
+
+class SavedVersion:
+    """That a saved tensor was at `version`; raises if an in-place operator came between."""
+
+    __slots__ = ("aval", "counter", "output_of", "version")
+
+    def __init__(self, tensor: Any) -> None:
+        self.counter = tensor._version_counter
+        self.version = self.counter.version
+        self.aval = tensor._aval
+        fn = tensor._grad_fn
+        self.output_of = None if fn is None else (fn.name(), tensor._out_nr)
+
+    def check(self) -> None:
+        """Raise torch's error when the tensor has changed since."""
+        now = self.counter.version
+        if now == self.version:
+            return
+        from .dtypes import SCALAR_NAMES
+
+        where = ""
+        if self.output_of is not None:
+            where = f", which is output {self.output_of[1]} of {self.output_of[0]},"
+        shape = ", ".join(map(str, self.aval.shape))
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: [torch.{SCALAR_NAMES[self.aval.dtype]}Tensor [{shape}]]{where} is at "
+            f"version {now}; expected version {self.version} instead. Hint: "
+            + (
+                "the backtrace further above shows the operation that failed to compute its "
+                "gradient. The variable in question was changed in there or anywhere later. "
+                "Good luck!"
+                if state.anomaly
+                else "enable anomaly detection to find the operation that failed to compute its "
+                "gradient, with torch.autograd.set_detect_anomaly(True)."
+            )
+        )
+
+
+def history(
+    kernel: Kernel,
+    operands: Sequence[Any],
+    edges: Sequence[Edge | None],
+    versions: Callable[[Sequence[int]], list[SavedVersion]] | None = None,
+) -> list[Edge | None]:
+    """Edges for the outputs of a recorded kernel, None where no gradient flows."""
+    usable = [
+        e if e is not None and _is_inexact(kernel.in_avals[i]) else None
+        for i, e in enumerate(edges)
+    ]
+    if not any(kernel.differentiable) or all(e is None for e in usable):
+        return [None] * kernel.n_out
+    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable, versions)  # type: ignore[arg-type,call-arg]
+    return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
+
+
+def _is_inexact(aval: Any) -> bool:
+    return type(aval) is Aval and aval.dtype.category >= 2
+
+
+class AccumulateGrad(Node):
+    """The end of a graph: adds the gradient to `variable.grad`."""
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__((), (variable._aval,))
+        self.variable = variable
+        self.sequence = sys.maxsize  # leaves run as soon as they are ready
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""
+        from .autograd import accumulate
+
+        if grads[0] is not None:
+            accumulate(self.variable, grads[0], graph)
+        return ()
+
+
+AccumulateGrad.__module__ = "torch.autograd.function"
+
+
+def leaf_node(tensor: Any) -> AccumulateGrad:
+    """The accumulator of a leaf: one while anything refers to it."""
+    ref = tensor._accumulator
+    node = ref() if ref is not None else None
+    if node is None:
+        node = AccumulateGrad(tensor)
+        tensor._accumulator = weakref.ref(node)
+        hooks = tensor._leaf_hooks
+        if hooks:
+            node.tensor_hooks = {0: hooks}
+    return node
+
+
+def _user_stack() -> list[str]:
+    import traceback
+
+    return traceback.format_stack(sys._getframe(2))

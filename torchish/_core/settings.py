@@ -1,0 +1,43 @@
+"""The one place where environment variables are read."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+
+
+def _cache_folder() -> str | None:
+    """Folder of XLA's persistent compilation cache; TORCHISH_CACHE=0 turns it off."""
+    value = os.environ.get("TORCHISH_CACHE")
+    if value is not None:
+        return None if value in {"", "0", "off", "no", "false"} else value
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return str(Path(root) / "torchish" / "xla")
+
+
+@dataclass
+class Settings:
+    """What the environment chose, read once when torchish is imported.
+
+    TORCHISH_EAGER=1 runs every recorded operator by itself (debugging).
+    TORCHISH_CACHE=PATH moves the compilation cache; 0 turns it off.
+    TORCHISH_MAX_NODES bounds a trace (default 50000 nodes).
+    TORCHISH_MAX_BYTES bounds what pending values may hold (default 4 GiB).
+    TORCHISH_FAKE_CUDA=1 presents JAX's host devices as cuda:0..N-1.
+    """
+
+    eager: bool = field(default_factory=lambda: _flag("TORCHISH_EAGER"))
+    cache_folder: str | None = field(default_factory=_cache_folder)
+    max_nodes: int = field(default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 50_000)))
+    max_bytes: int = field(
+        default_factory=lambda: int(os.environ.get("TORCHISH_MAX_BYTES", 4 << 30))
+    )
+    fake_cuda: bool = field(default_factory=lambda: _flag("TORCHISH_FAKE_CUDA"))
+
+
+settings = Settings()

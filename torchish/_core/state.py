@@ -1,0 +1,50 @@
+"""Everything that is thread-wide, in one thread-local object.
+
+Invariant: each field is changed by context managers that restore it on exceptions; a new thread
+starts from the defaults, except for the default dtype and device, which are process-wide as in torch.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import dtypes
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+class ThreadState(threading.local):
+    """Grad mode, traces and the other thread-wide fields."""
+
+    def __init__(self) -> None:
+        self.grad_enabled = True
+        self.inference = False
+        self.anomaly = False
+        self.anomaly_check_nan = True
+        # Current trace per JAX device index key; the CPU's is looked up at every operator call.
+        self.traces: dict[Any, Trace] = {}
+        # Inside compile/vmap/grad: operators apply to tracers at once, nothing is recorded.
+        self.immediate = 0
+        # Deferred checks: (flag value, function that builds the exception).
+        self.checks: list[Any] = []
+        # Devices chosen by `with torch.device(...)`.
+        self.device_stack: list[Any] = []
+        # Default generator of this thread, when it has one of its own (DataLoader workers).
+        self.generator: Any = None
+        self.saved_hooks: list[Any] = []
+
+
+class ProcessState:
+    """Defaults that torch keeps for the whole process."""
+
+    def __init__(self) -> None:
+        self.default_dtype = dtypes.float32
+        self.default_device: Any = None
+        # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with it).
+        self.tensor_class: Any = None
+
+
+state = ThreadState()
+process = ProcessState()

@@ -1,0 +1,38 @@
+"""Counters of what the engine did; tests assert on them and `torchish.explain()` prints them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+
+
+@dataclass
+class Stats:
+    """Process-wide counts since import or the last `reset`."""
+
+    nodes: int = 0
+    eval_shapes: int = 0
+    flushes: int = 0
+    programs_compiled: int = 0
+    programs_run: int = 0
+    kernels_compiled: int = 0
+    kernels_run: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def reset(self) -> None:
+        """Set every counter to zero."""
+        for f in fields(self):
+            setattr(self, f.name, Counter() if f.name == "reasons" else 0)
+
+    @property
+    def compiled(self) -> int:
+        """How many compilations of any kind took place."""
+        return self.programs_compiled + self.kernels_compiled
+
+    @property
+    def ran(self) -> int:
+        """How many executables were run."""
+        return self.programs_run + self.kernels_run
+
+
+stats = Stats()

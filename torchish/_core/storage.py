@@ -1,0 +1,172 @@
+"""Storage: the mutable cell behind tensors.
+
+Invariants: `value` is the current content as one dense array of the base geometry; every write makes
+a new Value and bumps `writes`. While `host` is set, memory is shared with numpy: the numpy array is
+then the truth, each read takes a snapshot of it and each write goes into it, so writes on either side
+show on the other. A storage whose numpy side has died goes back to plain values.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from typing import Any
+
+import numpy as np
+
+from .devices import CPU, device
+from .dtypes import dtype
+from .layout import Geometry, memory_order
+from .values import Aval, Value, aval_of, contiguous_strides, host_value
+
+_addresses = itertools.count(0x10000000, 0x1000)
+
+
+class VersionCounter:
+    """A version of its own, for `.data` (whose writes torch does not count)."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        self.version = 0
+
+
+class Storage:
+    """One block of memory that tensors view. `strides` is None for a row-major base."""
+
+    __slots__ = (
+        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "strides", "version",
+        "writes",
+    )  # fmt: skip
+
+    def __init__(self, value: Value, strides: tuple[int, ...] | None = None) -> None:
+        self._value = value
+        self.aval = value.aval
+        self.strides = strides
+        self.version = 0
+        self.writes = 0
+        self.host: np.ndarray[Any, Any] | None = None
+        self._geometry: Geometry | None = None
+        self._address = 0
+
+    @property
+    def dtype(self) -> dtype:
+        """Element type of the base."""
+        return self.aval.dtype
+
+    @property
+    def device(self) -> device:
+        """Where the content lives."""
+        return self._value.device
+
+    @property
+    def numel(self) -> int:
+        """Elements of the base."""
+        return self.aval.numel
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape, strides and dtype of the base array."""
+        if self._geometry is None:
+            strides = self.strides or self.aval.strides
+            self._geometry = Geometry(tuple(self.aval.shape), tuple(strides), self.aval.dtype)
+        return self._geometry
+
+    @property
+    def address(self) -> int:
+        """A number that identifies this memory (`data_ptr`); 0 for an empty one, as in torch."""
+        if self._address == 0 and self.aval.numel:
+            span = -(-self.aval.nbytes // 0x1000)
+            self._address = next(_addresses)
+            for _ in range(min(span, 4096)):  # keep addresses of large blocks apart
+                next(_addresses)
+        return self._address
+
+    @property
+    def value(self) -> Value:
+        """The current content."""
+        return self._value if self.host is None else self._snapshot()
+
+    def set(self, value: Value) -> None:
+        """Replace the content; the new value has the base's aval."""
+        self.writes += 1
+        if self.host is None:
+            self._value = value
+        else:
+            self._write_host(value)
+
+    def reset(self, value: Value, strides: tuple[int, ...] | None = None) -> None:
+        """Replace content and geometry (`resize_`, `set_data` of another size)."""
+        self._value = value
+        self.aval = value.aval
+        self.strides = strides
+        self.host = None
+        self._geometry = None
+        self._address = 0
+        self.writes += 1
+
+    # --- memory shared with numpy ------------------------------------------------------------------
+
+    def share(self) -> np.ndarray[Any, Any]:
+        """The base's memory as a writable 1-D numpy array that stays shared from now on."""
+        if self.host is None:
+            base = self._value.host()
+            if self.strides is not None:
+                base = base.transpose(memory_order(tuple(self.aval.shape), self.strides))
+            self.host = np.array(base, order="C").reshape(-1)
+        return self.host
+
+    @classmethod
+    def over(cls, flat: np.ndarray[Any, Any]) -> Storage:
+        """A storage on a 1-D numpy array that somebody else may write to (`from_numpy`)."""
+        storage = cls(Value(flat, aval_of(flat.shape, _dtype_of(flat)), CPU))
+        storage.host = flat
+        return storage
+
+    def _base_view(self) -> np.ndarray[Any, Any]:
+        """The shared memory in the base's logical shape."""
+        assert self.host is not None
+        shape = tuple(self.aval.shape)
+        if self.strides is None:
+            return self.host.reshape(shape)
+        order = memory_order(shape, self.strides)
+        return self.host.reshape([shape[d] for d in order]).transpose(np.argsort(order))
+
+    def _snapshot(self) -> Value:
+        host = self.host
+        assert host is not None
+        # References: the attribute, the local name, getrefcount's argument.
+        if host.base is None and sys.getrefcount(host) == 3:
+            base = self._base_view()
+            self.host = None
+            self._value = host_value(np.ascontiguousarray(base).reshape(base.shape))
+            return self._value
+        self.writes += 1  # numpy may have written: memoised reads of views are stale
+        return host_value(np.array(self._base_view(), order="C"))
+
+    def _write_host(self, value: Value) -> None:
+        self._base_view()[...] = value.host()
+
+
+def _dtype_of(array: np.ndarray[Any, Any]) -> dtype:
+    from .dtypes import from_np
+
+    return from_np(array.dtype)
+
+
+def storage_for(value: Value, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Storage:
+    """A storage for a fresh result; `strides` only when they are not row-major."""
+    if strides is not None and tuple(strides) == contiguous_strides(tuple(shape)):
+        strides = None
+    return Storage(value, strides)
+
+
+def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Elements of memory that a layout reaches, counted from its offset."""
+    if 0 in shape:
+        return 0
+    return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+
+
+__all__ = ["Aval", "Storage", "VersionCounter", "contiguous_strides", "dense_span", "math"]

@@ -1,0 +1,297 @@
+"""The user's handle as the engine sees it: storage + layout + autograd state.
+
+Invariants: `_layout` is None exactly when the tensor is its storage's whole base; a view holds no
+value of its own, it reads the storage through its layout (memoised until the next write); `_base` is
+the root of a differentiable view and never itself such a view.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import nodes
+from .devices import META, device
+from .kernels import Kernel
+from .layout import Geometry, is_dense, read_step, write_step
+from .nodes import Edge, Node, SavedVersion, leaf_node
+from .state import process, state
+from .storage import Storage, VersionCounter, storage_for
+from .trace import record
+from .values import Aval, Value, aval_of, contiguous_strides
+
+# How a differentiable view was made; the last three forbid in-place writes under grad mode.
+Ints = tuple[int, ...]
+DEFAULT, NO_GRAD, MULTI_OUTPUT, CUSTOM = "default", "no_grad", "multi_output", "custom"
+
+
+class TensorBase:
+    """State of a tensor; operators and printing are added by `torchish.tensor.Tensor`.
+
+    The defaults stand on the class, so that making a result sets only what differs.
+    """
+
+    _aval: Aval
+    _storage: Storage
+    _layout: tuple[tuple[int, ...], int, bool] | None = None  # strides, offset, conjugated
+    _memo: Value | None = None
+    _memo_at: int = -1
+    _requires_grad: bool = False
+    _grad_fn: Node | None = None
+    _out_nr: int = 0
+    _grad: Any = None
+    _accumulator: Any = None
+    _leaf_hooks: Any = None
+    _retains: bool = False
+    _base: Any = None
+    _attr_version: int = 0
+    _creation: str = DEFAULT
+    _own_version: VersionCounter | None = None
+    _inference: bool = False
+
+    # --- values ------------------------------------------------------------------------------------
+
+    def _value(self) -> Value:
+        """The current content as a Value of this tensor's shape (records a read for a view)."""
+        storage = self._storage
+        if self._layout is None:
+            return storage._value if storage.host is None else storage.value
+        base = storage.value
+        if self._memo is None or self._memo_at != storage.writes:
+            strides, offset, conj = self._layout
+            kernel, starts = read_step(
+                storage.geometry, tuple(self._aval.shape), strides, offset, self._aval.dtype, conj
+            )
+            (self._memo,) = record(kernel, (base, *starts))
+            self._memo_at = storage.writes
+        return self._memo
+
+    def _write(self, value: Value) -> None:
+        """Replace the content (memory only: no history, no version)."""
+        storage = self._storage
+        if self._layout is None:
+            storage.set(value)
+            return
+        strides, offset, conj = self._layout
+        kernel, starts = write_step(
+            storage.geometry, tuple(self._aval.shape), strides, offset, self._aval.dtype, conj
+        )
+        (whole,) = record(kernel, (storage.value, value, *starts))
+        storage.set(whole)
+        if storage.host is None:
+            self._memo, self._memo_at = value, storage.writes
+
+    @property
+    def _version_counter(self) -> Any:
+        return self._own_version or self._storage
+
+    @property
+    def _version(self) -> int:
+        if self._inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return int(self._version_counter.version)
+
+    # --- geometry ----------------------------------------------------------------------------------
+
+    @property
+    def _strides(self) -> tuple[int, ...]:
+        if self._layout is not None:
+            return self._layout[0]
+        return self._storage.strides or self._aval.strides
+
+    @property
+    def _offset(self) -> int:
+        return 0 if self._layout is None else self._layout[1]
+
+    @property
+    def _conjugated(self) -> bool:
+        return self._layout is not None and self._layout[2]
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether this is a whole row-major storage (the fast case everywhere)."""
+        return self._layout is None and self._storage.strides is None
+
+    def _is_contiguous(self) -> bool:
+        if self._is_plain or self._aval.numel == 0:
+            return True
+        expected = 1
+        for n, s in zip(reversed(self._aval.shape), reversed(self._strides), strict=True):
+            if n != 1:
+                if s != expected:
+                    return False
+                expected *= n
+        return True
+
+    # --- autograd ----------------------------------------------------------------------------------
+
+    def _needs_grad(self) -> bool:
+        if self._base is not None:
+            self._refresh()
+        return self._requires_grad or self._grad_fn is not None
+
+    def _edge(self) -> Edge | None:
+        """Where this tensor's gradient goes."""
+        if self._base is not None:
+            self._refresh()
+        if self._grad_fn is not None:
+            return (self._grad_fn, self._out_nr)
+        return (leaf_node(self), 0) if self._requires_grad else None
+
+    def _refresh(self) -> None:
+        """After an in-place write to the root, a view's history is derived from the root's anew."""
+        base = self._base
+        if self._attr_version == self._version_counter.version:
+            return
+        self._attr_version = self._version_counter.version
+        edge = base._edge()
+        if edge is None:
+            return
+        kernel, starts = region_read(base, self)
+        made = nodes.history(kernel, (None, *starts), (edge, *[None] * len(starts)))
+        if made[0] is not None:
+            self._grad_fn, self._out_nr = made[0]
+
+
+def region_read(base: TensorBase, view: TensorBase) -> tuple[Any, tuple[int, ...]]:
+    """Kernel that reads `view` out of the value of its root `base`."""
+    geometry, offset = _region(base, view)
+    return read_step(
+        geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype,
+        view._conjugated ^ base._conjugated,
+    )  # fmt: skip
+
+
+def region_write(base: TensorBase, view: TensorBase) -> tuple[Any, tuple[int, ...]]:
+    """Kernel that writes `view`'s part into the value of its root `base`."""
+    geometry, offset = _region(base, view)
+    return write_step(
+        geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype,
+        view._conjugated ^ base._conjugated,
+    )  # fmt: skip
+
+
+def _region(base: TensorBase, view: TensorBase) -> tuple[Geometry, int]:
+    shape, strides = tuple(base._aval.shape), tuple(base._strides)
+    if not is_dense(shape, strides):
+        from .errors import not_supported
+
+        raise not_supported(
+            "an in-place write, under autograd, to a view of a tensor that is itself a detached "
+            "non-dense view",
+            "clone() the detached tensor first",
+        )
+    return Geometry(shape, strides, base._aval.dtype), view._offset - base._offset
+
+
+# --- making tensors --------------------------------------------------------------------------------
+
+
+def from_value(value: Value, strides: tuple[int, ...] | None = None) -> Any:
+    """A fresh tensor of the user's class on a storage of its own."""
+    made = object.__new__(process.tensor_class)
+    made._aval = value.aval
+    if strides is None:
+        made._storage = Storage(value)
+    else:
+        made._storage = storage_for(value, tuple(value.aval.shape), strides)
+    if state.inference:
+        made._inference = True
+    return made
+
+
+def alias(
+    source: TensorBase,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    offset: int,
+    *,
+    elements: Any = None,
+    conj: bool | None = None,
+    cls: Any = None,
+) -> Any:
+    """A tensor on the same storage with another layout; carries no history."""
+    made = object.__new__(cls or process.tensor_class)
+    aval = aval_of(tuple(shape), elements or source._aval.dtype)
+    storage = source._storage
+    made._aval = aval
+    made._storage = storage
+    strides = tuple(strides)
+    flipped = source._conjugated if conj is None else conj
+    base_strides = storage.strides or storage.aval.strides
+    if aval is not storage.aval or strides != base_strides or offset or flipped:
+        made._layout = (strides, offset, flipped)
+    if source._own_version is not None:
+        made._own_version = source._own_version
+    if source._inference:
+        made._inference = True
+    return made
+
+
+Rule = Callable[[Ints, Ints, int], tuple[Ints, Ints, int]]
+
+
+def view_of(
+    source: TensorBase,
+    name: str,
+    rule: Rule,
+    *,
+    elements: Any = None,
+    flip: bool = False,
+    creation: str = DEFAULT,
+    in_memory: bool = False,
+) -> Any:
+    """A differentiable view: alias, plus history under the grad node `name`.
+
+    `rule` maps (shape, strides, offset) to the view's. Applied to the source's own layout it gives
+    the alias; applied to a row-major layout of the same shape it gives the view as a function of the
+    source's value, whose vjp is the gradient. `in_memory` marks a rule that ignores its input and
+    addresses memory directly (`as_strided`); `flip` toggles conjugation.
+    """
+    shape, strides, offset = rule(tuple(source._aval.shape), source._strides, source._offset)
+    conj = source._conjugated ^ flip
+    made = alias(source, shape, strides, offset, elements=elements, conj=conj)
+    made._base = source if source._base is None else source._base
+    made._attr_version = made._version_counter.version
+    made._creation = source._creation if creation == DEFAULT else creation
+    if not state.grad_enabled:
+        if creation == DEFAULT:
+            made._creation = NO_GRAD
+        return made
+    edge = source._edge()
+    if edge is not None:
+        dt = elements or source._aval.dtype
+        if in_memory:
+            geometry, start = _region(source, made)
+        else:
+            flat = tuple(source._aval.shape)
+            row_major = contiguous_strides(flat)
+            geometry = Geometry(flat, row_major, source._aval.dtype)
+            shape, strides, start = rule(flat, row_major, 0)
+        kernel, extra = read_step(geometry, tuple(shape), tuple(strides), start, dt, flip)
+        steps = nodes.history(_renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
+        if steps[0] is not None:
+            made._grad_fn, made._out_nr = steps[0]
+    return made
+
+
+@functools.lru_cache(maxsize=8192)
+def _renamed(kernel: Any, name: str) -> Any:
+    """The same kernel under the grad node name of the view operator that uses it."""
+    return Kernel(kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name)
+
+
+def detached(source: TensorBase, *, share_version: bool = True, cls: Any = None) -> Any:
+    """The same memory without history (`detach`, `.data`)."""
+    made = alias(source, source._aval.shape, source._strides, source._offset, cls=cls)
+    if not share_version:
+        made._own_version = VersionCounter()
+    return made
+
+
+__all__ = [
+    "CUSTOM", "DEFAULT", "META", "MULTI_OUTPUT", "NO_GRAD", "SavedVersion", "TensorBase", "alias",
+    "contiguous_strides", "detached", "device", "from_value", "region_read", "region_write",
+    "view_of",
+]  # fmt: skip

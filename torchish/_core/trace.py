@@ -1,0 +1,340 @@
+"""Recording: one trace a thread and device, flushed into one program.
+
+Invariants: a trace holds its external inputs strongly and its own outputs weakly, so an output that
+nobody refers to any more never leaves XLA; nodes refer to values by slot number, so recording makes
+no reference cycles; the structure (`entries`) holds kernels and slots only, never numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .checks import run_checks
+from .devices import META, device, jax_device
+from .kernels import Kernel, scalar_array
+from .policy import Policy
+from .program import (
+    COMPLEXES,
+    FLOATS,
+    INTS,
+    NodeError,
+    ProgramCache,
+    call_program,
+    compile_program,
+    run_nodes,
+)
+from .settings import settings
+from .state import state
+from .stats import stats
+from .values import Value, aval_of_array
+
+_PACKAGE = __file__.rsplit("_core", 1)[0]
+_cache = ProgramCache()
+_policy = Policy()
+_cache_lock = threading.RLock()
+_new_value = Value.__new__
+_ref = weakref.ref
+
+
+class Trace:
+    """The nodes that one thread has recorded for one device and not yet run."""
+
+    __slots__ = (
+        "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals", "floats",
+        "ints", "lock", "outs", "sites",
+    )  # fmt: skip
+
+    def __init__(self, dev: device) -> None:
+        self.device = dev
+        self.lock = threading.RLock()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.entries: list[Any] = []
+        self.outs: list[Any] = []
+        self.externals: list[Value] = []
+        self.ext_index: dict[int, int] = {}
+        self.floats: list[float] = []
+        self.ints: list[int] = []
+        self.complexes: list[complex] = []
+        self.sites: list[Any] = []
+        self.bytes = 0
+
+    def record(self, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
+        """Append one node; returns its pending outputs."""
+        with self.lock:
+            if len(self.sites) >= settings.max_nodes or self.bytes > settings.max_bytes:
+                self.flush("the trace reached its limit")
+            entries = self.entries
+            mark = len(entries)
+            entries.append(kernel)
+            for v in operands:
+                kind = type(v)
+                if kind is Value:
+                    if v.trace is self:
+                        entries.append(v.slot)
+                    else:
+                        slot = self.ext_index.get(id(v))
+                        entries.append(self._external(v, mark) if slot is None else slot)
+                elif kind is float:
+                    entries.append(FLOATS + len(self.floats))
+                    self.floats.append(v)
+                elif kind is int or kind is bool:
+                    entries.append(INTS + len(self.ints))
+                    self.ints.append(v)
+                else:
+                    entries.append(COMPLEXES + len(self.complexes))
+                    self.complexes.append(v)
+            frame = sys._getframe(2)
+            while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+                frame = frame.f_back
+            self.sites.append((frame.f_code, frame.f_lasti))
+            self.bytes += kernel.out_bytes
+            outs = self.outs
+            made = []
+            for aval in kernel.out_avals:
+                value = _new_value(Value)
+                value.array = None
+                value.aval = aval
+                value.device = self.device
+                value.trace = self
+                value.slot = len(outs)
+                outs.append(_ref(value))
+                made.append(value)
+            return made
+
+    def _external(self, value: Value, mark: int) -> int:
+        """Slot of an input from outside this trace; what is pending elsewhere is run first."""
+        try:
+            if value.array is None:
+                if value.trace is None:
+                    raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+                value.trace.flush("another thread or device needs a value")
+            if value.device is not self.device:
+                value = self._moved(value)
+        except BaseException:
+            del self.entries[mark:]
+            raise
+        slot = -1 - len(self.externals)
+        self.ext_index[id(value)] = slot
+        self.externals.append(value)
+        return slot
+
+    def _moved(self, value: Value) -> Value:
+        """A 0-dim CPU value may join an operator on any device, as in torch; nothing else may."""
+        if value.aval.ndim == 0 and value.device.type == "cpu":
+            return Value(np.asarray(value.array), value.aval, self.device)
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{self.device} and {value.device}!"
+        )
+
+    def flush(self, reason: str = "asked for") -> None:
+        """Run everything that is pending here; values that are still referred to get arrays."""
+        with self.lock:
+            if not self.entries:
+                return
+            taken = _Taken(self)
+            self._clear()
+            stats.flushes += 1
+            stats.nodes += len(taken.sites)
+            stats.reasons[reason] += 1
+            if taken.alive:
+                taken.run()
+
+
+class _Taken:
+    """What a flush takes out of a trace: its structure, its inputs and the values to fill."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.device = trace.device
+        self.entries = trace.entries
+        self.sites = trace.sites
+        self.numbers = (trace.floats, trace.ints, trace.complexes)
+        self.alive = [v for v in [r() for r in trace.outs] if v is not None]
+        self.live = tuple([v.slot for v in self.alive])
+        self.values = trace.externals
+        trace.externals = []
+
+    def run(self) -> None:
+        """Find or compile the program, run it, hand out the arrays."""
+        jdev = jax_device(self.device)
+        in_avals = tuple([v.aval for v in self.values])
+        donated = self._donations(in_avals)
+        key = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
+        self._place(jdev)
+        arrays = [v.array for v in self.values]
+        self.values.clear()
+        try:
+            if jdev is _default_device():
+                results = self._execute(key, arrays, donated)
+            else:
+                with jax.default_device(jdev):
+                    results = self._execute(key, arrays, donated)
+        except Exception as error:
+            self._fail(error)
+        for value, array in zip(self.alive, results, strict=True):
+            value.array = array
+            value.trace = None
+
+    def _execute(self, key: Any, arrays: list[Any], donated: tuple[int, ...]) -> list[Any]:
+        if settings.eager:
+            return run_nodes(self.entries, self.live, arrays, self.numbers)
+        with _cache_lock:
+            program = _cache.find(key)
+            if program is not None:
+                _policy.hit()
+            elif _policy.compile_whole(key, len(self.sites)):
+                program = compile_program(self.entries, self.live, donated)
+                _cache.add(key, program)
+        if program is None:
+            return run_nodes(self.entries, self.live, arrays, self.numbers)
+        return call_program(program, arrays, donated, self.numbers)
+
+    def _place(self, jdev: Any) -> None:
+        """Host inputs go to the device once; whoever else holds the value profits later."""
+        for v in self.values:
+            if type(v.array) is np.ndarray:
+                owned = v.array if v.array.base is None else v.array.copy()
+                v.array = jax.device_put(owned, jdev)
+
+    def _donations(self, in_avals: tuple[Any, ...]) -> tuple[int, ...]:
+        """Inputs that only this trace still holds and whose buffer an output can take over."""
+        wanted: dict[Any, int] = {}
+        for v in self.alive:
+            wanted[v.aval] = wanted.get(v.aval, 0) + 1
+        donated = []
+        for position, v in enumerate(self.values):
+            aval = in_avals[position]
+            # References to v: the list, the loop variable, the argument of getrefcount.
+            if (
+                aval.nbytes >= _DONATE_FROM
+                and wanted.get(aval, 0) > 0
+                and sys.getrefcount(v) == 3
+                and sys.getrefcount(v.array) == 2
+            ):
+                wanted[aval] -= 1
+                donated.append(position)
+        return tuple(donated)
+
+    def _fail(self, error: Exception) -> None:
+        """Name the operator and the user's line; the values that were lost say so when read."""
+        for value in self.alive:
+            value.trace = _Lost(error)  # type: ignore[assignment]
+        while isinstance(error, NodeError) and error.__cause__ is not None:
+            code, lasti = self.sites[error.position]
+            kernel, cause = error.kernel, error.__cause__
+            raise RuntimeError(
+                f"{kernel.name}{kernel.in_avals} recorded at {code.co_filename}:"
+                f"{_line(code, lasti)} failed: {cause}"
+            ) from cause
+        first, last = self.sites[0], self.sites[-1]
+        names = sorted({k.name for k in self.entries if isinstance(k, Kernel)})
+        raise RuntimeError(
+            f"a program of {len(self.sites)} nodes ({', '.join(names[:8])}"
+            f"{', ...' if len(names) > 8 else ''}) recorded from {first[0].co_filename}:"
+            f"{_line(*first)} to {last[0].co_filename}:{_line(*last)} failed: {error}. "
+            "TORCHISH_EAGER=1 names the operator."
+        ) from error
+
+
+class _Lost:
+    """Stands in for the trace of values whose program failed: reading them says why."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def flush(self, reason: str = "") -> None:
+        """Raise what the program raised."""
+        raise RuntimeError(f"this value was lost when its program failed: {self.error}")
+
+
+_DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
+
+
+def _line(code: Any, lasti: int) -> int:
+    """Source line of a bytecode offset."""
+    for start, end, line in code.co_lines():
+        if start <= lasti < end and line is not None:
+            return int(line)
+    return int(code.co_firstlineno)
+
+
+_default: list[Any] = []
+
+
+def _default_device() -> Any:
+    if not _default:
+        _default.append(jax.devices()[0])
+    return _default[0]
+
+
+def current_trace(dev: device) -> Trace:
+    """This thread's trace for `dev`."""
+    found = state.traces.get(dev)
+    if found is None:
+        found = state.traces[dev] = Trace(dev)
+    return found
+
+
+def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
+    """Record one application of `kernel`; inside compile/vmap/grad apply it at once instead."""
+    if state.immediate:
+        return apply_now(kernel, operands)
+    dev = None
+    for v in operands:
+        if type(v) is Value and (dev is None or v.aval.ndim or v.device.type != "cpu"):
+            if dev is None or dev.type == "cpu":
+                dev = v.device
+            if v.aval.ndim:
+                break
+    if dev is None:
+        raise RuntimeError(f"{kernel.name}: no tensor operand tells the device")
+    if dev is META:
+        return [_meta_value(a) for a in kernel.out_avals]
+    trace = state.traces.get(dev)
+    if trace is None:
+        trace = current_trace(dev)
+    return trace.record(kernel, operands)
+
+
+def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
+    """Record a kernel without tensor operands (a creation) on `dev`."""
+    if state.immediate:
+        return apply_now(kernel, operands)
+    if dev is META:
+        return [_meta_value(a) for a in kernel.out_avals]
+    return current_trace(dev).record(kernel, operands)
+
+
+def _meta_value(aval: Any) -> Value:
+    return Value(None, aval, META)
+
+
+def apply_now(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
+    """Apply a kernel to arrays or tracers directly."""
+    dev = next((v.device for v in operands if type(v) is Value), None)
+    args = [v.read() if type(v) is Value else scalar_array(v) for v in operands]
+    outs = kernel.fn(*args)
+    from .devices import CPU
+
+    return [Value(x, aval_of_array(x), dev or CPU) for x in outs]
+
+
+def flush_all(reason: str = "asked for") -> None:
+    """Run everything that is pending in this thread."""
+    for trace in list(state.traces.values()):
+        trace.flush(reason)
+
+
+def flush_point(reason: str = "a step ends") -> None:
+    """A boundary that comes at the same place in every iteration (step, next batch)."""
+    flush_all(reason)
+    run_checks()

@@ -1,0 +1,121 @@
+"""Avals and Values.
+
+Invariants: an `Aval` is interned, so equal avals are the same object and hash by identity; a `Value`
+is immutable: once it has an array, that array never changes and nobody writes to its buffer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from . import dtypes
+from .devices import CPU, device
+from .dtypes import dtype
+from .size import Size
+
+if TYPE_CHECKING:
+    from .trace import Trace
+
+
+class Aval:
+    """Shape and dtype of a Value (interned; make with `aval_of`)."""
+
+    __slots__ = ("dtype", "nbytes", "ndim", "numel", "shape", "strides", "struct")
+
+    shape: Size
+    dtype: dtype
+
+    def __init__(self, shape: tuple[int, ...], dt: dtype) -> None:
+        self.shape = tuple.__new__(Size, shape)
+        self.dtype = dt
+        self.ndim = len(shape)
+        self.numel = math.prod(shape)
+        self.nbytes = self.numel * dt.itemsize
+        self.strides = contiguous_strides(shape)
+        self.struct = jax.ShapeDtypeStruct(tuple(shape), dt.np)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+
+_AVALS: dict[tuple[tuple[int, ...], dtype], Aval] = {}
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides in elements; torch counts an empty dimension as one."""
+    strides = []
+    step = 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(strides))
+
+
+def aval_of(shape: tuple[int, ...], dt: dtype) -> Aval:
+    """The one Aval of this shape and dtype."""
+    key = (shape, dt)
+    found = _AVALS.get(key)
+    if found is None:
+        found = _AVALS.setdefault((tuple(shape), dt), Aval(tuple(shape), dt))
+    return found
+
+
+def aval_of_array(array: Any) -> Aval:
+    """The Aval of a numpy array, a `jax.Array` or a tracer."""
+    return aval_of(tuple(array.shape), dtypes.from_np(array.dtype))
+
+
+class Value:
+    """One immutable array: on the host, on a device, pending in a trace, or a JAX tracer.
+
+    `array` is None exactly while the value is pending; `trace` and `slot` then say where.
+    """
+
+    __slots__ = ("__weakref__", "array", "aval", "device", "slot", "trace")
+
+    array: Any
+    aval: Aval
+    device: device
+    trace: Trace | None
+    slot: int
+
+    def __init__(self, array: Any, aval: Aval, dev: device = CPU) -> None:
+        self.array = array
+        self.aval = aval
+        self.device = dev
+        self.trace = None
+        self.slot = 0
+
+    def __repr__(self) -> str:
+        kind = "pending" if self.array is None else type(self.array).__name__
+        return f"Value({self.aval!r}, {kind}, {self.device})"
+
+    def read(self) -> Any:
+        """The array, running what is pending first.
+
+        Raises: the error of a deferred check (an index out of range on a device).
+        """
+        if self.array is None:
+            if self.trace is None:
+                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+            self.trace.flush("a value is read")
+        from .checks import run_checks
+
+        run_checks()
+        return self.array
+
+    def host(self) -> np.ndarray[Any, Any]:
+        """The contents as a read-only numpy array."""
+        array = self.read()
+        if isinstance(array, np.ndarray):
+            return array
+        return np.asarray(array)
+
+
+def host_value(array: np.ndarray[Any, Any]) -> Value:
+    """A Value that owns the numpy array it is given (the caller never writes to it again)."""
+    return Value(array, aval_of_array(array), CPU)

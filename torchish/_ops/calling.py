@@ -1,0 +1,190 @@
+"""The call path: from torch's function, method, in-place or `out=` form to a recorded kernel.
+
+This is the hot path of every script; each line here is paid once per operator call.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._core import trace as tracing
+from .._core.apply import apply_kernel, input_edges, link, write_inplace
+from .._core.dtypes import SCALAR_NAMES, can_cast
+from .._core.layout import elementwise_strides, is_dense
+from .._core.state import state
+from .._core.storage import Storage
+from .._core.tensor_base import TensorBase, from_value
+from .._core.values import contiguous_strides
+from .operator import Operator
+
+
+def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Apply an operator: bind, specialise, record, wrap."""
+    operands, key = operator.binder.bind(args, kwargs)
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    strides = None
+    if operator.elementwise:
+        for x in operands:
+            if isinstance(x, TensorBase) and not x._is_plain:
+                strides = result_strides(operands, tuple(kernel.out_avals[0].shape))
+                break
+    made = apply_kernel(kernel, operands, strides)
+    if operator.result is not None:
+        return operator.result(made)
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def result_strides(operands: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Strides of an elementwise result whose operands are not all row-major."""
+    layouts = [
+        (tuple(x._aval.shape), tuple(x._strides)) for x in operands if isinstance(x, TensorBase)
+    ]
+    same = all(s == shape for s, _ in layouts)
+    if same and all(st == layouts[0][1] for _, st in layouts) and is_dense(shape, layouts[0][1]):
+        return layouts[0][1]
+    if same and all(x._is_contiguous() for x in operands if isinstance(x, TensorBase)):
+        return None
+    found = elementwise_strides(shape, layouts)
+    return None if found == contiguous_strides(shape) else found
+
+
+def make_function(operator: Operator, *, out: bool) -> Callable[..., Any]:
+    """The public function of an operator (`torch.add`)."""
+    if out:
+
+        def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None:
+                return call(operator, args, kwargs)
+            return call_out(operator, args, kwargs, out)
+
+    else:
+
+        def function(*args: Any, **kwargs: Any) -> Any:
+            return call(operator, args, kwargs)
+
+    return _dress(function, operator, operator.name)
+
+
+def make_method(
+    operator: Operator, label: str, varargs: bool, out: bool
+) -> Callable[..., Any]:
+    """The method form (`Tensor.add`)."""
+    if varargs:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if args and (len(args) > 1 or isinstance(args[0], int)):
+                if all(isinstance(a, int) or isinstance(a, TensorBase) for a in args):
+                    args = (tuple(int(a) for a in args),)
+            return call(operator, (self, *args), kwargs)
+
+    else:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return call(operator, (self, *args), kwargs)
+
+    return _dress(method, operator, label)
+
+
+def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
+    """The in-place form (`Tensor.add_`)."""
+
+    def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return call_inplace(operator, self, args, kwargs)
+
+    return _dress(inplace, operator, label)
+
+
+def _dress(function: Callable[..., Any], operator: Operator, label: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = label
+    function.__doc__ = operator.body.__doc__
+    function.operator = operator  # type: ignore[attr-defined]
+    return function
+
+
+def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: Any) -> Any:
+    """Functional form, then one write into `target`."""
+    if not isinstance(target, TensorBase):
+        raise TypeError(
+            f"{operator.name}_(): argument 'input' (position 1) must be Tensor, not "
+            f"{type(target).__name__}"
+        )
+    operands, key = operator.binder.bind((target, *args), kwargs)
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    return write_inplace(target, kernel, operands)
+
+
+def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> Any:
+    """The `out=` form: no history, the result is written into the given tensors."""
+    operands, key = operator.binder.bind(args, kwargs)
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    targets = out if isinstance(out, tuple | list) else (out,)
+    check_out(operator.name, kernel.out_avals, targets, operands)
+    values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
+    for target, value in zip(targets, tracing.record(kernel, values), strict=True):
+        store_out(target, value)
+    return operator.result(targets) if operator.result is not None else out
+
+
+def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands: Any) -> None:
+    """Raise torch's errors for `out=` before anything is written."""
+    if len(targets) != len(avals):
+        raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(avals)} Tensors")
+    for target, aval in zip(targets, avals, strict=True):
+        if not isinstance(target, TensorBase):
+            raise TypeError(
+                f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}"
+            )
+        if not can_cast(aval.dtype, target._aval.dtype):
+            raise RuntimeError(
+                f"result type {SCALAR_NAMES[aval.dtype]} can't be cast to the desired output type "
+                f"{SCALAR_NAMES[target._aval.dtype]}"
+            )
+    tensors = [x for x in operands if isinstance(x, TensorBase)]
+    if state.grad_enabled and any(t._needs_grad() for t in (*tensors, *targets)):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+
+
+def store_out(target: Any, value: Any) -> None:
+    """Write a result into an `out=` tensor, resizing it if its shape differs."""
+    from .._core.autograd import cast_kernel
+
+    if value.aval.shape != target._aval.shape:
+        if target._aval.numel:
+            warnings.warn(
+                "An output with one or more elements was resized since it had shape "
+                f"{list(target._aval.shape)}, which does not match the required output shape "
+                f"{list(value.aval.shape)}. This behavior is deprecated, and in a future PyTorch "
+                "release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
+                "t.resize_(0).",
+                stacklevel=4,
+            )
+        resize_output(target, tuple(value.aval.shape))
+    if value.aval.dtype is not target._aval.dtype:
+        (value,) = tracing.record(cast_kernel(value.aval, target._aval.dtype), (value,))
+    target._write(value)
+    target._version_counter.version += 1
+
+
+def resize_output(target: Any, shape: tuple[int, ...]) -> None:
+    """Give an output tensor a fresh storage of another shape."""
+    from .._core.autograd import constant
+    from .._core.values import aval_of
+
+    aval = aval_of(shape, target._aval.dtype)
+    value = constant(aval, 0, target._storage.device)
+    target._aval = aval
+    if target._layout is None:
+        target._storage.reset(value)
+    else:
+        target._storage, target._layout = Storage(value), None
+    target._memo = None
+
+
+__all__ = ["call", "call_inplace", "call_out", "from_value", "input_edges", "link",
+           "make_function", "make_inplace", "make_method", "result_strides"]  # fmt: skip

@@ -1,0 +1,393 @@
+"""Copies: clone, contiguous, copy_, fill_, to, detach and the other moves between memories."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax.numpy as jnp
+
+from .._core import dtypes
+from .._core.apply import apply_kernel, check_inplace, check_view_history, write_inplace
+from .._core.autograd import cast_kernel
+from .._core.devices import CPU, META, device, resolve
+from .._core.dtypes import SCALAR_NAMES, dtype
+from .._core.errors import not_supported
+from .._core.interop import moved
+from .._core.kernels import Kernel
+from .._core.layout import preserved_strides
+from .._core.nodes import Node, history, node_class
+from .._core.state import state
+from .._core.tensor_base import TensorBase, detached, from_value, view_of
+from .._core.values import Aval, contiguous_strides
+from .memory_format import channels_last_strides, contiguous_format, preserve_format
+from .operator import cast
+from .registry import composite, ops
+
+
+@functools.lru_cache(maxsize=4096)
+def _identity(aval: Aval, name: str) -> Kernel:
+    return Kernel("clone", lambda x: (x,), (aval,), (aval,), grad_name=name)
+
+
+def _format_strides(input: Any, memory_format: Any) -> tuple[int, ...] | None:
+    """Strides of a copy in a memory format (None: row-major)."""
+    shape = tuple(input._aval.shape)
+    if memory_format is None or memory_format is preserve_format:
+        return None if input._is_plain else preserved_strides(shape, tuple(input._strides))
+    if memory_format is contiguous_format:
+        return None
+    return channels_last_strides(shape, memory_format)
+
+
+@composite()
+def clone(input: Any, *, memory_format: Any = None) -> Any:
+    """A copy with its own memory, part of the graph."""
+    strides = _format_strides(input, memory_format)
+    return apply_kernel(_identity(input._aval, "CloneBackward0"), (input,), strides)[0]
+
+
+@composite(into=("method",))
+def contiguous(self: Any, memory_format: Any = contiguous_format) -> Any:
+    """The tensor itself if its layout is `memory_format` already, else a copy that is."""
+    if is_contiguous(self, memory_format):
+        return self
+    return clone(self, memory_format=memory_format)
+
+
+@composite(into=("method",))
+def is_contiguous(self: Any, memory_format: Any = contiguous_format) -> bool:
+    """Whether elements lie in memory in the order of `memory_format`."""
+    if memory_format is contiguous_format:
+        return bool(self._is_contiguous())
+    shape, strides = tuple(self._aval.shape), tuple(self._strides)
+    wanted = channels_last_strides(shape, memory_format)
+    return all(n == 1 or a == b for n, a, b in zip(shape, strides, wanted, strict=True))
+
+
+@composite(into=("method",))
+def detach(self: Any) -> Any:
+    """The same memory without history.
+
+    Differs from `clone`: writes on either side show on the other.
+    """
+    return detached(self)
+
+
+@composite(name="detach", into=("torch",))
+def detach_function(input: Any) -> Any:
+    """`input.detach()`."""
+    return detached(input)
+
+
+@composite()
+def detach_(input: Any) -> Any:
+    """Cut the tensor from its history, in place.
+
+    Raises: RuntimeError for views.
+    """
+    if input._base is not None and input._grad_fn is not None:
+        raise RuntimeError(
+            "Can't detach views in-place. Use detach() instead. If you are using "
+            "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
+            "True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
+            "these gradients. To fix this error, please refer to the Optimizer.zero_grad() function "
+            "in torch/optim/optimizer.py as the solution."
+        )
+    input._grad_fn, input._requires_grad = None, False
+    return input
+
+
+@composite(into=("method",))
+def alias(self: Any) -> Any:
+    """A view of the whole tensor."""
+    return view_of(self, "AliasBackward0", lambda s, t, o: (s, t, o))
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8192)
+def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
+    """Cast and broadcast `source` to `target`'s aval; `with_target` keeps the graph's old edge."""
+    shape, np_dtype = tuple(target.shape), target.dtype.np
+
+    def fill(x: Any) -> tuple[Any]:
+        return (jnp.broadcast_to(cast(x, np_dtype), shape),)
+
+    if with_target:
+        return Kernel(
+            "copy_", lambda old, x: fill(x), (target, source), (target,), grad_name="CopyBackwards"
+        )
+    return Kernel("copy_", fill, (source,), (target,), grad_name="CopyBackwards")
+
+
+def _check_expands(shape: Any, source: Any) -> None:
+    lead = len(shape) - len(source)
+    trimmed = tuple(source)
+    while lead < 0 and trimmed and trimmed[0] == 1:
+        trimmed, lead = trimmed[1:], lead + 1
+    fits = lead >= 0 and all(
+        n == 1 or n == shape[lead + d] for d, n in enumerate(trimmed)
+    )
+    if fits:
+        return
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(source)}}}, size={list(shape)}): the number of sizes "
+            f"provided ({len(shape)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({len(source)})"
+        )
+    for d in range(len(shape) - 1, lead - 1, -1):
+        n = trimmed[d - lead]
+        if n not in (1, shape[d]):
+            raise RuntimeError(
+                f"The size of tensor a ({shape[d]}) must match the size of tensor b ({n}) at "
+                f"non-singleton dimension {d}"
+            )
+
+
+@composite(into=("method",))
+def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
+    """Write `src`, cast and broadcast, into this tensor."""
+    if not isinstance(src, TensorBase):
+        if isinstance(src, int | float | complex):
+            return fill_(self, src)
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
+    if src is self:
+        return self
+    _check_expands(self._aval.shape, src._aval.shape)
+    lead = src._aval.ndim - self._aval.ndim
+    if lead > 0:
+        src = ops.reshape(src, tuple(src._aval.shape)[lead:])
+    src = _on(src, self._storage.device)
+    needs = state.grad_enabled and self._needs_grad()
+    kernel = _copy_kernel(self._aval, src._aval, needs)
+    return write_inplace(self, kernel, (self, src) if needs else (src,), cast=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fill_kernel(aval: Aval, source: Any) -> Kernel:
+    shape, np_dtype = tuple(aval.shape), aval.dtype.np
+
+    def fn(old: Any, number: Any) -> tuple[Any]:
+        return (jnp.broadcast_to(cast(number, np_dtype), shape),)
+
+    return Kernel("fill_", fn, (aval, source), (aval,), grad_name="FillBackward0")
+
+
+@composite()
+def fill_(input: Any, value: Any) -> Any:
+    """Set every element to `value` (a number or a 0-dim tensor)."""
+    if isinstance(value, TensorBase):
+        if value._aval.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value._aval.ndim} dimensions."
+            )
+        kernel = _fill_kernel(input._aval, value._aval)
+    else:
+        value = value.item() if hasattr(value, "item") else value
+        if type(value) is complex and not input._aval.dtype.is_complex:
+            raise RuntimeError("value cannot be converted to type "
+                               f"{SCALAR_NAMES[input._aval.dtype].lower()} without overflow")
+        kernel = _fill_kernel(input._aval, type(value))
+    return write_inplace(input, kernel, (input, value), cast=False)
+
+
+@composite()
+def zero_(input: Any) -> Any:
+    """Set every element to zero."""
+    return fill_(input, 0)
+
+
+# --- dtype and device ------------------------------------------------------------------------------
+
+
+class _ToDevice(Node):
+    """History of a copy between devices."""
+
+    def __init__(self, edge: Any, source: Any, target: Any) -> None:
+        super().__init__((edge,), (target._aval,))
+        self.home = source._storage.device
+
+    def apply(self, grads: list[Any], graph: bool) -> list[Any]:
+        """Send the gradient back to where the input lives."""
+        grad = grads[0]
+        return [None if grad is None else (moved(grad[0], self.home), grad[1])]
+
+
+def _on(input: Any, dev: device) -> Any:
+    """The tensor on `dev` (itself if it is there), with history."""
+    if input._storage.device is dev:
+        return input
+    made = from_value(moved(input._value(), dev))
+    if state.grad_enabled:
+        edge = input._edge()
+        if edge is not None:
+            made._grad_fn = node_class("ToCopyBackward0", _ToDevice)(edge, input, made)  # type: ignore[arg-type]
+    return made
+
+
+def convert(
+    input: Any, dt: Any = None, dev: Any = None, copy: bool = False, memory_format: Any = None
+) -> Any:
+    """The tensor with another dtype and device; itself when nothing changes."""
+    made = input
+    if dev is not None:
+        made = _on(made, dev)
+    if dt is not None and made._aval.dtype is not dt:
+        strides = None
+        if not made._is_plain:
+            strides = preserved_strides(tuple(made._aval.shape), tuple(made._strides))
+        made = apply_kernel(cast_kernel(made._aval, dt), (made,), strides)[0]
+    if memory_format is not None and memory_format is not preserve_format:
+        made = contiguous(made, memory_format)
+    return clone(made) if copy and made is input else made
+
+
+@composite(into=("method",))
+def to(
+    self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False,
+    copy: bool = False, memory_format: Any = None, other: Any = None,
+) -> Any:  # fmt: skip
+    """`to(dtype)`, `to(device, dtype)`, `to(other)`: the tensor itself when nothing changes."""
+    for position, a in enumerate(args):
+        if isinstance(a, dtypes.dtype):
+            dtype = a
+        elif isinstance(a, TensorBase):
+            other = a
+        elif isinstance(a, bool):
+            if position and not isinstance(args[position - 1], bool):
+                non_blocking = a
+            else:
+                copy = a
+        elif a is not None:
+            device = a
+    if other is not None:
+        dtype, device = other._aval.dtype, other._storage.device
+    dev = None if device is None else resolve(device)
+    return convert(self, dtype, dev, copy, memory_format)
+
+
+def _dtype_method(name: str, to: dtype) -> None:
+    def method(self: Any, memory_format: Any = None) -> Any:
+        return convert(self, to, None, False, memory_format)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"The tensor as torch.{to.name}."
+    composite(into=("method",))(method)
+
+
+for _name, _dtype in {**dtypes.ALIASES, "bfloat16": dtypes.bfloat16, "bool": dtypes.bool_,
+                      "byte": dtypes.uint8, "char": dtypes.int8}.items():  # fmt: skip
+    _dtype_method(_name, _dtype)
+
+
+@composite(into=("method",))
+def type_as(self: Any, other: Any) -> Any:
+    """`self.to(other.dtype)` on other's device."""
+    return convert(self, other._aval.dtype, other._storage.device)
+
+
+@composite(into=("method",))
+def cpu(self: Any, memory_format: Any = None) -> Any:
+    """The tensor on the CPU."""
+    return convert(self, None, CPU, False, memory_format)
+
+
+@composite(into=("method",))
+def cuda(self: Any, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
+    """The tensor on a GPU (the current one by default)."""
+    where = "cuda" if device is None else device
+    where = f"cuda:{where}" if isinstance(where, int) else where
+    return convert(self, None, resolve(where), False, memory_format)
+
+
+@composite()
+def resolve_conj(input: Any) -> Any:
+    """The tensor with a lazy conjugation carried out."""
+    return clone(input) if input._conjugated else input
+
+
+@composite()
+def resolve_neg(input: Any) -> Any:
+    """The tensor itself: torchish has no lazy negation."""
+    return input
+
+
+@composite(into=("method",))
+def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
+    """Set whether gradients are recorded for this leaf, in place."""
+    self.requires_grad = requires_grad
+    return self
+
+
+@composite(into=("method",))
+def set_(
+    self: Any, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
+) -> Any:
+    """Point this tensor at another tensor's memory."""
+    if source is None:
+        raise not_supported("Tensor.set_() without a source", "torch.empty(0)")
+    if not isinstance(source, TensorBase):
+        storage = getattr(source, "_untyped", source)
+        raise not_supported(f"Tensor.set_({type(storage).__name__})", "Tensor.set_(tensor)")
+    shape = tuple(source._aval.shape) if size is None else tuple(size)
+    if size is None:
+        strides, start = tuple(source._strides), source._offset
+    else:
+        start = storage_offset
+        strides = contiguous_strides(shape) if stride is None else tuple(stride)
+    other = ops.as_strided(detached(source), shape, strides, start)
+    self._storage, self._aval, self._layout = other._storage, other._aval, other._layout
+    self._memo = None
+    self._version_counter.version += 1
+    return self
+
+
+@composite(into=("method",))
+def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
+    """Change the size in place; new elements are undefined (zero here).
+
+    Raises: RuntimeError for a tensor that requires grad.
+    """
+    from .views import as_sizes
+
+    shape = as_sizes(sizes, "resize_")
+    if self._needs_grad():
+        raise RuntimeError("cannot resize variables that require grad")
+    if shape == tuple(self._aval.shape):
+        return self
+    numel = 1
+    for n in shape:
+        numel *= n
+    storage = self._storage
+    if self._offset + numel > storage.numel or self._aval.dtype is not storage.dtype:
+        _grow(self, self._offset + numel)
+    found = ops.as_strided(detached(self), shape, contiguous_strides(shape), self._offset)
+    self._aval, self._layout, self._memo = found._aval, found._layout, None
+    return self
+
+
+def _grow(tensor: Any, count: int) -> None:
+    """Enlarge the storage to `count` elements, keeping its content."""
+    from .._core.interop import host_array
+
+    storage = tensor._storage
+    if storage.host is not None:
+        raise RuntimeError("Trying to resize storage that is not resizable")
+    flat = ops.as_strided(detached(tensor), (storage.numel,), (1,), 0)
+    import numpy as np
+
+    new = np.zeros(count, storage.dtype.np)
+    new[: storage.numel] = host_array(flat)
+    from .._core.interop import wrap_host
+
+    made = wrap_host(new, storage.device)
+    storage.reset(made._value())
+
+
+__all__ = ["META", "check_inplace", "check_view_history", "clone", "convert", "copy_", "history"]

@@ -1,0 +1,48 @@
+"""Memory formats: bookkeeping of strides only, since XLA chooses the layouts it computes in."""
+
+from __future__ import annotations
+
+from .._core.values import contiguous_strides
+
+
+class memory_format:  # noqa: N801 - torch's name
+    """A named order of dims in memory."""
+
+    __slots__ = ("name",)
+    __module__ = "torch"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> object:
+        return (_by_name, (self.name,))
+
+
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
+_ALL = {f.name: f for f in (contiguous_format, preserve_format, channels_last, channels_last_3d)}
+
+
+def _by_name(name: str) -> memory_format:
+    return _ALL[name]
+
+
+def channels_last_strides(shape: tuple[int, ...], fmt: memory_format) -> tuple[int, ...]:
+    """Strides of a dense tensor in a channels-last format.
+
+    Raises: RuntimeError when the number of dims does not fit the format.
+    """
+    need = 4 if fmt is channels_last else 5
+    if len(shape) != need:
+        raise RuntimeError(f"required rank {need} tensor to use {fmt.name} format")
+    order = (0, *range(2, need), 1)
+    inner = contiguous_strides(tuple(shape[d] for d in order))
+    strides = [0] * need
+    for d, s in zip(order, inner, strict=True):
+        strides[d] = s
+    return tuple(strides)

@@ -1,0 +1,246 @@
+"""The registry: the one place where an operator is described.
+
+An operator is a pure function on JAX arrays under `@op`; its signature says what torch does with each
+argument (see `Tensor`, `Operand`, `Scalar` …), the decorator's keywords say the rest. Everything else
+is derived here and never written again: the function, the method, the in-place form, `out=`,
+promotion, recording and history. A composite (`@composite`) is plain Python over tensors that only
+needs a public name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from .binding import Binder, Parameter
+from .calling import make_function, make_inplace, make_method
+from .operator import Operator
+
+Tensor = Annotated[Any, "tensor"]
+OptTensor = Annotated[Any, "tensor or None"]
+Tensors = Annotated[Any, "sequence of tensors"]
+Operand = Annotated[Any, "tensor or number"]
+Scalar = Annotated[Any, "number"]
+Dtype = Annotated[Any, "dtype or None"]
+
+PLACES = ("torch", "method", "nn.functional", "linalg", "fft", "special", "internal")
+_tables: dict[str, dict[str, Any]] = {place: {} for place in PLACES}
+operators: dict[str, Operator] = {}
+
+
+class Namespace:
+    """Late-bound access to the public functions of one place: `ops.add`, `nnf.relu`."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return _tables[self._place][name]
+        except KeyError:
+            raise AttributeError(f"no operator {name!r} is registered in {self._place}") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted(_tables[self._place])
+
+
+ops, nnf, linalg = Namespace("torch"), Namespace("nn.functional"), Namespace("linalg")
+fft, special, internal = Namespace("fft"), Namespace("special"), Namespace("internal")
+methods = Namespace("method")
+
+
+def table(place: str) -> dict[str, Any]:
+    """All public names of one place (read by tensor.py, torchish/__init__ and the generators)."""
+    return _tables[place]
+
+
+def register(place: str, name: str, value: Any) -> None:
+    """Give `value` a public name; a name given twice raises."""
+    if place not in _tables:
+        raise ValueError(f"unknown place {place!r} for {name}")
+    if name in _tables[place]:
+        raise ValueError(f"{place}.{name} is registered twice")
+    _tables[place][name] = value
+
+
+def op(
+    promote: str = "none",
+    *,
+    into: tuple[str, ...] = ("torch", "method"),
+    inplace: bool = False,
+    out: bool = True,
+    saves: str = "inputs",
+    returns: str | None = None,
+    name: str | None = None,
+    aliases: tuple[str, ...] = (),
+    grad_name: str | None = None,
+    differentiable: bool = True,
+    method_varargs: bool = False,
+    check: Callable[..., None] | None = None,
+    overloads: Callable[..., Any] | None = None,
+    elementwise: bool | None = None,
+) -> Callable[[Callable[..., Any]], Any]:
+    """Register a pure function on arrays as an operator; returns its public function.
+
+    promote: "arith", "float", "none" or "bool_int64" (see operator.py).
+    saves: "output" where torch's backward saves the result rather than inputs.
+    overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
+    """
+
+    def wrap(body: Callable[..., Any]) -> Any:
+        public = name or body.__name__
+        made = Operator(
+            public, body, Binder(public, parameters(body), overloads), promote, saves=saves,
+            returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
+            elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
+        )  # fmt: skip
+        for place in into:
+            key = f"{place}.{public}" if place != "method" or len(into) == 1 else None
+            if key:
+                operators[key] = made
+        function = make_function(made, out=out and "nn.functional" not in into)
+        for label in (public, *aliases):
+            for place in into:
+                if place == "method":
+                    register(place, label, make_method(made, label, method_varargs, out))
+                else:
+                    register(place, label, function)
+            if inplace:
+                _register_inplace(made, label, into)
+        return function
+
+    return wrap
+
+
+def _register_inplace(made: Operator, label: str, into: tuple[str, ...]) -> None:
+    function = make_inplace(made, label + "_")
+    for place in into:
+        if place in ("method", "nn.functional") or (place == "torch" and made.binder.is_unary):
+            register(place, label + "_", function)
+
+
+def composite(
+    *,
+    into: tuple[str, ...] = ("torch", "method"),
+    name: str | None = None,
+    aliases: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Any]:
+    """Register plain Python over tensors under public names; returns it unchanged."""
+
+    def wrap(function: Callable[..., Any]) -> Any:
+        for label in (name or function.__name__, *aliases):
+            for place in into:
+                register(place, label, function)
+        return function
+
+    return wrap
+
+
+_KINDS = {
+    "Tensor": "tensor", "OptTensor": "optional", "Tensors": "tensors", "Operand": "operand",
+    "Scalar": "scalar",
+}  # fmt: skip
+_MARKERS = {
+    id(Tensor): "tensor", id(OptTensor): "optional", id(Tensors): "tensors",
+    id(Operand): "operand", id(Scalar): "scalar",
+}  # fmt: skip
+
+
+def parameters(body: Callable[..., Any]) -> list[Parameter]:
+    """The parameters of an operator's body with their kinds."""
+    found = []
+    for p in inspect.signature(body).parameters.values():
+        note = p.annotation
+        kind = _KINDS.get(note.strip()) if isinstance(note, str) else _MARKERS.get(id(note))
+        found.append(
+            Parameter(
+                p.name, kind or "static", p.default, p.kind is inspect.Parameter.KEYWORD_ONLY
+            )
+        )
+    return found
+
+
+def wrap_dim(dim: int, ndim: int) -> int:
+    """`dim` counted from the front.
+
+    Raises: torch's IndexError when it is out of range (0-dim tensors count as one dim).
+    """
+    span = max(ndim, 1)
+    if not -span <= dim < span:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], "
+            f"but got {dim})"
+        )
+    return dim % span
+
+
+def wrap_dims(dims: Any, ndim: int) -> tuple[int, ...]:
+    """Several dims counted from the front; None and () mean all of them.
+
+    Raises: torch's IndexError, and RuntimeError for a dim that appears twice.
+    """
+    if dims is None or (isinstance(dims, tuple | list) and not dims):
+        return tuple(range(ndim))
+    if isinstance(dims, int):
+        dims = (dims,)
+    found: list[int] = []
+    for d in dims:
+        wrapped = wrap_dim(d, ndim)
+        if wrapped in found:
+            raise RuntimeError(f"dim {wrapped} appears multiple times in the list of dims")
+        found.append(wrapped)
+    return tuple(found) if ndim else ()
+
+
+def check_index(index: Any, size: int, message: str) -> None:
+    """Raise IndexError for an index outside [-size, size).
+
+    Host indices raise at once, others at the next read. `message` may hold `{index}`.
+    """
+    import numpy as np
+
+    from .._core.checks import defer_check
+    from .._core.kernels import Kernel
+    from .._core.trace import record
+    from .._core.values import aval_of
+
+    value = index._value()
+    if value.device.type == "meta" or value.aval.numel == 0:
+        return
+    if isinstance(value.array, np.ndarray):
+        wrong = (value.array < -size) | (value.array >= size)
+        if wrong.any():
+            raise IndexError(message.format(index=int(value.array[wrong].reshape(-1)[0])))
+        return
+    from .._core.state import state
+
+    if state.immediate:
+        return
+    kernel = _RANGE_KERNELS.get(value.aval)
+    if kernel is None:
+        kernel = _RANGE_KERNELS[value.aval] = Kernel(
+            "index_range",
+            lambda x, n: (((x < -n.astype(x.dtype)) | (x >= n.astype(x.dtype))).any(),),
+            (value.aval, int),
+            (aval_of((), _bool_type()),),
+        )
+    (flag,) = record(kernel, (value, size))
+    source = index
+    defer_check(flag, lambda: _index_error(source._value(), size, message))
+
+
+_RANGE_KERNELS: dict[Any, Any] = {}
+
+
+def _bool_type() -> Any:
+    from .._core.dtypes import bool_
+
+    return bool_
+
+
+def _index_error(value: Any, size: int, message: str) -> IndexError:
+    array = value.host()
+    wrong = (array < -size) | (array >= size)
+    found = array[wrong].reshape(-1)
+    return IndexError(message.format(index=int(found[0]) if found.size else "?"))

@@ -1,0 +1,132 @@
+"""`torch.autograd`: backward, grad, grad modes, custom functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._core.autograd import run_backward
+from .._core.grad_mode import (
+    enable_grad as enable_grad,
+)
+from .._core.grad_mode import (
+    inference_mode as inference_mode,
+)
+from .._core.grad_mode import (
+    is_grad_enabled as is_grad_enabled,
+)
+from .._core.grad_mode import (
+    no_grad as no_grad,
+)
+from .._core.grad_mode import (
+    set_grad_enabled as set_grad_enabled,
+)
+from .._core.tensor_base import TensorBase
+from ..tensor import Tensor
+from .function import Function as Function
+from .function import once_differentiable as once_differentiable
+from .modes import detect_anomaly as detect_anomaly
+from .modes import set_detect_anomaly as set_detect_anomaly
+
+
+class _VariableMeta(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, TensorBase)
+
+
+class Variable(metaclass=_VariableMeta):
+    """The old name of a tensor: `Variable(t, requires_grad=True)` gives the tensor back."""
+
+    def __new__(cls, data: Any = None, requires_grad: Any = None, volatile: Any = None) -> Any:
+        """A tensor on the same memory as `data`, with a fresh history."""
+        made = Tensor([]) if data is None else data.detach()
+        if requires_grad:
+            made.requires_grad = True
+        return made
+
+
+def _as_tuple(value: Any, count: int) -> Sequence[Any]:
+    if value is None:
+        return (None,) * count
+    if isinstance(value, TensorBase):
+        return (value,)
+    return tuple(value)
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Accumulate into `.grad` of the leaves the sum of the gradients of `tensors`.
+
+    Args:
+        tensors: the roots; each needs one element or a gradient of its own.
+        grad_tensors: cotangents, one a root.
+        retain_graph: keep the graph for another pass (default: as create_graph).
+        create_graph: make the gradients differentiable.
+        inputs: accumulate only into these.
+
+    Raises: RuntimeError where torch does (no graph, freed graph, shapes).
+    """
+    if inputs is not None and not isinstance(inputs, TensorBase) and len(inputs) == 0:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    roots = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+    grads = _as_tuple(grad_tensors if grad_tensors is not None else grad_variables, len(roots))
+    if len(grads) != len(roots):
+        raise RuntimeError(
+            f"got {len(roots)} tensors and {len(grads)} gradients"
+        )
+    chosen = None if inputs is None else _as_tuple(inputs, 1)
+    keep = create_graph if retain_graph is None else retain_graph
+    run_backward(roots, grads, keep, create_graph, chosen, accumulate_inputs=chosen is not None)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`, without touching `.grad`.
+
+    Raises: RuntimeError for inputs that the outputs do not depend on (unless `allow_unused`).
+    """
+    if is_grads_batched:
+        from .._core.errors import not_supported
+
+        raise not_supported("autograd.grad(is_grads_batched=True)", "torch.func.vmap")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    unused = materialize_grads if allow_unused is None else allow_unused
+    roots = (outputs,) if isinstance(outputs, TensorBase) else tuple(outputs)
+    wanted = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    if not wanted:
+        raise ValueError("grad requires non-empty inputs.")
+    grads = _as_tuple(grad_outputs, len(roots))
+    keep = create_graph if retain_graph is None else retain_graph
+    found = run_backward(roots, grads, keep, create_graph, wanted)
+    if not unused and any(g is None for g in found):
+        raise RuntimeError(
+            "One of the differentiated Tensors appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
+        )
+    if materialize_grads:
+        from .._ops.registry import ops
+
+        found = [
+            ops.zeros_like(t, requires_grad=True) if g is None else g
+            for g, t in zip(found, wanted, strict=True)
+        ]
+    return tuple(found)
