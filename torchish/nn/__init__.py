@@ -1,0 +1,58 @@
+"""Neural network layers: ``torch.nn``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from torchish._core.errors import NotSupportedError
+
+from . import _missing
+from . import functional as functional
+from . import init as init
+from . import modules as modules
+from . import parameter as parameter
+from . import utils as utils
+from .modules import *
+from .parameter import Buffer as Buffer
+from .parameter import Parameter as Parameter
+from .parameter import UninitializedBuffer as UninitializedBuffer
+from .parameter import UninitializedParameter as UninitializedParameter
+
+_LAZY = ("attention", "common_types", "grad", "parallel")
+
+
+def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """The arguments that make a tensor (``device``, ``dtype`` ...), out of ``kwargs``.
+
+    Raises:
+        TypeError: a name is unknown, or given twice.
+    """
+    if kwargs is None:
+        return {}
+    simple = {"device", "dtype", "memory_format"}
+    known = simple | {"factory_kwargs"}
+    unknown = kwargs.keys() - known
+    if unknown:
+        raise TypeError(f"unexpected kwargs {unknown}")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in simple:
+        if name in kwargs:
+            if name in found:
+                raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+            found[name] = kwargs[name]
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DataParallel":
+        from .parallel import DataParallel
+
+        return DataParallel
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _missing.NAMES:
+        raise NotSupportedError(
+            f"torch.nn.{name} is not supported; nearest: {_missing.NAMES[name]}"
+        )
+    raise AttributeError(f"module 'torch.nn' has no attribute {name!r}")
