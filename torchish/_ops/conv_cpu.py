@@ -1,0 +1,124 @@
+"""The three convolution maps of `conv_primitive`, in the formulations XLA's CPU backend runs fast.
+
+Each falls back on XLA's own convolution; figures for every choice are in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+from jax import lax
+
+if TYPE_CHECKING:
+    from .conv_primitive import Geometry
+
+CHANNELS_LAST = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC")}
+CHANNELS_LAST[3] = ("NDHWC", "DHWIO", "NDHWC")
+
+# Below this many channels a stride-residue convolution is mostly overhead.
+FEWEST_CHANNELS = 16
+
+
+def conv(x: Any, w: Any, geo: Geometry) -> Any:
+    """y from x and w."""
+    from .conv_primitive import xla_conv
+
+    if _covers_input(geo):
+        y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
+        return y.reshape(x.shape[0], w.shape[0], *geo.output)
+    return xla_conv(x, w, geo)
+
+
+def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
+    """x from g and w."""
+    from .conv_primitive import xla_input_grad
+
+    if _covers_input(geo):
+        x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
+        return x.reshape(g.shape[0], w.shape[1], *geo.size)
+    if _splits_by_stride(geo) and min(w.shape[:2]) >= FEWEST_CHANNELS:
+        return _input_grad_by_residue(g, w, geo)
+    return xla_input_grad(g, w, geo)
+
+
+def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
+    """w from x and g."""
+    from .conv_primitive import xla_weight_grad
+
+    if _covers_input(geo):
+        w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
+        return w.reshape(g.shape[1], x.shape[1], *geo.kernel)
+    return xla_weight_grad(x, g, geo)
+
+
+def _covers_input(geo: Geometry) -> bool:
+    """The kernel lies on the whole input once: a plain matrix product, with no weight transposed."""
+    return (
+        geo.groups == 1
+        and geo.size == geo.kernel
+        and not any(map(any, geo.padding))
+        and all(n == 1 or d == 1 for n, d in zip(geo.size, geo.dilation, strict=True))
+    )
+
+
+def _splits_by_stride(geo: Geometry) -> bool:
+    return (
+        geo.groups == 1
+        and max(geo.stride) > 1
+        and set(geo.dilation) == {1}
+        and all(k >= s for k, s in zip(geo.kernel, geo.stride, strict=True))
+        and all(n > 1 for n in geo.output)
+    )
+
+
+def _residue(n: int, out: int, k: int, s: int, lo: int, r: int) -> tuple[int, int, int, int]:
+    """Where x[r::s] comes from: first tap, number of taps, and the padding of g that aligns them.
+
+    x[i] = sum over t of w[t] g[(i + lo - t) / s], so only taps t = (i + lo) mod s take part.
+    """
+    first = (r + lo) % s
+    taps = len(range(first, k, s))
+    count = len(range(r, n, s))
+    top = (r + lo - first) // s  # index into g of the first tap for the first element
+    return first, taps, taps - 1 - top, top + count - out
+
+
+def _input_grad_by_residue(g: Any, w: Any, geo: Geometry) -> Any:
+    """x as prod(stride) small stride-1 convolutions, one for each residue of the index, interleaved.
+
+    XLA's own form convolves with zeros put between the elements of g: 1.1 to 1.9 times slower.
+    """
+    nd = len(geo.size)
+    last = jnp.moveaxis(g, 1, -1)
+    padded = tuple(-(-n // s) * s for n, s in zip(geo.size, geo.stride, strict=True))
+    flip = tuple(slice(None, None, -1) for _ in range(nd))
+    parts = []
+    for residues in product(*map(range, geo.stride)):
+        rows = [
+            _residue(n, o, k, s, p[0], r)
+            for n, o, k, s, p, r in zip(
+                padded, geo.output, geo.kernel, geo.stride, geo.padding, residues, strict=True
+            )
+        ]
+        taps = tuple(slice(first, None, s) for (first, *_), s in zip(rows, geo.stride, strict=True))
+        kernel = jnp.moveaxis(w[(slice(None), slice(None), *taps)], (0, 1), (-2, -1))[flip]
+        parts.append(
+            lax.conv_general_dilated(
+                last,
+                kernel,
+                window_strides=(1,) * nd,
+                padding=[(lo, hi) for *_, lo, hi in rows],
+                dimension_numbers=CHANNELS_LAST[nd],
+                preferred_element_type=g.dtype,
+            )
+        )
+    counts = [n // s for n, s in zip(padded, geo.stride, strict=True)]
+    x = jnp.stack(parts).reshape(*geo.stride, g.shape[0], *counts, w.shape[1])
+    # stride..., N, count..., C -> N, C, (count, stride)...
+    order = [nd, 2 * nd + 1]
+    for axis in range(nd):
+        order += [nd + 1 + axis, axis]
+    x = x.transpose(order).reshape(g.shape[0], w.shape[1], *padded)
+    return x[(slice(None), slice(None), *(slice(n) for n in geo.size))]
