@@ -13,7 +13,7 @@ from . import nodes
 from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
 from .layout import has_overlap
-from .nodes import Edge, SavedVersion
+from .nodes import Edge, SavedTensor, short_name
 from .state import state
 from .tensor_base import (
     CUSTOM,
@@ -73,62 +73,58 @@ def link(
                 "make a clone to get a normal tensor and use it in autograd, or use "
                 "`torch.no_grad()` instead of `torch.inference_mode()`."
             )
-    steps = nodes.history(kernel, values, edges, None)
+    steps = nodes.history(kernel, values, edges)
     for tensor, step in zip(made, steps, strict=True):
         if step is not None:
             tensor._grad_fn, tensor._out_nr = step
-    node = next((s[0] for s in steps if s is not None), None)
-    if node is not None:
-        node.versions = _versions(kernel, operands, node, made)  # type: ignore[attr-defined]
-
-
-def _versions(
-    kernel: Kernel, operands: Sequence[Any], node: Any, made: Sequence[Any]
-) -> list[SavedVersion]:
-    """Version numbers of the tensors that torch would have saved."""
+    node: Any = next((s[0] for s in steps if s is not None), None)
+    if node is None:
+        return
     if kernel.saves_output:
-        return [SavedVersion(made[0])] if made else []
-    return [
-        SavedVersion(operands[i]) for i in node.kept if isinstance(operands[i], TensorBase)
-    ]
+        node.tensors.append((None, SavedTensor(made[0])))
+    else:
+        node.remember(operands)
 
 
-def check_inplace(target: TensorBase) -> None:
-    """Raise torch's error when `target` may not be written in place now."""
+def check_inplace(target: TensorBase, needs_grad: bool) -> None:
+    """Raise torch's error when `target` may not be written in place now.
+
+    `needs_grad` tells whether the target or another operand requires grad.
+    """
     if target._inference and not state.inference:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a "
             "clone to get a normal tensor before doing inplace update.See "
             "https://github.com/pytorch/rfcs/pull/17 for more details."
         )
+    if state.grad_enabled and needs_grad:
+        base = target._base
+        if base is not None:
+            _check_view(target)
+            if target._needs_grad() and base._grad_fn is None:
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place "
+                    "operation."
+                )
+        elif target._requires_grad and target._grad_fn is None:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
     if target._layout is not None and has_overlap(tuple(target._aval.shape), target._strides):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
         )
-    if not state.grad_enabled:
-        return
-    base = target._base
-    if base is None:
-        if target._requires_grad and target._grad_fn is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
-        return
-    if base._requires_grad and base._grad_fn is None:
-        raise RuntimeError(
-            "a view of a leaf Variable that requires grad is being used in an in-place operation."
-        )
 
 
-def check_view_history(target: TensorBase, needs_grad: bool) -> None:
+def _check_view(target: TensorBase) -> None:
     """Raise torch's error for writes, under autograd, to views that cannot be rebased."""
-    if target._base is None or target._creation == DEFAULT:
-        return
-    if not state.grad_enabled or not needs_grad:
+    if target._creation == DEFAULT:
         return
     fn = target._grad_fn
-    prefix = f"Output {target._out_nr} of {fn.name()} is a view" if fn is not None else "A view was"
+    prefix = "A view was created"
+    if fn is not None:
+        prefix = f"Output {target._out_nr} of {short_name(fn)} is a view"
     if target._creation == MULTI_OUTPUT:
         raise RuntimeError(
             f"{prefix} and is being modified inplace. This view is the output of a function that "
@@ -161,7 +157,8 @@ def write_inplace(
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.
     """
-    check_inplace(target)
+    edges = input_edges(operands) if state.grad_enabled else None
+    check_inplace(target, state.grad_enabled and (edges is not None or target._needs_grad()))
     result = kernel.out_avals[0]
     if cast and not can_cast(result.dtype, target._aval.dtype):
         raise RuntimeError(
@@ -173,25 +170,21 @@ def write_inplace(
             f"output with shape {list(target._aval.shape)} doesn't match the broadcast shape "
             f"{list(result.shape)}"
         )
-    edges = input_edges(operands) if state.grad_enabled else None
-    check_view_history(target, edges is not None or target._needs_grad())
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     new: Value = record(kernel, values)[0]
     step: Edge | None = None
-    node = None
+    node: Any = None
     if edges is not None:
-        kept_edges = edges
-        steps = nodes.history(kernel, values, kept_edges, None)
-        step = steps[0]
+        step = nodes.history(kernel, values, edges)[0]
         node = step[0] if step is not None else None
-    others = [None if x is target else x for x in operands]
     if node is not None and not kernel.saves_output:
-        node.versions = _versions(kernel, others, node, ())  # type: ignore[attr-defined]
+        # torch clones the target's old content where its gradient needs it: not noted.
+        node.remember([None if x is target else x for x in operands])
     if result.dtype is not target._aval.dtype:
         new, step = _cast_step(new, step, target._aval.dtype)
     commit(target, new, step)
     if node is not None and kernel.saves_output:
-        node.versions = [SavedVersion(target)]  # type: ignore[attr-defined]
+        node.tensors.append((None, SavedTensor(target)))
     return target
 
 

@@ -83,6 +83,14 @@ def moved(value: Value, dev: device) -> Value:
     return Value(jax.device_put(np.asarray(array), jax_device(dev)), value.aval, dev)
 
 
+def layout_value(storage: Storage, aval: Any, layout: Any) -> Value:
+    """The present content of a storage through a tensor's layout."""
+    whole = from_value(storage._value)
+    whole._storage, whole._aval, whole._layout = storage, aval, layout
+    value: Value = whole._value()
+    return value
+
+
 def make_storage(flat: np.ndarray[Any, Any]) -> Storage:
     """A storage that owns a 1-D numpy array."""
     return Storage(Value(flat, aval_of(flat.shape, from_np(flat.dtype)), CPU))
@@ -110,7 +118,6 @@ def tensor_on(
     """A tensor that views `storage` through a layout."""
     whole = from_value(storage._value)
     whole._storage = storage
-    whole._aval = storage.aval
     made = alias(whole, tuple(size), tuple(stride), offset)
     made._requires_grad = requires_grad
     return made

@@ -108,7 +108,7 @@ class Kernel:
             found = self._vjps[wanted, given] = make_vjp(self, wanted, given)
         return found
 
-    def saved(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    def needed_for(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
         """Which inputs the gradient for `wanted` needs."""
         given = tuple(k for k, d in enumerate(self.differentiable) if d)
         return self.vjp(wanted, given).saved

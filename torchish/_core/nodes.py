@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .dtypes import SCALAR_NAMES
 from .kernels import Kernel
 from .state import state
 from .trace import record
@@ -135,29 +136,26 @@ def node_class(name: str, base: type[Node]) -> type[Node]:
 class OpNode(Node):
     """The history of one recorded kernel."""
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        operands: Sequence[Any],
-        edges: Sequence[Edge | None],
-        versions: Callable[[Sequence[int]], list[SavedVersion]] | None,
-    ) -> None:
+    def __init__(self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]) -> None:
         super().__init__(edges, kernel.out_avals)
         self.kernel = kernel
         wanted = tuple([i for i, e in enumerate(edges) if e is not None])
         self.wanted = wanted
-        kept = kernel.saved(wanted)
+        kept = kernel.needed_for(wanted)
         self.saved: list[Any] | None = [operands[i] for i in kept]
         self.kept = kept
         self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
-        self.versions = versions(kept) if versions is not None else []
+        # What torch would have saved: (position in `saved` or None, the tensor as it was).
+        self.tensors: list[tuple[int | None, SavedTensor]] = []
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Record the kernel's vjp as an operator of its own."""
         if self.saved is None:
             raise RuntimeError(FREED)
-        for saved in self.versions:
-            saved.check()
+        for place, tensor in self.tensors:
+            changed = tensor.check()
+            if changed is not None and place is not None:
+                self.saved[place] = changed
         given = tuple([k for k, g in enumerate(grads) if g is not None])
         cts = [g for g in grads if g is not None]
         vjp = self.kernel.vjp(self.wanted, given)
@@ -173,55 +171,84 @@ class OpNode(Node):
             result[i] = (value, edge)
         return result
 
+    def remember(self, operands: Sequence[Any]) -> None:
+        """Note the tensors among `operands` (None: not noted) that the gradient needs."""
+        for place, i in enumerate(self.kept):
+            x = operands[i]
+            if x is not None and hasattr(x, "_storage"):
+                self.tensors.append((place, SavedTensor(x)))
+
     def release(self) -> None:
         """Free the saved values; a node that saved no tensor may run again, as in torch."""
         if self.holds_tensors:
             self.saved = None
+            self.tensors = []
 
 
-class SavedVersion:
-    """That a saved tensor was at `version`; raises if an in-place operator came between."""
+class SavedTensor:
+    """A saved tensor as torch sees it: memory at a version.
 
-    __slots__ = ("aval", "counter", "output_of", "version")
+    A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
+    """
+
+    __slots__ = ("aval", "counter", "output_of", "storage", "tensor", "version", "writes")
 
     def __init__(self, tensor: Any) -> None:
         self.counter = tensor._version_counter
         self.version = self.counter.version
         self.aval = tensor._aval
+        self.storage = tensor._storage
+        self.writes = self.storage.writes
+        self.tensor = None if tensor._layout is None else tensor._layout
         fn = tensor._grad_fn
-        self.output_of = None if fn is None else (fn.name(), tensor._out_nr)
+        self.output_of = None if fn is None else (short_name(fn), tensor._out_nr)
 
-    def check(self) -> None:
-        """Raise torch's error when the tensor has changed since."""
+    def check(self) -> Value | None:
+        """The present content if it was changed behind autograd's back, else None.
+
+        Raises: torch's RuntimeError when an in-place operator changed the tensor.
+        """
         now = self.counter.version
-        if now == self.version:
-            return
-        from .dtypes import SCALAR_NAMES
+        if now != self.version:
+            raise RuntimeError(self._message(now))
+        if self.storage.writes == self.writes and self.storage.host is None:
+            return None
+        from .interop import layout_value
 
+        return layout_value(self.storage, self.aval, self.tensor)
+
+    def _message(self, now: int) -> str:
         where = ""
         if self.output_of is not None:
             where = f", which is output {self.output_of[1]} of {self.output_of[0]},"
         shape = ", ".join(map(str, self.aval.shape))
-        raise RuntimeError(
+        if state.anomaly:
+            hint = (
+                "the backtrace further above shows the operation that failed to compute its "
+                "gradient. The variable in question was changed in there or anywhere later. Good "
+                "luck!"
+            )
+        else:
+            hint = (
+                "enable anomaly detection to find the operation that failed to compute its "
+                "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+            )
+        return (
             "one of the variables needed for gradient computation has been modified by an inplace "
             f"operation: [torch.{SCALAR_NAMES[self.aval.dtype]}Tensor [{shape}]]{where} is at "
-            f"version {now}; expected version {self.version} instead. Hint: "
-            + (
-                "the backtrace further above shows the operation that failed to compute its "
-                "gradient. The variable in question was changed in there or anywhere later. "
-                "Good luck!"
-                if state.anomaly
-                else "enable anomaly detection to find the operation that failed to compute its "
-                "gradient, with torch.autograd.set_detect_anomaly(True)."
-            )
+            f"version {now}; expected version {self.version} instead. Hint: {hint}"
         )
+
+
+def short_name(node: Node) -> str:
+    """The node's name as torch's error texts show it: `Exp` for ExpBackward0."""
+    return node.name().rstrip("0123456789").removesuffix("Backward")
 
 
 def history(
     kernel: Kernel,
     operands: Sequence[Any],
     edges: Sequence[Edge | None],
-    versions: Callable[[Sequence[int]], list[SavedVersion]] | None = None,
 ) -> list[Edge | None]:
     """Edges for the outputs of a recorded kernel, None where no gradient flows."""
     usable = [
@@ -230,7 +257,7 @@ def history(
     ]
     if not any(kernel.differentiable) or all(e is None for e in usable):
         return [None] * kernel.n_out
-    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable, versions)  # type: ignore[arg-type,call-arg]
+    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable)  # type: ignore[arg-type,call-arg]
     return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
 
 

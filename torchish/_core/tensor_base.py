@@ -15,7 +15,7 @@ from . import nodes
 from .devices import META, device
 from .kernels import Kernel
 from .layout import Geometry, is_dense, read_step, write_step
-from .nodes import Edge, Node, SavedVersion, leaf_node
+from .nodes import Edge, Node, leaf_node
 from .state import process, state
 from .storage import Storage, VersionCounter, storage_for
 from .trace import record
@@ -129,6 +129,8 @@ class TensorBase:
     def _needs_grad(self) -> bool:
         if self._base is not None:
             self._refresh()
+            if self._grad_fn is None:  # made under no_grad, from a root that requires grad
+                return self._requires_grad or bool(self._base._needs_grad())
         return self._requires_grad or self._grad_fn is not None
 
     def _edge(self) -> Edge | None:
@@ -137,7 +139,8 @@ class TensorBase:
             self._refresh()
         if self._grad_fn is not None:
             return (self._grad_fn, self._out_nr)
-        return (leaf_node(self), 0) if self._requires_grad else None
+        needs = self._requires_grad or (self._base is not None and self._base._needs_grad())
+        return (leaf_node(self), 0) if needs else None
 
     def _refresh(self) -> None:
         """After an in-place write to the root, a view's history is derived from the root's anew."""
@@ -291,7 +294,7 @@ def detached(source: TensorBase, *, share_version: bool = True, cls: Any = None)
 
 
 __all__ = [
-    "CUSTOM", "DEFAULT", "META", "MULTI_OUTPUT", "NO_GRAD", "SavedVersion", "TensorBase", "alias",
+    "CUSTOM", "DEFAULT", "META", "MULTI_OUTPUT", "NO_GRAD", "TensorBase", "alias",
     "contiguous_strides", "detached", "device", "from_value", "region_read", "region_write",
     "view_of",
 ]  # fmt: skip

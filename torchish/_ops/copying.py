@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._core import dtypes
-from .._core.apply import apply_kernel, check_inplace, check_view_history, write_inplace
+from .._core.apply import apply_kernel, write_inplace
 from .._core.autograd import cast_kernel
 from .._core.devices import CPU, META, device, resolve
 from .._core.dtypes import SCALAR_NAMES, dtype
@@ -390,4 +390,4 @@ def _grow(tensor: Any, count: int) -> None:
     storage.reset(made._value())
 
 
-__all__ = ["META", "check_inplace", "check_view_history", "clone", "convert", "copy_", "history"]
+__all__ = ["META", "clone", "convert", "copy_", "history"]

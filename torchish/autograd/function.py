@@ -13,7 +13,7 @@ from typing import Any
 from .._core import nodes
 from .._core.autograd import as_tensor, as_var
 from .._core.grad_mode import no_grad
-from .._core.nodes import FREED, Edge, Node, SavedVersion, Var
+from .._core.nodes import FREED, Edge, Node, SavedTensor, Var
 from .._core.state import state
 from .._core.tensor_base import CUSTOM, TensorBase, alias
 from .._ops.registry import ops
@@ -240,7 +240,7 @@ def _wrap(cls: Any, ctx: Any, args: Sequence[Any], output: Any, needs: bool) -> 
         avals.append(out._aval)
     ctx.out_avals, ctx._flows = avals, flows
     if needs:
-        ctx._versions = [SavedVersion(t) for t in ctx._saved or () if t is not None]
+        ctx._versions = [SavedTensor(t) for t in ctx._saved or () if t is not None]
         swap = {id(o): m for o, m in zip(outs, made, strict=True)}
         ctx._saved = tuple(_saved(swap.get(id(t), t), ctx) for t in ctx._saved or ())
     return tuple(made) if many else made[0]
