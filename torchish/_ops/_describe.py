@@ -10,12 +10,17 @@ from .._core import dtypes
 
 def scalar_name(array: Any) -> str:
     """`Float`, `Long`, ...: the name of an array's element type in most C++ messages."""
-    return dtypes.SCALAR_NAMES[dtypes.from_np(array.dtype)]
+    return dtypes.SCALAR_NAMES[_dtype_of(array)]
 
 
 def cpp_name(array: Any) -> str:
     """`float`, `long int`, ...: the C++ spelling that the matrix products use."""
-    return dtypes.CPP_NAMES[dtypes.from_np(array.dtype)]
+    return dtypes.CPP_NAMES[_dtype_of(array)]
+
+
+def _dtype_of(array: Any) -> dtypes.dtype:
+    kind = array.dtype
+    return kind if isinstance(kind, dtypes.dtype) else dtypes.from_np(kind)
 
 
 def show_size(shape: Sequence[int]) -> str:

@@ -1,0 +1,228 @@
+"""Advanced indexing: one gather or scatter at positions that index tensors give."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core import dtypes
+from .._core.interop import host_array, wrap_host
+from .._core.tensor_base import TensorBase
+from ._describe import scalar_name
+from ._describe import show_size as show
+from ._ranges import check_range
+from .registry import Operand, Tensor, Tensors, composite, methods, op
+
+Noted = list[tuple[int, Any]]
+
+
+def expand_masks(view: Any, noted: Noted) -> tuple[tuple[int, ...], list[Any]]:
+    """Turn (dimension, index or mask) pairs into dimensions and integer index tensors.
+
+    Masks become the positions of their true elements, which reads them on the host.
+    Raises: IndexError for masks that do not fit, shapes that do not broadcast, positions outside.
+    """
+    dims: list[int] = []
+    indices: list[Any] = []
+    for dim, index in noted:
+        if index._aval.dtype in (dtypes.bool_, dtypes.uint8):
+            check_mask(view, dim, index)
+            for axis, positions in enumerate(np.nonzero(host_array(index))):
+                dims.append(dim + axis)
+                indices.append(wrap_host(positions))
+        else:
+            dims.append(dim)
+            indices.append(index)
+    shape = _joint_shape(indices)
+    for number, (dim, index) in enumerate(zip(dims, indices, strict=True)):
+        if math.prod(shape):
+            check_range(index, *_bounds(view._aval.shape[dim], number))
+    device = view._storage.device
+    return tuple(dims), [i if i._storage.device is device else i.to(device) for i in indices]
+
+
+def check_mask(view: Any, dim: int, mask: Any) -> None:
+    """Raise torch's IndexError unless the mask has the shape of the dimensions it stands at."""
+    shape, wanted = tuple(mask._aval.shape), tuple(view._aval.shape)
+    for axis, size in enumerate(shape):
+        if size != wanted[dim + axis]:
+            raise IndexError(
+                f"The shape of the mask {show(shape)} at index {axis} does not match the shape of "
+                f"the indexed tensor {show(wanted)} at index {dim + axis}"
+            )
+
+
+def _joint_shape(indices: list[Any]) -> tuple[int, ...]:
+    shapes = [tuple(i._aval.shape) for i in indices]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = ", ".join(show(shape) for shape in shapes)
+        raise IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + listed
+        ) from None
+
+
+def _bounds(size: int, number: int) -> tuple[int, int, Any]:
+    def error(index: int) -> IndexError:
+        if size == 0:
+            return IndexError("index is out of bounds for dimension with size 0")
+        return IndexError(
+            f"index {index} is out of bounds for dimension {number} with size {size}"
+        )
+
+    return -size, size, error
+
+
+def _picks(ndim: int, dims: Any, indices: Any) -> tuple[Any, ...]:
+    picks: list[Any] = [slice(None)] * ndim
+    for dim, index in zip(dims, indices, strict=True):
+        picks[dim] = index
+    return tuple(picks)
+
+
+@op("none", into=("internal",), name="_index", grad_name="IndexBackward0")
+def _index(input: Tensor, indices: Tensors, dims: Any):
+    return input.at[_picks(input.ndim, dims, indices)].get(mode="clip")
+
+
+def gather(view: Any, dims: tuple[int, ...], indices: list[Any]) -> Any:
+    """The elements at the given positions."""
+    return _index(view, indices, dims)
+
+
+# ---------------------------------------------------------------------------- assignment
+
+
+@functools.lru_cache(maxsize=1024)
+def _setter(dims: tuple[int, ...]) -> Any:
+    """`f(x, values, *indices)`: x with values at the positions.
+
+    Where a position occurs twice the last value stays, but as in torch each of the values gets the
+    gradient of its position.
+    """
+
+    @jax.custom_jvp
+    def set_at(x: Any, values: Any, *indices: Any) -> Any:
+        return x.at[_picks(x.ndim, dims, indices)].set(values, mode="clip")
+
+    @set_at.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        x, values, *indices = primals
+        dx, dvalues = tangents[:2]
+        picks = _picks(x.ndim, dims, indices)
+        tangent = dx.at[picks].set(dvalues, mode="clip", unique_indices=True)
+        return set_at(x, values, *indices), tangent
+
+    return set_at
+
+
+@op("none", into=("method",), name="_index_put", inplace=True, grad_name="IndexPutBackward0")
+def _index_put(
+    input: Tensor, values: Operand, indices: Tensors, dims: Any, accumulate: bool = False
+):
+    region = jax.eval_shape(lambda x: x[_picks(x.ndim, dims, indices)], input)
+    values = jnp.broadcast_to(values, region.shape)
+    if accumulate:
+        picks = _picks(input.ndim, dims, indices)
+        if input.dtype == bool:
+            return input.at[picks].max(values, mode="clip")
+        return input.at[picks].add(values, mode="clip")
+    return _setter(tuple(dims))(input, values, *indices)
+
+
+@op("none", into=("method",), name="_mask_put", inplace=True, grad_name="IndexPutBackward0")
+def _mask_put(input: Tensor, value: Operand, mask: Tensor, dim: int):
+    trailing = input.ndim - dim - mask.ndim
+    mask = mask.reshape(*mask.shape, *[1] * trailing)
+    return jnp.where(mask, value.astype(input.dtype).reshape(()), input)
+
+
+def fill_masked(view: Any, dim: int, mask: Any, value: Any) -> None:
+    """`view[mask] = one value`, which needs no positions."""
+    check_mask(view, dim, mask)
+    if mask._aval.dtype is not dtypes.bool_:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
+        )
+    mask = mask if mask._storage.device is view._storage.device else mask.to(view._storage.device)
+    methods._mask_put_(view, value, mask, dim)
+
+
+def put(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> None:
+    """Write `value`, broadcast, at the given positions of `view`, in place."""
+    check_values(view, dims, indices, value)
+    methods._index_put_(view, value, indices, dims)
+
+
+def check_values(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> None:
+    """Raise torch's errors for values that cannot be written at the positions."""
+    if not isinstance(value, TensorBase):
+        return
+    if value._aval.dtype is not view._aval.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{scalar_name(view)} for the destination and {scalar_name(value)} for the source."
+        )
+    region = _region(tuple(view._aval.shape), dims, _joint_shape(indices))
+    shape = tuple(value._aval.shape)
+    lead = len(region) - len(shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(shape, region[lead:], strict=True)):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {show(shape)} cannot be broadcast to indexing "
+            f"result of shape {show(region)}"
+        )
+
+
+def _region(shape: tuple[int, ...], dims: tuple[int, ...], joint: tuple[int, ...]) -> Any:
+    """Shape of the indexing result: the joint shape where the indices stand if they are adjacent,
+    else in front."""
+    adjacent = list(dims) == list(range(dims[0], dims[0] + len(dims)))
+    at = dims[0] if adjacent else 0
+    rest = [n for d, n in enumerate(shape) if d not in dims]
+    return (*rest[:at], *joint, *rest[at:])
+
+
+def _noted(input: Any, indices: Any) -> Noted:
+    """The pairs for a tuple of index tensors, of which None leaves a dimension alone."""
+    noted, dim = [], 0
+    for index in indices:
+        if index is None:
+            dim += 1
+            continue
+        if index._aval.dtype not in (dtypes.int64, dtypes.int32, dtypes.bool_, dtypes.uint8):
+            raise IndexError(
+                "tensors used as indices must be long, int, byte or bool tensors"
+            )
+        noted.append((dim, index))
+        is_mask = index._aval.dtype in (dtypes.bool_, dtypes.uint8)
+        dim += index._aval.ndim if is_mask else 1
+    if dim > input._aval.ndim:
+        raise IndexError(
+            f"too many indices for tensor of dimension {input._aval.ndim} (got {dim})"
+        )
+    return noted
+
+
+@composite()
+def index_put(input, indices, values, accumulate=False):
+    """A copy of `input` with `values` at (or, with `accumulate`, added at) the positions."""
+    dims, positions = expand_masks(input, _noted(input, indices))
+    check_values(input, dims, positions, values)
+    return methods._index_put(input, values, positions, dims, bool(accumulate))
+
+
+@composite(into=("torch", "method"))
+def index_put_(input, indices, values, accumulate=False):
+    """Write (or add) `values` at the positions, in place."""
+    dims, positions = expand_masks(input, _noted(input, indices))
+    check_values(input, dims, positions, values)
+    return methods._index_put_(input, values, positions, dims, bool(accumulate))
+
+
