@@ -25,6 +25,7 @@ from ._core.state import process
 from ._core.storage import VersionCounter
 from ._core.tensor_base import TensorBase, detached
 from ._ops import registry
+from ._ops.calling import call_binary
 from ._ops.construct import array_from
 from ._ops.registry import ops
 
@@ -46,6 +47,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     is_sparse = is_quantized = is_mkldnn = is_nested = is_mps = is_xpu = is_ipu = False
     is_sparse_csr = is_vulkan = is_maia = is_mtia = False
     names_ = None
+    _shown_as = "tensor"  # subclasses show their own name
 
     def __new__(cls, *args: Any, device: Any = None, **kwargs: Any) -> Any:
         made = _legacy(args, process.default_dtype)
@@ -607,8 +609,11 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             dtype_name=self._aval.dtype.name,
             shape=tuple(self._aval.shape),
             device=str(self.device),
+            default_dtype_name=process.default_dtype.name,
             requires_grad=self._requires_grad,
             grad_fn_name=None if fn is None else fn.name(),
+            class_name=type(self).__dict__.get("_shown_as", type(self).__name__),
+            contents=tensor_contents,
         )
 
     def __format__(self, format_spec: str) -> str:
@@ -725,18 +730,28 @@ LEGACY_TYPES = {
 # --- Python's operators ------------------------------------------------------------------------------
 
 
+_NUMBERS = frozenset((float, int, bool, complex))
+
+
 def _binary(name: str, swapped: bool = False) -> Callable[..., Any]:
     """`a + b` by operator name; what is no operand gives NotImplemented, as Python expects."""
+    function = getattr(ops, name)
+    operator = getattr(function, "operator", None)
+    direct = operator is not None and not swapped
 
     def method(self: Any, other: Any) -> Any:
-        if not isinstance(other, TensorBase | int | float | complex | np.number | np.bool_):
+        if type(other) not in _NUMBERS and not isinstance(other, TensorBase):
             if isinstance(other, np.ndarray):
                 other = ops.as_tensor(other)
-            else:
+            elif not _operand(other):
                 return NotImplemented
-        function = getattr(ops, name)
+            else:
+                return function(other, self) if swapped else function(self, other)
+        if direct:
+            return call_binary(operator, self, other)
         return function(other, self) if swapped else function(self, other)
 
+    method.__name__ = name
     return method
 
 

@@ -35,7 +35,7 @@ def apply_kernel(
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     outs = record(kernel, values)
     made = [from_value(v, strides) for v in outs]
-    if state.grad_enabled and any(kernel.differentiable):
+    if state.grad_enabled:
         edges = input_edges(operands)
         if edges is not None:
             link(kernel, operands, values, edges, made)
@@ -44,17 +44,15 @@ def apply_kernel(
 
 def input_edges(operands: Sequence[Any]) -> list[Edge | None] | None:
     """Where each operand's gradient goes; None when no operand requires one."""
-    found = False
-    edges: list[Edge | None] = []
     for x in operands:
-        edge = None
         if isinstance(x, TensorBase) and (
             x._requires_grad or x._grad_fn is not None or x._base is not None
         ):
-            edge = x._edge()
-            found = found or edge is not None
-        edges.append(edge)
-    return edges if found else None
+            break
+    else:
+        return None
+    edges = [x._edge() if isinstance(x, TensorBase) else None for x in operands]
+    return edges if any(e is not None for e in edges) else None
 
 
 def link(

@@ -60,9 +60,13 @@ def strided_view(
     size = flat.dtype.itemsize
     if 0 in shape:
         return np.empty(shape, flat.dtype)
-    return np.lib.stride_tricks.as_strided(
-        flat[offset:], tuple(shape), [s * size for s in strides], writeable=writeable
+    # As bytes: numpy's buffers do not know the types of ml_dtypes.
+    made: np.ndarray[Any, Any] = np.ndarray(
+        tuple(shape), flat.dtype, flat.view(np.uint8), offset * size, [s * size for s in strides]
     )
+    if not writeable:
+        made.flags.writeable = False
+    return made
 
 
 def is_host(tensor: TensorBase) -> bool:

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from .checks import run_checks
-from .devices import META, device, jax_device
+from .devices import CPU, META, device, jax_device
 from .kernels import Kernel, scalar_array
 from .policy import Policy
 from .program import (
@@ -36,6 +36,8 @@ from .stats import stats
 from .values import Value, aval_of_array
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
+# Whether a code object belongs to this package (a node's site is the innermost frame outside).
+_is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
 _policy = Policy()
 _cache_lock = threading.RLock()
@@ -93,17 +95,23 @@ class Trace:
                     entries.append(COMPLEXES + len(self.complexes))
                     self.complexes.append(v)
             frame = sys._getframe(2)
-            while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            while _is_ours.get(frame.f_code, True) and frame.f_back is not None:
+                code = frame.f_code
+                if code not in _is_ours:
+                    _is_ours[code] = ours = code.co_filename.startswith(_PACKAGE)
+                    if not ours:
+                        break
                 frame = frame.f_back
             self.sites.append((frame.f_code, frame.f_lasti))
             self.bytes += kernel.out_bytes
             outs = self.outs
             made = []
+            dev = self.device
             for aval in kernel.out_avals:
                 value = _new_value(Value)
                 value.array = None
                 value.aval = aval
-                value.device = self.device
+                value.device = dev
                 value.trace = self
                 value.slot = len(outs)
                 outs.append(_ref(value))
@@ -286,21 +294,20 @@ def current_trace(dev: device) -> Trace:
 
 def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
     """Record one application of `kernel`; inside compile/vmap/grad apply it at once instead."""
-    if state.immediate:
-        return apply_now(kernel, operands)
     dev = None
     for v in operands:
-        if type(v) is Value and (dev is None or v.aval.ndim or v.device.type != "cpu"):
-            if dev is None or dev.type == "cpu":
-                dev = v.device
-            if v.aval.ndim:
+        if type(v) is Value:
+            dev = v.device
+            if dev is not CPU or v.aval.ndim:  # a 0-dim CPU value joins any device
                 break
-    if dev is None:
-        raise RuntimeError(f"{kernel.name}: no tensor operand tells the device")
-    if dev is META:
-        return [_meta_value(a) for a in kernel.out_avals]
+    if state.immediate:
+        return apply_now(kernel, operands)
     trace = state.traces.get(dev)
     if trace is None:
+        if dev is None:
+            raise RuntimeError(f"{kernel.name}: no tensor operand tells the device")
+        if dev is META:
+            return [_meta_value(a) for a in kernel.out_avals]
         trace = current_trace(dev)
     return trace.record(kernel, operands)
 
@@ -323,8 +330,6 @@ def apply_now(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
     dev = next((v.device for v in operands if type(v) is Value), None)
     args = [v.read() if type(v) is Value else scalar_array(v) for v in operands]
     outs = kernel.fn(*args)
-    from .devices import CPU
-
     return [Value(x, aval_of_array(x), dev or CPU) for x in outs]
 
 

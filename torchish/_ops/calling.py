@@ -23,17 +23,41 @@ from .operator import Operator
 def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Apply an operator: bind, specialise, record, wrap."""
     operands, key = operator.binder.bind(args, kwargs)
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    found = tuple(key)
+    kernel = operator.kernels.get(found) or operator.specialise(found)
     strides = None
     if operator.elementwise:
         for x in operands:
-            if isinstance(x, TensorBase) and not x._is_plain:
+            if isinstance(x, TensorBase) and (
+                x._layout is not None or x._storage.strides is not None
+            ):
                 strides = result_strides(operands, tuple(kernel.out_avals[0].shape))
                 break
     made = apply_kernel(kernel, operands, strides)
     if operator.result is not None:
         return operator.result(made)
-    return made[0] if len(made) == 1 else tuple(made)
+    return made[0] if kernel.n_out == 1 else tuple(made)
+
+
+def call_binary(operator: Operator, a: Any, b: Any) -> Any:
+    """`call` for two operands, the commonest case (Python's operators), without the binder's loop."""
+    second = b._aval if isinstance(b, TensorBase) else type(b)
+    kernel = operator.kernels.get((a._aval, second, *operator.tail))
+    if kernel is None or a._layout is not None or a._storage.strides is not None:
+        return call(operator, (a, b), {})
+    value = a._value()
+    if isinstance(b, TensorBase):
+        if b._layout is not None or b._storage.strides is not None:
+            return call(operator, (a, b), {})
+        values = (value, b._value())
+    else:
+        values = (value, b)
+    made = from_value(tracing.record(kernel, values)[0])
+    if state.grad_enabled:
+        edges = input_edges((a, b))
+        if edges is not None:
+            link(kernel, (a, b), values, edges, (made,))
+    return made
 
 
 def result_strides(operands: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...] | None:

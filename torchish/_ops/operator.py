@@ -54,7 +54,8 @@ class Operator:
         self.check = check
         self.elementwise = elementwise
         self.kernels: dict[tuple[Any, ...], Kernel] = {}
-        self.single: dict[tuple[Any, ...], bool] = {}
+        # What a key of two operands ends with when nothing else is given.
+        self.tail = (MISSING,) * max(len(binder.params) - 2, 0)
         _all.append(self)
 
     def __repr__(self) -> str:
