@@ -218,7 +218,6 @@ def tensor_str(
     requires_grad: bool = False,
     grad_fn_name: str | None = None,
     class_name: str = "tensor",
-    is_parameter: bool = False,
     contents: str | None = None,
     tangent: str | None = None,
 ) -> str:
@@ -232,7 +231,6 @@ def tensor_str(
         default_dtype_name: this dtype, its complex one, int64 and bool do not show.
         grad_fn_name: class name of the grad function, for `grad_fn=<...>`.
         class_name: `tensor` for Tensor and Parameter themselves, else the subclass's name.
-        is_parameter: for a subclass of Parameter, which is shown inside `Parameter(...)`.
         contents: text to show in place of the numbers.
         tangent: text of the forward-mode tangent.
     """
@@ -265,5 +263,4 @@ def tensor_str(
 
     if contents is None:
         contents = "..." if array is None else _contents(array, indent)
-    text = _with_suffixes(f"{class_name}({contents}", suffixes, indent)
-    return f"Parameter({text})" if is_parameter and class_name != "tensor" else text
+    return _with_suffixes(f"{class_name}({contents}", suffixes, indent)

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from torchish import _printing as printing
 
@@ -235,11 +234,9 @@ def test_parameters_and_subclasses():
 
     values = torch.rand(2, 40)
     assert_same(values.as_subclass(Mine), class_name="Mine")
-    header = "Parameter containing:\n"
-    plain = torch.nn.Parameter(values)
-    assert header + ours(plain, is_parameter=True) == repr(plain)
-    mine = MyParameter(values)
-    assert header + ours(mine, class_name="MyParameter", is_parameter=True) == repr(mine)
+    plain, mine = torch.nn.Parameter(values), MyParameter(values)
+    assert "Parameter containing:\n" + ours(plain) == repr(plain)
+    assert f"Parameter containing:\nParameter({ours(mine, class_name='MyParameter')})" == repr(mine)
 
 
 def test_given_contents():
