@@ -285,7 +285,12 @@ def nextafter(input: Tensor, other: Tensor) -> Array:
     return jax.lax.nextafter(*jnp.broadcast_arrays(input, other))
 
 
-@op("arith", inplace=True, differentiable=False)
+def _check_heaviside(input: Any, values: Any) -> None:
+    if input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+@op("arith", inplace=True, differentiable=False, check=_check_heaviside)
 def heaviside(input: Tensor, values: Tensor) -> Array:
     """0 below zero, `values` at zero, 1 above."""
     zero, one = jnp.zeros_like(input), jnp.ones_like(input)

@@ -111,6 +111,14 @@ def _no_complex(x: Array) -> None:
         raise RuntimeError("clamp is not supported for complex types")
 
 
+def _check_bounds(min: Any, max: Any) -> None:
+    if is_number(min) != is_number(max):
+        raise TypeError(
+            "clamp() received an invalid combination of arguments: min and max must both be "
+            f"numbers or both be tensors, got {type(min).__name__} and {type(max).__name__}"
+        )
+
+
 _NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
 
 
@@ -123,6 +131,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
         return ops.clamp_min(input, min, **to(out))
     if min is None:
         return ops.clamp_max(input, max, **to(out))
+    _check_bounds(min, max)
     return _clamp(input, min, max, **to(out))
 
 
@@ -135,6 +144,7 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
         return input.clamp_min_(min)
     if min is None:
         return input.clamp_max_(max)
+    _check_bounds(min, max)
     return in_place(_clamp, input, min, max)
 
 

@@ -288,7 +288,7 @@ def trunc(input: Tensor) -> Array:
 def frac(input: Tensor) -> Array:
     """input - trunc(input)."""
     if not num.is_float(input):
-        raise num.not_implemented_for("frac", input)
+        raise num.not_implemented_for("frac_cpu", input)
     return input - jax.lax.stop_gradient(jnp.trunc(input))
 
 

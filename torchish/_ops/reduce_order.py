@@ -260,6 +260,8 @@ def bin_range(x: Array, low: Any, high: Any) -> tuple[Array, Array]:
 @num.widened
 def histc(input: Tensor, bins: int = 100, min: Scalar = 0, max: Scalar = 0) -> Array:
     """Counts in `bins` equal bins from `min` to `max` (of the data if both are equal)."""
+    if not num.is_float(input):
+        raise num.not_implemented_for("histogram_cpu", input)
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
     x = input.reshape(-1)
