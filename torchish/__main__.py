@@ -42,7 +42,8 @@ def _run_script(path: str) -> None:
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        sys.exit(f"{sys.executable}: can't open file {path!r}: {error}")
+        print(f"{sys.executable}: can't open file {path!r}: {error}", file=sys.stderr)
+        sys.exit(2)
     _search_first(os.path.dirname(os.path.realpath(path)))
     exec(compile(source, path, "exec"), _fresh_main(path).__dict__)
 

@@ -47,7 +47,7 @@ class TorchVersion(str):
 
     def _order(self, other: Any) -> tuple[Any, Any]:
         mine, others = _key(self), _key(other)
-        if others is None:  # as PyTorch: what is no version compares as text
+        if mine is None or others is None:  # what is no version compares as text
             return str(self), str(other)
         return mine, others
 

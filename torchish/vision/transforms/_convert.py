@@ -138,7 +138,7 @@ def to_pil_image(pic: Any, mode: str | None = None) -> Image:
 
 
 def _from_array(Image: Any, array: np.ndarray, mode: str) -> Image:
-    if mode in ("YCbCr", "HSV", "CMYK", "RGBX"):  # what the array alone does not say
+    if mode in ("YCbCr", "HSV", "CMYK", "RGBX", _INT16_MODE):  # the array alone does not say so
         height, width = array.shape[:2]
         return Image.frombytes(mode, (width, height), array.tobytes())
     return Image.fromarray(array)
@@ -198,13 +198,12 @@ def normalize(
             f"std evaluated to zero after conversion to {tensor.dtype}, "
             "leading to division by zero."
         )
-    if inplace:
-        return tensor.sub_(tensor_of(means, tensor)).div_(tensor_of(stds, tensor))
-    return apply(
+    result = apply(
         tensor,
         lambda a: (a - means) / stds,
         lambda t: t.sub(tensor_of(means, t)).div(tensor_of(stds, t)),
     )
+    return tensor.copy_(result) if inplace else result
 
 
 def _per_channel(numbers: Any, tensor: Tensor) -> np.ndarray:
