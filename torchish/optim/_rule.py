@@ -1,0 +1,191 @@
+"""Optimizers whose step is one operator over all parameters of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from torchish._core.autograd import enable_grad, no_grad
+from torchish._core.dtypes import float64
+from torchish._core.errors import NotSupportedError
+from torchish._core.interop import host_array, wrap_host
+from torchish._core.state import process
+from torchish.tensor import Tensor
+
+from .optimizer import Optimizer
+
+
+def check_lr(lr: Any, name: str = "Invalid learning rate") -> None:
+    """torch's checks of ``lr``, a number or a one-element tensor."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if not 0.0 <= lr:
+        raise ValueError(f"{name}: {lr}")
+
+
+def check_not_negative(**values: Any) -> None:
+    """Raises torch's error for the first negative number."""
+    labels = {"eps": "epsilon"}
+    for name, value in values.items():
+        if not 0.0 <= value:
+            raise ValueError(f"Invalid {labels.get(name, name)} value: {value}")
+
+
+def check_betas(betas: Sequence[Any]) -> None:
+    """Raises torch's error for a beta outside ``[0, 1)``."""
+    for i in range(2):
+        if not 0.0 <= betas[i] < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
+
+
+def check_flags(fused: Any, foreach: Any, differentiable: bool) -> None:
+    """The flags that say how torch runs a step: accepted, as long as they do not contradict."""
+    if fused:
+        if differentiable:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        if foreach:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def counter(value: float) -> Tensor:
+    """A number of the state (``step``): a 0-d tensor that stays on the host."""
+    dtype = np.float64 if process.default_dtype is float64 else np.float32
+    return wrap_host(np.array(value, dtype))
+
+
+def zeros_like(param: Tensor, fill: float = 0.0) -> Tensor:
+    """A state array. It starts on the host, so the first step runs the program of all steps."""
+    array = np.zeros(tuple(param.shape), param.dtype.np)
+    if fill:
+        array[...] = complex(fill, fill) if param.dtype.is_complex else fill
+    return wrap_host(array, param.device)
+
+
+def assign(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
+    """Writes new contents into tensors, as in-place operators do, outside of autograd."""
+    for target, source in zip(targets, sources, strict=True):
+        target._write(source._value())
+        target._version_counter.version += 1
+
+
+class RuleOptimizer(Optimizer):
+    """``step``, given the rule: which state there is, and the operator that updates it.
+
+    Numbers of the state (``step`` and the like) live on the host: they are read without running
+    anything, and parameters whose numbers agree are updated together.
+    """
+
+    _name = ""
+    _counters: dict[str, float] = {"step": 0.0}  # noqa: RUF012 - never changed
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        if defaults.get("differentiable"):
+            raise NotSupportedError(
+                f"{type(self).__name__}(differentiable=True): write the update with tensor "
+                "operators, or use torch.func.grad over it"
+            )
+        super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)
+            for param in group["params"]:
+                self._upgrade(self.state.get(param) or {})
+
+    def _upgrade(self, state: dict[str, Any]) -> None:
+        """Old versions saved the counters as Python numbers."""
+        for name in self._counters:
+            if name in state and not isinstance(state[name], Tensor):
+                state[name] = counter(float(state[name]))
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names of the state arrays of each parameter, in the operator's order."""
+        raise NotImplementedError
+
+    def _order(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names of all state in the order in which torch saves it."""
+        return (*self._counters, *self._slots(group))
+
+    def _fill(self, name: str, group: dict[str, Any]) -> float:
+        """What a state array starts with."""
+        return 0.0
+
+    def _first_counter(self, name: str, group: dict[str, Any]) -> float:
+        return self._counters[name]
+
+    def _init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: counter(self._first_counter(name, group))
+            if name in self._counters
+            else zeros_like(param, self._fill(name, group))
+            for name in self._order(group)
+        }
+
+    def _update(
+        self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
+    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+        """Calls the operator on ``[params, grads, *state arrays]``; also gives the new counters."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates the parameters once.
+
+        Args:
+            closure: evaluates the loss again and returns it; called first.
+        """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        with no_grad():
+            for group in self.param_groups:
+                self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        batches: dict[tuple[Any, ...], list[Tensor]] = {}
+        for param in group["params"]:
+            if param.grad is None:
+                continue
+            state = self.state[param]
+            if not state:
+                state.update(self._init_state(param, group))
+            values = [float(host_array(state[name])) for name in self._counters]
+            batches.setdefault((param.device, param.dtype, *values), []).append(param)
+        for (_, _, *values), params in batches.items():
+            self._step_batch(group, dict(zip(self._counters, values, strict=True)), params)
+
+    def _step_batch(
+        self, group: dict[str, Any], numbers: dict[str, float], params: list[Tensor]
+    ) -> None:
+        slots = self._slots(group)
+        states = [self.state[param] for param in params]
+        arrays = [[state[name] for state in states] for name in slots]
+        lists = [params, [param.grad for param in params], *arrays]
+        made, changed = self._update(group, numbers, lists)
+        made = (made,) if isinstance(made, Tensor) else made
+        targets = [*params, *(tensor for array in arrays for tensor in array)]
+        assign(targets, made)
+        for name, value in changed.items():
+            shared = counter(value)
+            assign((state[name] for state in states), [shared] * len(states))
+
+
+def count_of(numbers: dict[str, float]) -> Tensor:
+    """The number of the step that is being made, as the operators' first operand."""
+    return wrap_host(np.array(numbers["step"] + 1, np.float64))
+
+
+def options_of(group: dict[str, Any]) -> dict[str, Any]:
+    """The operator arguments that most rules share."""
+    weight_decay = group["weight_decay"]
+    return {
+        "lr": group["lr"],
+        "weight_decay": weight_decay,
+        "decays": weight_decay != 0,
+        "maximize": group["maximize"],
+    }

@@ -1,0 +1,99 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from torchish._core.interop import wrap_host
+from torchish._ops.registry import internal
+from torchish.tensor import Tensor
+
+from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, zeros_like
+
+__all__ = ["SGD"]
+
+
+class SGD(RuleOptimizer):
+    """``b = momentum b + (1 - dampening) g``, ``p -= lr b``.
+
+    Args:
+        params: parameters or groups.
+        lr: learning rate, a number or a one-element tensor.
+        momentum: how much of the last step is kept.
+        dampening: how much of the gradient is left out of ``b``.
+        weight_decay: ``g += weight_decay p``.
+        nesterov: step by ``g + momentum b``.
+        maximize: go up instead of down.
+        foreach, fused: accepted; every step is one program.
+
+    Source: https://pytorch.org/docs/stable/generated/torch.optim.SGD.html
+    """
+
+    _counters: dict[str, float] = {}  # noqa: RUF012 - never changed
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_lr(lr)
+        if momentum < 0.0:
+            raise ValueError(f"Invalid momentum value: {momentum}")
+        if weight_decay < 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        check_flags(fused, foreach, differentiable)
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        batches: dict[tuple[Any, ...], list[Tensor]] = {}
+        for param in group["params"]:
+            if param.grad is None:
+                continue
+            first = False
+            if group["momentum"] != 0:
+                state = self.state[param]
+                if state.get("momentum_buffer") is None:
+                    # without dampening, zeros lead to the same first step
+                    state["momentum_buffer"] = zeros_like(param)
+                    first = group["dampening"] != 0
+            batches.setdefault((param.device, param.dtype, first), []).append(param)
+        for (_, _, first), params in batches.items():
+            buffers = []
+            if group["momentum"] != 0:
+                buffers = [self.state[param]["momentum_buffer"] for param in params]
+            made = internal.sgd_step(
+                wrap_host(np.zeros((), np.float64)),
+                params,
+                [param.grad for param in params],
+                buffers,
+                momentum=group["momentum"],
+                dampening=group["dampening"],
+                nesterov=group["nesterov"],
+                first=first,
+                **options_of(group),
+            )
+            assign([*params, *buffers], (made,) if isinstance(made, Tensor) else made)
