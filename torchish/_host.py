@@ -79,11 +79,9 @@ def storage_contents(storage: Storage) -> np.ndarray[Any, Any]:
     return interop.storage_array(storage)  # type: ignore[no-any-return]
 
 
-def storage_on(flat: np.ndarray[Any, Any], device: devices.device) -> Storage:
-    """A storage that takes over the 1-D array `flat`, on `device`."""
-    if device.type == "cpu":
-        return interop.make_storage(flat)
-    return storage_of(interop.wrap_host(flat, device))
+def storage_on(array: np.ndarray[Any, Any], device: devices.device) -> Storage:
+    """A storage that takes over an array, on `device`; a tensor of its shape is no view of it."""
+    return storage_of(interop.wrap_host(array, None if device.type == "cpu" else device))
 
 
 def tensor_on(storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int]) -> Any:

@@ -6,6 +6,7 @@ Checkpoints name the `_rebuild_*` functions, so their names and signatures are P
 from __future__ import annotations
 
 import copyreg
+import math
 import pickle
 import sys
 import traceback
@@ -15,6 +16,7 @@ from typing import Any
 
 from . import _host
 from ._core.errors import not_supported
+from ._core.values import contiguous_strides
 from .storage import TypedStorage, UntypedStorage, class_name_of, typed_storage, untyped_storage
 
 
@@ -39,7 +41,13 @@ def _on_storage(untyped: UntypedStorage, dt: Any, offset: int, size: Any, stride
             f"{(offset + last + 1) * dt.itemsize} are out of bounds for storage of size "
             f"{untyped.nbytes()}"
         )
-    return _host.tensor_on(untyped._attach(dt), offset, size, stride)
+    is_whole = (
+        offset == 0
+        and tuple(stride) == contiguous_strides(tuple(size))
+        and math.prod(size) * dt.itemsize == untyped.nbytes()
+    )
+    cell = untyped._attach(dt, tuple(size) if is_whole else None)
+    return _host.tensor_on(cell, offset, size, stride)
 
 
 def _finish(tensor: Any, requires_grad: bool, metadata: Any) -> Any:
@@ -215,8 +223,9 @@ def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
     args = (
         typed_storage(tensor) if legacy else untyped_storage(tensor),
         tensor.storage_offset(),
-        tuple(tensor.shape),
-        tuple(tensor.stride()),
+        # Tuples of their own: pickle would write one that occurs twice as a reference.
+        (*tensor.shape,),
+        (*tensor.stride(),),
         tensor.requires_grad,
         OrderedDict(),
     )

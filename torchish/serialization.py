@@ -28,8 +28,7 @@ from ._serialization.locations import (
     register_package,
 )
 from ._serialization.pickling import StorageTable, dump
-from ._serialization.state import config
-from ._serialization.state import state as _state
+from ._serialization.state import config, state as _state
 from ._serialization.unpickling import (
     StorageType,
     add_safe_globals,

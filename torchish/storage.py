@@ -7,7 +7,7 @@ share that storage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -77,15 +77,22 @@ class UntypedStorage:
         made._raw, made._cell, made._place = None, cell, cell.device
         return made
 
-    def _attach(self, dt: dtype) -> _host.Storage:
-        """The engine's storage; raw bytes become elements of `dt` the first time."""
+    def _attach(self, dt: dtype, shape: Sequence[int] | None = None) -> _host.Storage:
+        """The engine's storage; raw bytes become elements of `dt` the first time.
+
+        `shape` is that of a row-major tensor that covers it: the base then has this shape too, and
+        the tensor is not a view.
+        """
         if self._cell is None:
             raw = self._raw
             assert raw is not None
             whole = raw[: raw.nbytes // dt.itemsize * dt.itemsize]
             if whole.ctypes.data % dt.itemsize:
                 whole = whole.copy()
-            self._cell = _host.storage_on(whole.view(dt.np), self._place)
+            elements = whole.view(dt.np)
+            self._cell = _host.storage_on(
+                elements if shape is None else elements.reshape(shape), self._place
+            )
             self._raw = None
         if self._cell.dtype is not dt:
             raise not_supported(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zipfile
 import zlib
 from typing import IO, Any
@@ -64,6 +65,8 @@ class ArchiveWriter:
     def finish(self) -> None:
         """Write the trailing records (`version`, `.data/serialization_id`) and the directory."""
         self.write_record("version", VERSION)
+        if "byteorder" not in self._names:
+            self.write_record("byteorder", sys.byteorder.encode())
         names = zlib.crc32("\n".join(self._names).encode())
         self.write_record(".data/serialization_id", b"%020d%020d" % (names, self._combined_crc))
         start = self._cursor

@@ -143,13 +143,16 @@ class _Collector(pickle._Unpickler):  # type: ignore[name-defined,misc]
             found = find_torch_class(module, name)
             if isinstance(found, StorageType):
                 return found
+        if self.judge is not None:
+            self.judge.find_class(module, name)  # refuses what must not be there
         return _Stub
 
     def persistent_load(self, pid: Any) -> Any:
         if isinstance(pid, tuple) and _text(pid[0]) == "storage":
             _, kind, key, location, count, *_ = pid
             self.found[key] = (kind.dtype, _text(location), count)
-        return _Stub()
+            return _Stub()
+        return _Stub
 
 
 def _collect(
@@ -158,6 +161,7 @@ def _collect(
     """What the object's pickle says of each storage: dtype, location tag, elements."""
     collector = _Collector(Complete(file), encoding=options.get("encoding", "utf-8"))
     collector.found = {}
+    collector.judge = RestrictedUnpickler(io.BytesIO(), **options) if restricted else None
     try:
         collector.load()
     except EOFError:

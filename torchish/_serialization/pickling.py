@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import struct
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import IO, Any
@@ -87,8 +88,8 @@ class _TorchNames:
             return
         module, qualname = found
         if self.proto >= 4:
-            self.save(module)
-            self.save(qualname)
+            self.save(sys.intern(module))  # one object each, so pickle writes it once
+            self.save(sys.intern(qualname))
             self.write(pickle.STACK_GLOBAL)
         else:
             self.write(pickle.GLOBAL + f"{module}\n{qualname}\n".encode())

@@ -176,7 +176,8 @@ class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         super().__init__(Complete(file), encoding=encoding)
         self._default = default_allowed()
         self._user = user_allowed()
-        self._callables = {id(f) for f in (*self._default.values(), *self._user.values())}
+        allowed = (*self._default.values(), *self._user.values())
+        self._callables = {id(f) for f in allowed if callable(f)}
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _compat_pickle.NAME_MAPPING:
@@ -226,7 +227,7 @@ class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     def load_reduce(self) -> None:
         args = self.stack.pop()
         function = self.stack[-1]
-        if id(function) not in self._callables or isinstance(function, StorageType):
+        if id(function) not in self._callables:
             message = f"Trying to call reduce for unrecognized function {function}"
             if hasattr(function, "__self__"):
                 message += f" which belongs to {function.__self__}"
