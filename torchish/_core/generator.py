@@ -228,7 +228,7 @@ def _is_numpy_int(value: Any) -> bool:
 
 def random_seed() -> int:
     """A seed from the operating system."""
-    return secrets.randbits(63)
+    return secrets.randbits(64)
 
 
 default_generator = Generator()
