@@ -55,3 +55,31 @@ def _late(value: Any, low: int, high: int, error: Callable[[int], Exception]) ->
     array = value.host()
     found = array[(array < low) | (array >= high)].reshape(-1)
     return error(int(found[0]))
+
+
+def check_later(
+    key: tuple[Any, ...],
+    fails: Callable[..., Any],
+    operands: list[Any],
+    error: Callable[[], Exception],
+) -> None:
+    """Record `fails(*arrays)`, a 0-dim bool, and raise `error()` at the next read if it is true.
+
+    `key` names the condition: one kernel is made for each key and avals.
+    """
+    if state.immediate:
+        return
+    values = [operand._value() for operand in operands]
+    if any(value.device.type == "meta" for value in values):
+        return
+    known = (*key, *[value.aval for value in values])
+    kernel = _KERNELS.get(known)
+    if kernel is None:
+        from .._core.dtypes import bool_
+
+        kernel = _KERNELS[known] = Kernel(
+            key[0], lambda *arrays: (fails(*arrays),), [value.aval for value in values],
+            (aval_of((), bool_),),
+        )  # fmt: skip
+    (flag,) = record(kernel, values)
+    defer_check(flag, error)

@@ -101,7 +101,7 @@ def gather(view: Any, dims: tuple[int, ...], indices: list[Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=1024)
-def _setter(dims: tuple[int, ...]) -> Any:
+def setter(dims: tuple[int, ...]) -> Any:
     """`f(x, values, *indices)`: x with values at the positions.
 
     Where a position occurs twice the last value stays, but as in torch each of the values gets the
@@ -134,7 +134,7 @@ def _index_put(
         if input.dtype == bool:
             return input.at[picks].max(values, mode="clip")
         return input.at[picks].add(values, mode="clip")
-    return _setter(tuple(dims))(input, values, *indices)
+    return setter(tuple(dims))(input, values, *indices)
 
 
 @op("none", into=("method",), name="_mask_put", inplace=True, grad_name="IndexPutBackward0")
@@ -210,9 +210,22 @@ def _noted(input: Any, indices: Any) -> Noted:
     return noted
 
 
+def _check_call(indices: Any, values: Any) -> None:
+    for number, (name, thing, wanted) in enumerate(
+        (("indices", indices, tuple | list), ("values", values, TensorBase)), start=2
+    ):
+        if not isinstance(thing, wanted):
+            kind = "Tensor" if wanted is TensorBase else "tuple of Tensors"
+            raise TypeError(
+                f"index_put(): argument '{name}' (position {number}) must be {kind}, not "
+                f"{type(thing).__name__}"
+            )
+
+
 @composite()
 def index_put(input, indices, values, accumulate=False):
     """A copy of `input` with `values` at (or, with `accumulate`, added at) the positions."""
+    _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
     return methods._index_put(input, values, positions, dims, bool(accumulate))
@@ -221,6 +234,7 @@ def index_put(input, indices, values, accumulate=False):
 @composite(into=("torch", "method"))
 def index_put_(input, indices, values, accumulate=False):
     """Write (or add) `values` at the positions, in place."""
+    _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
     return methods._index_put_(input, values, positions, dims, bool(accumulate))

@@ -10,7 +10,7 @@ from jax import lax
 
 from ._describe import check_broadcastable, check_expandable, cpp_name, scalar_name, show_cross
 from ._describe import show_size as show
-from .registry import Operand, OptTensor, Tensor, Tensors, composite, op, ops
+from .registry import OptTensor, Tensor, Tensors, composite, op, ops
 
 
 def check_mm(m1: Any, m2: Any, rows: int | None = None) -> None:
@@ -160,7 +160,7 @@ def inner(input: Tensor, other: Tensor):
     return jnp.tensordot(input, other, axes=(-1, -1))
 
 
-@op("arith", grad_name="MulBackward0", aliases=("ger",))
+@op("arith", grad_name="MulBackward0", aliases=("ger",), elementwise=False)
 def outer(input: Tensor, vec2: Tensor):
     """`out[i, j] = input[i] * vec2[j]`."""
     for name, vector in (("self", input), ("vec2", vec2)):
@@ -397,8 +397,8 @@ def chain_matmul(*matrices, out=None):
     return result if out is None else _into(out, result)
 
 
-@op("arith", grad_name="UnsafeViewBackward0")
-def kron(input: Operand, other: Operand):
+@op("arith", elementwise=False, grad_name="UnsafeViewBackward0")
+def kron(input: Tensor, other: Tensor):
     """Kronecker product: every element of `input` times the whole of `other`."""
     ndim = max(input.ndim, other.ndim)
     a_shape = (1,) * (ndim - input.ndim) + input.shape

@@ -11,6 +11,7 @@ from jax import lax
 
 from .._core import dtypes
 from ._describe import show_size as show
+from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
 
 
@@ -162,6 +163,13 @@ def _out(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
+@composite(into=("torch",))
+def broadcast_tensors(*tensors):
+    """The tensors as views of the one shape that all broadcast to."""
+    shape = broadcast_check([tuple(tensor.shape) for tensor in tensors])
+    return tuple(tensor.expand(shape) for tensor in tensors)
+
+
 @op("none", into=("internal",), name="_block_diag", grad_name="BlockDiagBackward0")
 def _block_diag(tensors: Tensors):
     for number, array in enumerate(tensors):
@@ -229,6 +237,8 @@ def tile(input: Tensor, dims: Any):
 @op("none", method_varargs=True)
 def flip(input: Tensor, dims: Any):
     """Reverse the order of elements along `dims` (a copy, unlike numpy's)."""
+    if isinstance(dims, int):
+        raise TypeError("flip(): argument 'dims' (position 2) must be tuple of ints, not int")
     wrapped = [wrap_dim(dim, input.ndim) for dim in dims]
     for position, dim in enumerate(wrapped):
         if dim in wrapped[:position]:

@@ -1,0 +1,124 @@
+"""Operators that a bool mask steers, and the positions of nonzero elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.interop import host_array, is_host, wrap_host
+from ._describe import check_broadcastable, cpp_name, scalar_name
+from ._guarded import guarded
+from ._ranges import check_later
+from .index import check_holds
+from .operator import broadcast_check
+from .registry import Operand, Tensor, composite, op
+
+
+def _number_fits(input: Any, value: Any, **_: Any) -> None:
+    if isinstance(value, complex):
+        check_holds(input._aval.dtype, value)
+
+
+@guarded(_number_fits, inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Operand):
+    """`value` where `mask` is true, else `input`; both broadcast.
+
+    Raises: RuntimeError for a mask that is not bool or a value with dimensions.
+    """
+    if mask.dtype != bool:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype " + cpp_name(mask)
+        )
+    if value.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value.ndim} dimension(s)."
+        )
+    check_broadcastable(mask.shape, input.shape)
+    return jnp.where(mask, value.astype(input.dtype), input)
+
+
+def _enough(input: Any, mask: Any, source: Any) -> None:
+    """Raise unless `source` has an element for every true element of the broadcast mask."""
+    spread = mask.expand(broadcast_check([tuple(mask.shape), tuple(input.shape)]))
+    count = source._aval.numel
+
+    def error() -> Exception:
+        return RuntimeError("Number of elements of source < number of ones in mask")
+
+    if is_host(mask):
+        if int(np.count_nonzero(host_array(spread))) > count:
+            raise error()
+    else:
+        check_later(("mask_count", count), lambda m: m.sum() > count, [spread], error)
+
+
+@guarded(_enough, inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
+    """`input` with its elements where `mask` is true replaced, in order, by those of `source`.
+
+    Raises: RuntimeError when `source` has fewer elements than the mask has true ones.
+    """
+    if mask.dtype != bool:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype "
+            f"{scalar_name(mask)}"
+        )
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got"
+            f"{scalar_name(input)} and {scalar_name(source)}"
+        )
+    check_broadcastable(mask.shape, input.shape)
+    shape = jnp.broadcast_shapes(mask.shape, input.shape)
+    mask = jnp.broadcast_to(mask, shape)
+    if source.size == 0:
+        return jnp.broadcast_to(input, shape)
+    order = jnp.cumsum(mask.reshape(-1)) - 1
+    taken = source.reshape(-1).at[order].get(mode="clip").reshape(shape)
+    return jnp.where(mask, taken, input)
+
+
+@op("none", into=("internal",), name="_masked_select", grad_name="MaskedSelectBackward0")
+def _masked_select(input: Tensor, positions: Tensor):
+    return input.reshape(-1).at[positions].get(mode="clip")
+
+
+@composite()
+def masked_select(input, mask, *, out=None):
+    """The elements where `mask` is true, as a vector; reads the mask to count them."""
+    if str(mask.dtype) != "torch.bool":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = broadcast_check([tuple(mask.shape), tuple(input.shape)])
+    (positions,) = np.nonzero(host_array(mask.expand(shape)).reshape(-1))
+    options = {} if out is None else {"out": out}
+    return _masked_select(input.expand(shape), wrap_host(positions, input.device), **options)
+
+
+# ---------------------------------------------------------------------------- nonzero
+
+
+@composite()
+def nonzero(input, *, out=None, as_tuple=False):
+    """The positions of the nonzero elements, `(count, ndim)`; `as_tuple` gives one vector a dim.
+
+    Reads the tensor: the size of the result depends on it.
+    """
+    array = host_array(input)
+    if as_tuple:
+        found = np.nonzero(array.reshape(1) if array.ndim == 0 else array)
+        return tuple(wrap_host(positions, input.device) for positions in found)
+    result = wrap_host(np.argwhere(array).astype(np.int64, copy=False), input.device)
+    if out is None:
+        return result
+    if tuple(out.shape) != tuple(result.shape):
+        out.resize_(result.shape)
+    return out.copy_(result)
+
+
+@composite()
+def argwhere(input):
+    """`nonzero(input)`."""
+    return nonzero(input)
