@@ -11,6 +11,13 @@ import numpy as np
 from ._base import Transform, VisionDataset, missing_files
 
 
+def _latin1(text: str, encoding: str) -> bytes:
+    """How protocol 2 spells bytes."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in an unexpected encoding {encoding!r}")
+    return text.encode("latin1")
+
+
 class _ArrayUnpickler(pickle.Unpickler):
     """Builds arrays, strings and containers, and refuses everything else."""
 
@@ -21,6 +28,7 @@ class _ArrayUnpickler(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"): core,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): _latin1,
         }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"a CIFAR file must not refer to {module}.{name}")
