@@ -94,7 +94,8 @@ def set_default_dtype(d: Any) -> None:
     Raises: TypeError for a dtype that is not floating.
     """
     if not isinstance(d, dtypes.dtype) or not d.is_floating_point:
-        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+        lead = "" if isinstance(d, dtypes.dtype) else "invalid dtype object: "
+        raise TypeError(lead + "only floating-point types are supported as the default type")
     process.default_dtype = d
     forget_kernels()
 

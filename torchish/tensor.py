@@ -27,6 +27,7 @@ from ._core.tensor_base import TensorBase, detached
 from ._ops import registry
 from ._ops.calling import call_binary
 from ._ops.construct import array_from
+from ._ops.copying import born_with_grad
 from ._ops.registry import ops
 
 
@@ -60,9 +61,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _make_subclass(cls: Any, data: Any, require_grad: bool = False, **kwargs: Any) -> Any:
         """A tensor of class `cls` on the memory of `data`, with a fresh history."""
         made = detached(data, cls=cls)
-        if require_grad:
-            made.requires_grad = True
-        return made
+        return born_with_grad(made) if require_grad else made
 
     def as_subclass(self, cls: Any) -> Any:
         """The same tensor as an instance of `cls`."""
@@ -392,9 +391,12 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if value._aval.dtype is not self._aval.dtype:
             raise RuntimeError(
                 "attempting to assign a gradient with dtype "
-                f"'{_c_type(value._aval.dtype)}' to a tensor with dtype "
-                f"'{_c_type(self._aval.dtype)}'. Please ensure that the gradient and the tensor "
-                "have the same dtype"
+                f"'{_c_type(value._aval.dtype)}' to a tensor with grad_dtype "
+                f"'{dtypes.SCALAR_NAMES[self._aval.dtype]}'. The gradient must match the tensor's "
+                "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype "
+                "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
+                "caution. Diverging the dtypes of a tensor and its gradient may break downstream "
+                "systems that assume they match."
             )
         if value._storage.device != self._storage.device:
             raise RuntimeError(
@@ -564,13 +566,18 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return bool(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._single())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._single())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._single())
+
+    def _single(self) -> Any:
+        if self._aval.numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
 
     def __index__(self) -> int:
         if self._aval.numel != 1 or self._aval.dtype.category > dtypes.INT:
@@ -794,6 +801,14 @@ def _rdiv(self: Any, other: Any) -> Any:
     return ops.mul(ops.reciprocal(self), other) if _operand(other) else NotImplemented
 
 
+def _invert(self: Any) -> Any:
+    if self._aval.dtype.category > dtypes.INT:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return ops.bitwise_not(self)
+
+
 def _operand(other: Any) -> bool:
     return isinstance(other, TensorBase | int | float | complex | np.number | np.bool_)
 
@@ -816,7 +831,7 @@ def _attach() -> None:
     Tensor.__neg__ = lambda self: ops.neg(self)  # type: ignore[attr-defined]
     Tensor.__pos__ = lambda self: ops.positive(self)  # type: ignore[attr-defined]
     Tensor.__abs__ = lambda self: ops.abs(self)  # type: ignore[attr-defined]
-    Tensor.__invert__ = lambda self: ops.bitwise_not(self)  # type: ignore[attr-defined]
+    Tensor.__invert__ = _invert  # type: ignore[attr-defined]
     Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
     process.tensor_class = Tensor
 

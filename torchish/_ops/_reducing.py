@@ -12,6 +12,10 @@ from .registry import wrap_dims
 
 def check_nonempty(name: str, x: Array, dim: Any) -> None:
     """Refuse a reduction without identity over a dimension of size 0."""
+    if dim is None and x.size == 0 and name in ("argmax", "argmin"):
+        raise IndexError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
+        )
     if dim is None and x.size == 0:
         raise RuntimeError(
             f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "

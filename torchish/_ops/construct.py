@@ -16,7 +16,7 @@ from .._core.state import process
 from .._core.storage import Storage, dense_span
 from .._core.tensor_base import TensorBase, alias, from_value
 from .._core.values import Value, aval_of
-from .copying import convert
+from .copying import born_with_grad, convert
 from .registry import composite, ops
 
 
@@ -47,7 +47,7 @@ def _scalar_name(data: Any) -> str:
     return type(data).__name__
 
 
-def _nested(data: Any, path: int = 0) -> Any:
+def _nested(data: Any, path: int = 0, is_first: bool = True) -> Any:
     """Check nested sequences as torch does and replace tensors in them by numbers.
 
     Raises: ValueError for ragged nesting and for tensors of more than one element.
@@ -58,10 +58,14 @@ def _nested(data: Any, path: int = 0) -> Any:
         return data.item()  # type: ignore[attr-defined]
     if isinstance(data, np.ndarray):
         return data.tolist()
+    if isinstance(data, str) and path and is_first:
+        raise ValueError("too many dimensions 'str'")
     if isinstance(data, str | bytes):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if isinstance(data, dict):
+        raise RuntimeError("Could not infer dtype of dict")
     if isinstance(data, Sequence) or (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        return [_nested(x, path + 1) for x in data]
+        return [_nested(x, path + 1, is_first and at == 0) for at, x in enumerate(data)]
     if isinstance(data, np.generic):
         return data.item()
     if isinstance(data, bool | int | float | complex):
@@ -215,7 +219,7 @@ def tensor(
     dev = _target(device)
     made = from_value(moved(wrap_host(array_from(data, dtype))._value(), dev))
     if requires_grad:
-        made.requires_grad = True
+        born_with_grad(made)
     return made
 
 
@@ -294,7 +298,7 @@ def asarray(
     if not requires_grad and made._needs_grad():
         made = made.detach()
     if requires_grad:
-        made.requires_grad = True
+        born_with_grad(made)
     return made
 
 
@@ -311,7 +315,7 @@ def frombuffer(
     """A 1-D tensor that shares memory with a buffer."""
     made = from_numpy(np.frombuffer(buffer, dtype.np, count, offset))
     if requires_grad:
-        made.requires_grad = True
+        born_with_grad(made)
     return made
 
 

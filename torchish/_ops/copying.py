@@ -321,8 +321,22 @@ def resolve_neg(input: Any) -> Any:
 @composite(into=("method",))
 def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
     """Set whether gradients are recorded for this leaf, in place."""
+    if requires_grad and not _has_gradients(self):
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     self.requires_grad = requires_grad
     return self
+
+
+def born_with_grad(made: Any) -> Any:
+    """`made`, just created, as a leaf that requires grad (torch words the error differently)."""
+    if not _has_gradients(made):
+        raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+    made.requires_grad = True
+    return made
+
+
+def _has_gradients(tensor: Any) -> bool:
+    return bool(tensor.is_floating_point() or tensor.is_complex())
 
 
 @composite(into=("method",))

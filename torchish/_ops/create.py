@@ -21,7 +21,7 @@ from .._core.state import process
 from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Aval, aval_of
-from .copying import _format_strides
+from .copying import _format_strides, born_with_grad
 from .registry import composite
 
 _PYTHON_TYPES = {int: dtypes.int64, float: dtypes.float64, bool: dtypes.bool_}
@@ -96,7 +96,7 @@ def finish(array: np.ndarray[Any, Any], device: Any, requires_grad: bool) -> Any
     """The user's tensor on `array`."""
     made = wrap_host(array, resolve(device))
     if requires_grad:
-        made.requires_grad = True
+        born_with_grad(made)
     return made
 
 
@@ -127,7 +127,7 @@ def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) 
     if fmt is None or fmt.name in ("contiguous_format", "preserve_format"):
         return finish(array, device, requires_grad)
     made = finish(array, device, False).contiguous(memory_format=fmt)
-    return made.requires_grad_() if requires_grad else made
+    return born_with_grad(made) if requires_grad else made
 
 
 def _into(out: Any, array: np.ndarray[Any, Any]) -> Any:
@@ -215,7 +215,7 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
         value = record_on(dev, kernel, (number,))[0]
     made = from_value(value, strides)
     if requires_grad:
-        made.requires_grad = True
+        born_with_grad(made)
     return made
 
 
@@ -292,7 +292,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Any:
     """A tensor with the given strides."""
     dt, device, requires_grad, _ = _options("empty_strided", kwargs)
     made = _strided(size, stride, as_dtype(dt, process.default_dtype), device)
-    return made.requires_grad_() if requires_grad else made
+    return born_with_grad(made) if requires_grad else made
 
 
 @composite(into=("method",))
@@ -300,7 +300,7 @@ def new_empty_strided(self: Any, size: Any, stride: Any, **kwargs: Any) -> Any:
     """A tensor of the dtype and device of this one with the given strides."""
     dt, device, requires_grad, _ = _options("new_empty_strided", kwargs)
     made = _strided(size, stride, as_dtype(dt, self.dtype), device or self.device)
-    return made.requires_grad_() if requires_grad else made
+    return born_with_grad(made) if requires_grad else made
 
 
 @composite(into=("torch",))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
+from ._describe import check_broadcastable
 from ._dispatch import to
 from .pointwise_unary import modulus
 from .reduce import safe_sqrt
@@ -91,6 +92,7 @@ def norm(
 @num.widened
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Array:
     """The p-norm of input - other."""
+    check_broadcastable(input.shape, other.shape)
     return vector_norm_of(input - other, p, None, False)
 
 

@@ -22,6 +22,7 @@ from .._core.grad_mode import (
     set_grad_enabled as set_grad_enabled,
 )
 from .._core.tensor_base import TensorBase
+from .._ops.copying import born_with_grad
 from ..tensor import Tensor
 from .function import Function as Function
 from .function import once_differentiable as once_differentiable
@@ -40,9 +41,7 @@ class Variable(metaclass=_VariableMeta):
     def __new__(cls, data: Any = None, requires_grad: Any = None, volatile: Any = None) -> Any:
         """A tensor on the same memory as `data`, with a fresh history."""
         made = Tensor([]) if data is None else data.detach()
-        if requires_grad:
-            made.requires_grad = True
-        return made
+        return born_with_grad(made) if requires_grad else made
 
 
 def _as_tuple(value: Any, count: int) -> Sequence[Any]:
@@ -117,11 +116,12 @@ def grad(
     grads = _as_tuple(grad_outputs, len(roots))
     keep = create_graph if retain_graph is None else retain_graph
     found = run_backward(roots, grads, keep, create_graph, wanted)
-    if not unused and any(g is None for g in found):
-        raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
-        )
+    for index, found_grad in enumerate(found):
+        if found_grad is None and not unused:
+            raise RuntimeError(
+                f"The differentiated Tensor at index {index} appears to not have been used in the "
+                "graph. Set allow_unused=True if this is the desired behavior."
+            )
     if materialize_grads:
         from .._ops.registry import ops
 

@@ -53,6 +53,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         True
     """
 
+    _shown_as = "tensor"
+
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = ops.empty(0)
@@ -79,7 +81,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return memo[id(self)]
 
     def __repr__(self, **kwargs: Any) -> str:
-        return "Parameter containing:\n" + super().__repr__(**kwargs)
+        text = super().__repr__(**kwargs)
+        return "Parameter containing:\n" + (text if type(self) is Parameter else f"Parameter({text})")
 
     def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
         from torchish import _utils
