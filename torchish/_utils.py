@@ -94,7 +94,7 @@ def _rebuild_parameter(data: Any, requires_grad: bool, backward_hooks: Any) -> A
     """A parameter on the given data."""
     from .nn.parameter import Parameter
 
-    return Parameter(data, requires_grad)
+    return Parameter(data, requires_grad)  # type: ignore[misc]
 
 
 def _rebuild_parameter_with_state(
@@ -108,7 +108,7 @@ def _rebuild_meta_tensor_no_storage(dtype: Any, size: Any, stride: Any, requires
     """A tensor without data."""
     import torchish
 
-    return torchish.empty_strided(
+    return torchish.empty_strided(  # type: ignore[misc]
         tuple(size), tuple(stride), dtype=dtype, device="meta", requires_grad=requires_grad
     )
 
@@ -191,25 +191,26 @@ def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
     from ._serialization.state import state as serialization_state
 
     del protocol
-    if getattr(tensor, "_backward_hooks", None):
-        warnings.warn(
-            "backward hook on the tensor will not be serialized. If this is expected, you can "
-            "decorate the function with @torch.utils.hooks.unserializable_hook to suppress this "
-            "warning",
-            stacklevel=3,
-        )
+    for hook in (tensor._leaf_hooks or {}).values():
+        if not hasattr(hook, "__torch_unserializable__"):
+            warnings.warn(
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, "
+                "you can decorate the function with @torch.utils.hooks.unserializable_hook to "
+                "suppress this warning",
+                stacklevel=3,
+            )
     kind = tensor.device.type
     if kind == "meta":
-        args = (tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad)
-        reduced: tuple[Any, ...] = (_rebuild_meta_tensor_no_storage, args)
+        place = (tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad)
+        reduced: tuple[Any, ...] = (_rebuild_meta_tensor_no_storage, place)
     elif kind == "xla":
         if serialization_state.skip_data:
             raise RuntimeError(
                 "Cannot serialize tensors on backends with no storage under skip_data context "
                 "manager"
             )
-        args = (tensor.detach().cpu(), tensor.dtype, str(tensor.device), tensor.requires_grad)
-        reduced = (_rebuild_device_tensor_from_cpu_tensor, args)
+        there = (tensor.detach().cpu(), tensor.dtype, str(tensor.device), tensor.requires_grad)
+        reduced = (_rebuild_device_tensor_from_cpu_tensor, there)
     else:
         reduced = _reduce_dense(tensor)
     attributes = _get_obj_state(tensor)
@@ -220,7 +221,7 @@ def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
 
 def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
     legacy = class_name_of(tensor.dtype) is not None
-    args = (
+    args: tuple[Any, ...] = (
         typed_storage(tensor) if legacy else untyped_storage(tensor),
         tensor.storage_offset(),
         # Tuples of their own: pickle would write one that occurs twice as a reference.
@@ -229,14 +230,18 @@ def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
         tensor.requires_grad,
         OrderedDict(),
     )
-    return (_rebuild_tensor_v2, args) if legacy else (_rebuild_tensor_v3, (*args, tensor.dtype))
+    if not legacy:
+        args = (*args, tensor.dtype)
+    if tensor.is_conj():
+        args = (*args, {"conj": True})
+    return (_rebuild_tensor_v2 if legacy else _rebuild_tensor_v3), args
 
 
 def reduce_parameter(parameter: Any, protocol: int = 2) -> tuple[Any, ...]:
     """What `Parameter.__reduce_ex__` returns."""
     del protocol
     attributes = _get_obj_state(parameter)
-    args = (parameter.data, parameter.requires_grad, OrderedDict())
+    args: tuple[Any, ...] = (parameter.data, parameter.requires_grad, OrderedDict())
     if not attributes:
         return _rebuild_parameter, args
     return _rebuild_parameter_with_state, (*args, attributes)
@@ -282,7 +287,8 @@ def _copy_memory(tensor: Any, memo: dict[int, Any]) -> Any:
         whole = _host.tensor_on(cell, 0, (cell.numel,), (1,)).clone()
         memo[key] = _host.storage_of(whole)
         memo.setdefault(id(memo), []).append(cell)  # ids stay taken while copying goes on
-    return _host.tensor_on(memo[key], tensor.storage_offset(), tensor.shape, tensor.stride())
+    copied = _host.tensor_on(memo[key], tensor.storage_offset(), tensor.shape, tensor.stride())
+    return copied.conj() if tensor.is_conj() else copied
 
 
 class KeyErrorMessage(str):

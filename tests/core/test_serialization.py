@@ -354,6 +354,22 @@ def test_numpy_and_bfloat16_contents_are_exact() -> None:
     assert (torch.load(saved_by_us(mine)).view(torch.int16).numpy().view(np.uint16) == bits).all()
 
 
+def test_lazily_conjugated_tensors() -> None:
+    theirs = torch.tensor([1 + 2j, 3j]).conj()
+    mine = serialization.load(saved_by_torch(theirs))
+    assert mine.is_conj() and mine.tolist() == theirs.tolist()
+    back = torch.load(saved_by_us(mine))
+    assert back.is_conj() and back.tolist() == theirs.tolist()
+    assert copy.deepcopy(mine).tolist() == theirs.tolist()
+
+
+def test_hooks_are_left_out_with_a_warning() -> None:
+    mine = ours(torch.ones(2)).requires_grad_()
+    mine.register_hook(lambda grad: grad)
+    with pytest.warns(UserWarning, match="on tensor will not be serialized"):
+        saved_by_us(mine)
+
+
 def test_crc_setting_and_skip_data() -> None:
     assert serialization.get_crc32_options() is True
     serialization.set_crc32_options(False)

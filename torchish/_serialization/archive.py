@@ -272,7 +272,7 @@ def aligned_bytes(count: int) -> np.ndarray:
 
 def read_into(file: IO[bytes], buffer: np.ndarray) -> int:
     """Fill `buffer` from `file`; returns how many bytes there were."""
-    view = memoryview(buffer)
+    view = memoryview(buffer)  # type: ignore[arg-type]
     done = 0
     readinto = getattr(file, "readinto", None)
     while done < view.nbytes:

@@ -23,6 +23,7 @@ from .unpickling import (
     Complete,
     RestrictedUnpickler,
     StorageType,
+    _Unpickler,
     find_torch_class,
     unpickler_class,
 )
@@ -135,7 +136,7 @@ class _Stub:
     def add(self, item: Any) -> None: ...
 
 
-class _Collector(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _Collector(_Unpickler):  # type: ignore[misc]
     """Runs a pickle on stubs; only the persistent ids of storages come out."""
 
     def find_class(self, module: str, name: str) -> Any:

@@ -167,10 +167,13 @@ class Complete:
         return line
 
 
-class RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class RestrictedUnpickler(_Unpickler):  # type: ignore[misc]
     """Builds tensors, containers and numbers; refuses everything else."""
 
-    dispatch = _Dispatch({op[0]: pickle._Unpickler.dispatch[op[0]] for op in _OPCODES})  # type: ignore[attr-defined]
+    dispatch = _Dispatch({op[0]: _Unpickler.dispatch[op[0]] for op in _OPCODES})
 
     def __init__(self, file: IO[bytes], *, encoding: str = "bytes", **ignored: Any) -> None:
         super().__init__(Complete(file), encoding=encoding)

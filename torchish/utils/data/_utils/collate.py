@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .... import _host
+from ...._ops.registry import ops
 from ....tensor import Tensor
 
 default_collate_err_msg_format = (
@@ -31,7 +32,7 @@ def default_convert(data: Any) -> Any:
     if isinstance(data, (np.ndarray, np.generic)) and kind.__module__ == "numpy":
         if isinstance(data, np.ndarray) and _NOT_NUMBERS.search(data.dtype.str):
             return data
-        return _from_numpy(data) if not isinstance(data, (np.str_, np.bytes_)) else data
+        return ops.as_tensor(data) if not isinstance(data, (np.str_, np.bytes_)) else data
     if isinstance(data, Mapping):
         return _rebuilt_mapping(data, {key: default_convert(data[key]) for key in data})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
@@ -113,8 +114,6 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
         for t in batch
     )
     if not plain:
-        from ...._ops.registry import ops
-
         return ops.stack(list(batch), 0)
     return _host.wrap(_stacked([_host.contents(t) for t in batch]))
 
@@ -123,12 +122,12 @@ def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = No
     """Stack numpy arrays. Raises: TypeError for arrays of strings or objects."""
     if _NOT_NUMBERS.search(batch[0].dtype.str):
         raise TypeError(default_collate_err_msg_format.format(batch[0].dtype))
-    return collate([_from_numpy(array) for array in batch], collate_fn_map=collate_fn_map)
+    return collate([ops.as_tensor(array) for array in batch], collate_fn_map=collate_fn_map)
 
 
 def collate_numpy_scalar_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
     """A tensor of numpy scalars."""
-    return _from_numpy(np.array(batch))
+    return ops.as_tensor(np.array(batch))
 
 
 def collate_float_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -138,14 +137,7 @@ def collate_float_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) ->
 
 def collate_int_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
     """A tensor of Python integers: int64, or bool when all are."""
-    if any(isinstance(number, float) for number in batch):
-        default = _host.default_dtype().np
-        return _host.wrap(np.array(batch, np.float64).astype(default))
-    all_bool = all(isinstance(number, bool) for number in batch)
-    try:
-        return _host.wrap(np.array(batch, np.bool_ if all_bool else np.int64))
-    except OverflowError:
-        raise RuntimeError("Overflow when unpacking long long") from None
+    return ops.tensor(batch)
 
 
 def collate_str_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -164,13 +156,6 @@ def _stacked(arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     for at, array in enumerate(arrays):
         out[at] = array
     return out
-
-
-def _from_numpy(array: Any) -> Any:
-    """A tensor with a copy of the array. Raises: TypeError for a dtype that torch lacks."""
-    array = np.array(array, order="C")
-    _host.dtypes.from_np(array.dtype)
-    return _host.wrap(array)
 
 
 default_collate_fn_map: CollateMap = {
