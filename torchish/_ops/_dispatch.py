@@ -26,6 +26,15 @@ def warn_old_form(old: str, new: str) -> None:
     )
 
 
+def numbered_by(argument: str, name: str, scalar: int = 0, tensor: int = 1) -> Any:
+    """The grad node's name where torch numbers the overloads for a number and a tensor apart."""
+
+    def grad_name(**described: Any) -> str:
+        return f"{name}Backward{tensor if hasattr(described[argument], 'shape') else scalar}"
+
+    return grad_name
+
+
 def is_number(value: Any) -> bool:
     """Whether `value` is a Python number."""
     return isinstance(value, (bool, int, float, complex))

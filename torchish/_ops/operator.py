@@ -38,7 +38,7 @@ class Operator:
         *,
         saves: str = "inputs",
         returns: str | None = None,
-        grad_name: str | None = None,
+        grad_name: str | Callable[..., str] | None = None,
         differentiable: bool = True,
         check: Callable[..., None] | None = None,
         elementwise: bool = False,
@@ -72,11 +72,17 @@ class Operator:
         in_avals, wrapped = _inputs(params, key)
         fn = _adapt(self, params, key, compute)
         kernel = Kernel(
-            self.name, fn, in_avals, grad_name=self.grad_name, saves_output=self.saves_output,
-            differentiable=self.differentiable, wrapped=wrapped,
+            self.name, fn, in_avals, grad_name=self._history_name(params, key),
+            saves_output=self.saves_output, differentiable=self.differentiable, wrapped=wrapped,
         )  # fmt: skip
         self.kernels[key] = kernel
         return kernel
+
+    def _history_name(self, params: Sequence[Parameter], key: tuple[Any, ...]) -> str:
+        """torch's name of the grad node; some operators have one a call form."""
+        if isinstance(self.grad_name, str):
+            return self.grad_name
+        return self.grad_name(**_described(params, key))
 
     def _compute_dtype(self, params: Sequence[Parameter], key: tuple[Any, ...]) -> dtype | None:
         """The dtype operands are cast to ("none": only numbers are, to the first float's)."""

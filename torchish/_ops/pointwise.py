@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from ._dispatch import in_place, is_number, warn_old_form
+from ._dispatch import in_place, is_number, numbered_by, warn_old_form
 from .registry import Operand, Scalar, Tensor, composite, op
 
 
@@ -138,13 +138,13 @@ def true_divide(input: Operand, other: Operand) -> Array:
     return input / other
 
 
-@op("arith", into=("internal",), name="div_floor", grad_name="DivBackward1")
+@op("arith", into=("internal",), name="div_floor", grad_name="DivBackward2")
 @num.widened
 def _div_floor(input: Operand, other: Operand) -> Array:
     return _floor_division(input, other)
 
 
-@op("arith", into=("internal",), name="div_trunc", grad_name="DivBackward1")
+@op("arith", into=("internal",), name="div_trunc", grad_name="DivBackward2")
 @num.widened
 def _div_trunc(input: Operand, other: Operand) -> Array:
     if not num.is_inexact(input):
@@ -179,7 +179,7 @@ def _floor_quotient(a: Array, b: Array) -> Array:
     return jnp.where(b == 0, a / b, result)
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=True, grad_name=numbered_by("other", "Remainder"))
 @num.widened
 def remainder(input: Operand, other: Operand) -> Array:
     """Python's `%`: the result has the sign of `other`."""
@@ -190,7 +190,7 @@ def remainder(input: Operand, other: Operand) -> Array:
     return jnp.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=True, grad_name=numbered_by("other", "Fmod"))
 @num.widened
 def fmod(input: Tensor, other: Operand) -> Array:
     """C's fmod: the result has the sign of `input`."""

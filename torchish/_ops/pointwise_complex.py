@@ -9,7 +9,8 @@ from jax.numpy import ndarray as Array
 
 from .._core.dtypes import SCALAR_NAMES
 from . import _numeric as num
-from .registry import Tensor, op
+from ._dispatch import in_place
+from .registry import Tensor, composite, op
 
 
 def _check_parts(first: Any, second: Any) -> None:
@@ -66,7 +67,20 @@ def _angle_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _angle = num.with_derivative(lambda z: jnp.arctan2(z.imag, z.real), _angle_tangent)
 
 
-@op("none", inplace=True, elementwise=True)
-def conj_physical(input: Tensor) -> Array:
-    """The conjugate, written out."""
-    return jnp.conj(input) if num.is_complex(input) else input
+@op("none", into=("internal",), name="conj_physical", elementwise=True)
+def _conj_physical(input: Tensor) -> Array:
+    return jnp.conj(input)
+
+
+@composite()
+def conj_physical(input: Any, *, out: Any = None) -> Any:
+    """The conjugate, written out; a real tensor itself."""
+    if out is not None:
+        return _conj_physical(input, out=out)
+    return _conj_physical(input) if input.dtype.is_complex else input
+
+
+@composite()
+def conj_physical_(input: Any) -> Any:
+    """In-place `conj_physical`."""
+    return in_place(_conj_physical, input) if input.dtype.is_complex else input

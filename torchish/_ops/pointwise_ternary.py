@@ -7,7 +7,7 @@ from jax.numpy import ndarray as Array
 
 from .._core.dtypes import CPP_NAMES, SCALAR_NAMES
 from . import _numeric as num
-from ._dispatch import in_place, is_number, to, warn_old_form
+from ._dispatch import in_place, is_number, numbered_by, to, warn_old_form
 from .registry import Operand, Scalar, Tensor, composite, op, ops
 
 
@@ -24,7 +24,7 @@ def _check_lerp(input: Any, end: Any, weight: Any) -> None:
         )
 
 
-@op("arith", inplace=True, check=_check_lerp)
+@op("arith", inplace=True, check=_check_lerp, grad_name=numbered_by("weight", "Lerp"))
 @num.widened
 def lerp(input: Tensor, end: Tensor, weight: Operand) -> Array:
     """input + weight * (end - input), evaluated from the nearer end."""
@@ -72,22 +72,32 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 
     return input + num.scaled(tensor1, value) / tensor2
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=True, grad_name=numbered_by("min", "ClampMin"))
 def clamp_min(input: Tensor, min: Operand) -> Array:
     """`input`, raised to `min` where it is below; equal elements keep the gradient of `input`."""
     return _at_least(input, min)
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=True, grad_name=numbered_by("max", "ClampMax"))
 def clamp_max(input: Tensor, max: Operand) -> Array:
     """`input`, lowered to `max` where it is above; equal elements keep the gradient of `input`."""
     return _at_most(input, max)
 
 
-@op("arith", into=("internal",), name="clamp")
+@op("arith", into=("internal",), name="clamp", grad_name=numbered_by("min", "Clamp"))
 def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
     """min(max(input, min), max): where the bounds cross, `max` wins."""
     return _at_most(_at_least(input, min), max)
+
+
+@op("arith", into=("internal",), name="clamp_low", grad_name=numbered_by("min", "Clamp"))
+def _clamp_low(input: Tensor, min: Operand) -> Array:
+    return _at_least(input, min)
+
+
+@op("arith", into=("internal",), name="clamp_high", grad_name=numbered_by("max", "Clamp"))
+def _clamp_high(input: Tensor, max: Operand) -> Array:
+    return _at_most(input, max)
 
 
 def _at_least(x: Array, low: Array) -> Array:
@@ -128,9 +138,9 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     if max is None:
         if min is None:
             raise RuntimeError(_NO_BOUND)
-        return ops.clamp_min(input, min, **to(out))
+        return _clamp_low(input, min, **to(out))
     if min is None:
-        return ops.clamp_max(input, max, **to(out))
+        return _clamp_high(input, max, **to(out))
     _check_bounds(min, max)
     return _clamp(input, min, max, **to(out))
 
@@ -141,9 +151,9 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
     if max is None:
         if min is None:
             raise RuntimeError(_NO_BOUND)
-        return input.clamp_min_(min)
+        return in_place(_clamp_low, input, min)
     if min is None:
-        return input.clamp_max_(max)
+        return in_place(_clamp_high, input, max)
     _check_bounds(min, max)
     return in_place(_clamp, input, min, max)
 

@@ -152,7 +152,7 @@ def log10(input: Tensor) -> Array:
     return jnp.log10(input)
 
 
-@op("float", inplace=True)
+@op("float", inplace=True, grad_name="Log1PBackward0")
 def log1p(input: Tensor) -> Array:
     """log(1 + input), accurate near 0."""
     return jnp.log1p(input)
@@ -239,7 +239,7 @@ def atanh(input: Tensor) -> Array:
     return jnp.arctanh(input)
 
 
-@op("float", inplace=True)
+@op("float", inplace=True, grad_name="Deg2RadBackward0")
 @num.widened
 def deg2rad(input: Tensor) -> Array:
     """Degrees to radians."""
@@ -248,7 +248,7 @@ def deg2rad(input: Tensor) -> Array:
     return input * (math.pi / 180)
 
 
-@op("float", inplace=True)
+@op("float", inplace=True, grad_name="Rad2DegBackward0")
 @num.widened
 def rad2deg(input: Tensor) -> Array:
     """Radians to degrees."""
@@ -292,13 +292,17 @@ def frac(input: Tensor) -> Array:
     return input - jax.lax.stop_gradient(jnp.trunc(input))
 
 
-@op("none", inplace=True, elementwise=True)
+def _round_name(input: Any, decimals: Any) -> str:
+    return f"RoundBackward{0 if decimals is None else 1}"
+
+
+@op("none", inplace=True, elementwise=True, grad_name=_round_name)
 @num.widened
-def round(input: Tensor, *, decimals: int = 0) -> Array:
+def round(input: Tensor, *, decimals: int | None = None) -> Array:
     """Round half to even, at `decimals` places."""
     if decimals and not num.is_float(input):
         raise num.not_implemented_for("round_vml_cpu", input)
-    if decimals == 0:
+    if not decimals:
         return _rounded(input, jnp.round, "round")
     ten = 10.0 ** math.fabs(decimals)
     rounded = jnp.round(input * ten) / ten if decimals > 0 else jnp.round(input / ten) * ten

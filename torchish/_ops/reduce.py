@@ -315,7 +315,7 @@ def _spread_form(kernel: Any, doc: str) -> Any:
             dim, unbiased = None, dim
         if correction is None:
             correction = 1 if unbiased is None or unbiased else 0
-            return kernel(input, dim, float(correction), keepdim, **to(out))
+        return kernel(input, dim, float(correction), keepdim, **to(out))
 
     spread.__doc__ = doc
     return spread

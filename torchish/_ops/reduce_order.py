@@ -219,7 +219,7 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
         if q.dtype is not input.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-            return _quantile(input, q, dim, keepdim, interpolation, skip_nan, **to(out))
+        return _quantile(input, q, dim, keepdim, interpolation, skip_nan, **to(out))
 
     form.__doc__ = doc
     return form

@@ -74,7 +74,7 @@ def op(
     returns: str | None = None,
     name: str | None = None,
     aliases: tuple[str, ...] = (),
-    grad_name: str | None = None,
+    grad_name: str | Callable[..., str] | None = None,
     differentiable: bool = True,
     method_varargs: bool = False,
     check: Callable[..., None] | None = None,
@@ -85,6 +85,7 @@ def op(
 
     promote: "arith", "float", "none" or "bool_int64" (see operator.py).
     saves: "output" where torch's backward saves the result rather than inputs.
+    grad_name: torch's name of the grad node, or a function of what `check` receives.
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
     """
 

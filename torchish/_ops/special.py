@@ -1,0 +1,276 @@
+"""Special functions: error functions, gamma functions, entropies, and `torch.special`'s names."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.numpy import ndarray as Array
+from jax.scipy import special as jsp
+
+from . import _numeric as num, pointwise, pointwise_unary, reduce
+from .activation import sigmoid
+from .pointwise import xlogy_with
+from .registry import Operand, Tensor, composite, op, ops
+
+_ALL = ("torch", "method", "special")
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def erf(input: Tensor) -> Array:
+    """The error function."""
+    return jax.lax.erf(input)
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def erfc(input: Tensor) -> Array:
+    """1 - erf(input), accurate for large input."""
+    return jax.lax.erfc(input)
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def erfinv(input: Tensor) -> Array:
+    """The inverse of erf on (-1, 1)."""
+    return jax.lax.erf_inv(input)
+
+
+@op("float", inplace=True)
+@num.widened
+def lgamma(input: Tensor) -> Array:
+    """log |Gamma(input)|."""
+    return jax.lax.lgamma(input)
+
+
+@op("float", into=("special",), grad_name="LgammaBackward0")
+@num.widened
+def gammaln(input: Tensor) -> Array:
+    """log |Gamma(input)|."""
+    return jax.lax.lgamma(input)
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def digamma(input: Tensor) -> Array:
+    """The derivative of lgamma; -inf at 0, NaN at the other poles."""
+    return _digamma(input)
+
+
+@op("float", into=("special",), grad_name="DigammaBackward0")
+@num.widened
+def psi(input: Tensor) -> Array:
+    """The derivative of lgamma."""
+    return _digamma(input)
+
+
+def _digamma(x: Array) -> Array:
+    return jnp.where(x == 0, jnp.copysign(jnp.inf, -x).astype(x.dtype), jax.lax.digamma(x))
+
+
+@op("float", into=("internal",), name="polygamma")
+@num.widened
+def _polygamma(input: Tensor, n: int) -> Array:
+    if n == 0:
+        return _digamma(input)
+    return jsp.polygamma(jnp.full(input.shape, n, input.dtype), input)
+
+
+@composite(into=("torch", "special"))
+def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
+    """The n-th derivative of digamma."""
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    return _polygamma(input, n) if out is None else _polygamma(input, n, out=out)
+
+
+@composite(into=("method",), name="polygamma")
+def _polygamma_method(self: Any, n: int) -> Any:
+    """The n-th derivative of digamma."""
+    return polygamma(n, self)
+
+
+@composite(into=("method",))
+def polygamma_(self: Any, n: int) -> Any:
+    """In-place `polygamma`."""
+    return self.copy_(polygamma(n, self))
+
+
+@op("float", inplace=True)
+@num.widened
+def mvlgamma(input: Tensor, p: int) -> Array:
+    """The log of the multivariate gamma function of dimension `p`."""
+    return _multigammaln(input, p)
+
+
+@op("float", into=("special",), grad_name="MvlgammaBackward0")
+@num.widened
+def multigammaln(input: Tensor, p: int) -> Array:
+    """The log of the multivariate gamma function of dimension `p`."""
+    return _multigammaln(input, p)
+
+
+def _multigammaln(x: Array, p: int) -> Array:
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    shift = jnp.arange(p, dtype=x.dtype) / 2
+    terms = jnp.sum(jax.lax.lgamma(x[..., None] - shift), axis=-1)
+    return terms + p * (p - 1) / 4 * math.log(math.pi)
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def logit(input: Tensor, eps: float | None = None) -> Array:
+    """log(x / (1 - x)), of x clamped to [eps, 1 - eps] if `eps` is given."""
+    x = input
+    if eps is None:
+        inside = (x >= 0) & (x <= 1)
+        return jnp.where(inside, jnp.log(x / (1 - x)), jnp.full_like(x, jnp.nan))
+    low, high = num.as_dtype(eps, x), num.as_dtype(1 - eps, x)
+    # Outside of the limits the gradient is 0.
+    limited = jnp.where(x < low, low, jnp.where(x > high, high, x))
+    return jnp.log(limited / (1 - limited))
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def sinc(input: Tensor) -> Array:
+    """sin(pi x) / (pi x), and 1 at 0."""
+    return jnp.sinc(input)
+
+
+@op("float", inplace=True, into=_ALL)
+@num.widened
+def i0(input: Tensor) -> Array:
+    """The modified Bessel function of the first kind of order 0."""
+    return jsp.i0(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def i0e(input: Tensor) -> Array:
+    """i0 times exp(-|x|)."""
+    return jsp.i0e(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def i1(input: Tensor) -> Array:
+    """The modified Bessel function of the first kind of order 1."""
+    return jsp.i1(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def i1e(input: Tensor) -> Array:
+    """i1 times exp(-|x|)."""
+    return jsp.i1e(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def entr(input: Tensor) -> Array:
+    """-x log(x) for x > 0, 0 at 0, -inf below."""
+    x = input
+    safe = jnp.where(x > 0, x, jnp.ones_like(x))
+    edge = jnp.where(x == 0, jnp.zeros_like(x), jnp.full_like(x, -jnp.inf))
+    value = jnp.where(x > 0, -x * jnp.log(safe), edge)
+    return jnp.where(jnp.isnan(x), x, value)
+
+
+@op("float", into=("special",))
+@num.widened
+def ndtr(input: Tensor) -> Array:
+    """The area under the standard normal density up to x."""
+    return 0.5 * jax.lax.erfc(-input * math.sqrt(0.5))
+
+
+@op("float", into=("special",))
+@num.widened
+def ndtri(input: Tensor) -> Array:
+    """The inverse of ndtr."""
+    return jsp.ndtri(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def log_ndtr(input: Tensor) -> Array:
+    """log(ndtr(x)), stable."""
+    return jsp.log_ndtr(input)
+
+
+@op("float", into=("special",))
+@num.widened
+def erfcx(input: Tensor) -> Array:
+    """exp(x^2) erfc(x), stable."""
+    return _erfcx(input)
+
+
+def _erfcx_value(x: Array) -> Array:
+    wide = x.astype(jnp.float64)
+    middle = jnp.clip(wide, -30.0, 40.0)
+    near = jnp.exp(middle * middle + math.log(2) + jsp.log_ndtr(-middle * math.sqrt(2)))
+    far = jnp.maximum(wide, 40.0)
+    square = 1 / (2 * far * far)
+    series = 1 - square * (1 - 3 * square * (1 - 5 * square * (1 - 7 * square)))
+    return jnp.where(wide > 40, series / (far * math.sqrt(math.pi)), near).astype(x.dtype)
+
+
+def _erfcx_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return (2 * primals[0] * out - 2 / math.sqrt(math.pi)) * tangents[0]
+
+
+_erfcx = num.with_derivative(_erfcx_value, _erfcx_tangent)
+
+
+@op("float", into=("special",))
+@num.widened
+def xlog1py(input: Operand, other: Operand) -> Array:
+    """input * log1p(other), and 0 where `input` is 0."""
+    return xlogy_with(jnp.log1p, input, other)
+
+
+@op("float", into=("special",))
+@num.widened
+def zeta(input: Operand, other: Operand) -> Array:
+    """The Hurwitz zeta function."""
+    return jsp.zeta(*jnp.broadcast_arrays(input, other))
+
+
+@op("float", into=("special",), name="gammainc", grad_name="SpecialGammaincBackward0")
+@num.widened
+def gammainc(input: Tensor, other: Tensor) -> Array:
+    """The regularised lower incomplete gamma function."""
+    return jsp.gammainc(*jnp.broadcast_arrays(input, other))
+
+
+@op("float", into=("special",), name="gammaincc", grad_name="SpecialGammainccBackward0")
+@num.widened
+def gammaincc(input: Tensor, other: Tensor) -> Array:
+    """The regularised upper incomplete gamma function."""
+    return jsp.gammaincc(*jnp.broadcast_arrays(input, other))
+
+
+composite(into=("torch", "method"), name="igamma")(gammainc)
+composite(into=("torch", "method"), name="igammac")(gammaincc)
+
+# torch.special's names for functions that are defined elsewhere.
+for _name, _function in (
+    ("exp2", pointwise_unary.exp2), ("expm1", pointwise_unary.expm1), ("expit", sigmoid),
+    ("log1p", pointwise_unary.log1p), ("round", pointwise_unary.round),
+    ("logsumexp", reduce.logsumexp), ("xlogy", pointwise.xlogy),
+):  # fmt: skip
+    composite(into=("special",), name=_name)(_function)
+
+
+@composite(into=("special",))
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """exp(x) / sum(exp(x)) along `dim`."""
+    return ops.softmax(input, dim, dtype)
+
+
+@composite(into=("special",))
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """log(softmax(x)) along `dim`."""
+    return ops.log_softmax(input, dim, dtype)
