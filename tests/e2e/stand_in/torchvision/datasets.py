@@ -1,0 +1,1 @@
+"""None: the tests run the datasets that the examples bring along."""
