@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchish._core import boxmuller, draws, rejection
+from torchish._core import boxmuller, devices, draws, rejection
 from torchish._core.generator import Generator, default_generator, device_generator, seed_devices
 
 HALF, BFLOAT = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)
@@ -264,7 +264,10 @@ def test_threads_do_not_interleave_inside_a_draw():
     assert sorted(pieces) == sorted(expected)
 
 
-def test_device_generators_count():
+def test_device_generators_count(monkeypatch):
+    with pytest.raises(RuntimeError, match="META device type"):
+        Generator("meta")
+    monkeypatch.setattr(devices, "jax_devices", lambda kind: [object()])
     gen = Generator("cuda")
     assert gen.manual_seed(5).next_counter() == (5, 0)
     assert gen.next_counter() == (5, 4)

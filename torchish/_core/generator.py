@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import devices
 from .devices import device as Device
 
 DEFAULT_SEED = 67280421310721  # seed of a `Generator()` that nobody seeded
@@ -49,6 +50,7 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         dev = Device(device)
+        _check_device(dev)
         self.device = Device("cpu") if dev.type == "cpu" else dev
         self.is_host = self.device.type == "cpu"
         self.lock = threading.RLock()
@@ -220,6 +222,15 @@ class Generator:
             self.set_state(array)
         else:
             self.load_state_array(array)
+
+
+def _check_device(dev: Device) -> None:
+    """Raise torch's error for a device type that has no generators here."""
+    if dev.type == "meta":
+        raise RuntimeError("META device type not an accelerator.")
+    if dev.type != "cpu" and not devices.jax_devices(dev.type):
+        name = dev.type.upper()
+        raise RuntimeError(f"Cannot get {name} generator without a {name} device.")
 
 
 def _is_numpy_int(value: Any) -> bool:

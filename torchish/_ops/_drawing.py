@@ -168,7 +168,7 @@ def fill(
     target: Any, dist: Distribution, numbers: Sequence[Any], generator: Any, grad_name: str
 ) -> Any:
     """Overwrite `target` with drawn values; its history then has a gradient of zero."""
-    check_inplace(target, state.grad_enabled and target._needs_grad())
+    check_inplace(target)
     value = draw(
         dist, numbers, tuple(target._aval.shape), target._aval.dtype, target._storage.device,
         generator, tuple(target._strides),

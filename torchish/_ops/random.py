@@ -292,11 +292,13 @@ def cauchy_(self: Any, median: Any = 0, sigma: Any = 1, *, generator: Any = None
 
 
 @composite(into=("method",))
-def geometric_(self: Any, p: Any, *, generator: Any = None) -> Any:
+def geometric_(self: Any, p: Any = None, *, generator: Any = None) -> Any:
     """Fill with ceil(log(u) / log(1 - p)): trials up to the first success.
 
     Raises: RuntimeError unless 0 < p < 1.
     """
+    if p is None:
+        raise TypeError('geometric_() missing 1 required positional arguments: "p"')
     p = as_float(p, "geometric_", "p")
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={number(p)}")
