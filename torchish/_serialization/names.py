@@ -47,6 +47,16 @@ def torch_name(module: str, qualname: str) -> tuple[str, str] | None:
     return None
 
 
+def public_name(function: Any) -> tuple[str, str] | None:
+    """Where an operator's function is public: `("torch.nn.functional", "gelu")`."""
+    name = function.__name__
+    for place in ("", ".nn.functional", ".linalg", ".fft", ".special"):
+        for module in _import(f"torchish{place}"):
+            if getattr(module, name, None) is function:
+                return f"torch{place}", name
+    return None
+
+
 def is_torch(module: str) -> bool:
     """Whether a module name is PyTorch's."""
     return module.split(".", 1)[0] in _ROOTS
@@ -57,6 +67,8 @@ def resolve(module: str, qualname: str) -> Any:
 
     Raises: NotSupportedError when PyTorch's object has no counterpart here.
     """
+    if (module, qualname) == ("torch._C", "_VariableFunctionsClass"):
+        return importlib.import_module("torchish")  # built-in functions are attributes of it
     for place in _places(module):
         found: Any = place
         for part in qualname.split("."):

@@ -15,7 +15,7 @@ from .._core.dtypes import dtype
 from .._core.errors import not_supported
 from ..storage import TypedStorage, UntypedStorage, class_name_of, is_storage
 from .locations import location_tag
-from .names import torch_name
+from .names import public_name, torch_name
 
 
 class StorageGlobal:
@@ -105,6 +105,8 @@ def _name_of(obj: Any, name: str | None) -> tuple[str, str] | None:
     module = getattr(obj, "__module__", None)
     if not isinstance(module, str) or "." in qualname:
         return None
+    if module.startswith("torchish._ops."):
+        return public_name(obj)
     return torch_name(module, qualname)
 
 
