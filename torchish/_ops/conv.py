@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions: argument checks and geometry around `conv_primitive`."""
+"""Convolutions and transposed convolutions: checks and geometry around `conv_primitive`."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def _check_channels(x: Any, w: Any, bias: Any, groups: int, transposed: bool) ->
     outputs = w.shape[1] * groups if transposed else w.shape[0]
     if bias is not None and bias.shape != (outputs,):
         raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected "
-            f"bias to be 1-dimensional with {outputs} elements, but got bias of size "
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, "
+            f"expected bias to be 1-dimensional with {outputs} elements, but got bias of size "
             f"{list(bias.shape)} instead"
         )
 
@@ -137,9 +137,8 @@ def _padding_pairs(
 
 def _check_fits(geo: Geometry) -> None:
     if min(geo.kernel) == 0:
-        sizes = " ".join(
-            f"kernel_{n}: {k}" for n, k in zip(_axis_names(len(geo.kernel)), geo.kernel, strict=True)
-        )
+        axes = _axis_names(len(geo.kernel))
+        sizes = " ".join(f"kernel_{n}: {k}" for n, k in zip(axes, geo.kernel, strict=True))
         raise RuntimeError(f"kernel size should be greater than zero, but got {sizes}")
     padded = [n + sum(p) for n, p in zip(geo.size, geo.padding, strict=True)]
     reach = [d * (k - 1) + 1 for k, d in zip(geo.kernel, geo.dilation, strict=True)]

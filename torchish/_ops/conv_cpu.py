@@ -54,7 +54,7 @@ def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
 
 
 def _covers_input(geo: Geometry) -> bool:
-    """The kernel lies on the whole input once: a plain matrix product, with no weight transposed."""
+    """The kernel lies on the whole input once: a plain matrix product."""
     return (
         geo.groups == 1
         and geo.size == geo.kernel
@@ -86,7 +86,7 @@ def _residue(n: int, out: int, k: int, s: int, lo: int, r: int) -> tuple[int, in
 
 
 def _input_grad_by_residue(g: Any, w: Any, geo: Geometry) -> Any:
-    """x as prod(stride) small stride-1 convolutions, one for each residue of the index, interleaved.
+    """x as prod(stride) small stride-1 convolutions, one a residue of the index, interleaved.
 
     XLA's own form convolves with zeros put between the elements of g: 1.1 to 1.9 times slower.
     """

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import _numeric as num
-from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op
+from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
 _MIXED = "mixed dtype (CPU): all inputs must share same datatype."
 
@@ -66,7 +66,7 @@ def batch_norm_train(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, momentum: Scalar, eps: Scalar,
 ) -> Any:  # fmt: skip
-    """Normalise by the batch's statistics; also the updated running mean and (unbiased) variance."""
+    """Normalise by the batch's statistics; also the updated running mean and variance."""
     _check_channels(
         input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -298,7 +298,7 @@ def _group_norm(
     inverse = lax.rsqrt(var + num.as_dtype(eps, wide))
     out = ((wide - mean) * inverse).reshape(x.shape)
     out = _affine(out, weight, bias, (1, -1) + (1,) * (x.ndim - 2)).astype(x.dtype)
-    return out, lax.stop_gradient(mean[..., 0]), lax.stop_gradient(inverse[..., 0])
+    return out, mean[..., 0], inverse[..., 0]
 
 
 @op("none", into=("internal",), name="group_norm", grad_name="NativeGroupNormBackward0")
@@ -452,8 +452,5 @@ def normalize(
     input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
 ) -> Any:
     """input / max(||input||_p, eps) along `dim`."""
-    if out is None:
-        return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    from .registry import ops
-
-    return ops.div(input, input.norm(p, dim, keepdim=True).clamp_min_(eps).expand_as(input), out=out)
+    size = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    return input / size if out is None else ops.div(input, size, out=out)

@@ -1,0 +1,99 @@
+"""What the losses share: reductions, their old arguments, checks of shape and of values."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from .operator import broadcast_check
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def reduction_of(reduction: str, size_average: Any = None, reduce: Any = None) -> str:
+    """The reduction that a loss's arguments ask for; `size_average` and `reduce` are the old form.
+
+    Raises: ValueError for a reduction that torch does not have.
+    """
+    if size_average is not None or reduce is not None:
+        if reduce is False:
+            reduction = "none"
+        else:
+            reduction = "sum" if size_average is False else "mean"
+        warnings.warn(
+            "size_average and reduce args will be deprecated, please use "
+            f"reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def reduced(loss: Any, reduction: str) -> Any:
+    """The elementwise loss, its mean or its sum."""
+    if reduction == "mean":
+        return jnp.mean(loss)
+    return jnp.sum(loss) if reduction == "sum" else loss
+
+
+def warn_sizes(input: Any, target: Any) -> None:
+    """torch's warning for operands whose shapes differ; its error where they do not broadcast."""
+    if input.shape == target.shape:
+        return
+    warnings.warn(
+        f"Using a target size ({target.size()}) that is different to the input size "
+        f"({input.size()}). This will likely lead to incorrect results due to broadcasting. Please "
+        "ensure they have the same size.",
+        stacklevel=3,
+    )
+    broadcast_check([tuple(input.shape), tuple(target.shape)])
+
+
+def guard(
+    name: str,
+    wrong: Callable[..., Any],
+    tensors: Sequence[Any],
+    numbers: Sequence[int],
+    error: Callable[..., Exception],
+) -> None:
+    """Raise `error(*arrays)` where any of `wrong(*arrays, *numbers)` holds.
+
+    Values on the host are looked at now; others when a program has run and something is read.
+    """
+    from .._core.checks import defer_check
+    from .._core.dtypes import bool_
+    from .._core.kernels import Kernel
+    from .._core.state import state
+    from .._core.trace import record
+    from .._core.values import aval_of
+
+    values = [t._value() for t in tensors]
+    if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
+        return
+    if all(isinstance(v.array, np.ndarray) for v in values):
+        arrays = [v.array for v in values]
+        if np.any(wrong(*arrays, *numbers)):
+            raise error(*arrays)
+        return
+    if state.immediate:
+        return
+    key = (name, *(v.aval for v in values), *map(type, numbers))
+    kernel = _GUARDS.get(key)
+    if kernel is None:
+        count = len(values)
+        kernel = _GUARDS[key] = Kernel(
+            name,
+            lambda *a: (wrong(*a[:count], *(n.astype(a[0].dtype) for n in a[count:])).any(),),
+            (*(v.aval for v in values), *map(type, numbers)),
+            (aval_of((), bool_),),
+        )
+    (flag,) = record(kernel, (*values, *numbers))
+    defer_check(flag, lambda: error(*(v.host() for v in values)))
+
+
+_GUARDS: dict[Any, Any] = {}
