@@ -358,11 +358,6 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return self._grad_fn
 
     @property
-    def output_nr(self) -> int:
-        """Which output of `grad_fn` this tensor is."""
-        return self._out_nr
-
-    @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf (or of a tensor that retains it)."""
         if self._grad is None and not self._retains and not self._requires_grad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from .._core import dtypes
 from .._core.devices import CPU, resolve
-from .._core.dtypes import dtype, from_np
+from .._core.dtypes import dtype, from_np, promote_types
 from .._core.interop import host_array, moved, wrap_host
 from .._core.state import process
 from .._core.storage import Storage, dense_span
@@ -21,41 +22,38 @@ from .registry import composite, ops
 
 
 def _infer(data: Any) -> dtype:
-    """The dtype that torch gives to nested Python numbers."""
-    best = -1
+    """The dtype that torch gives to nested data: of all numbers, arrays and tensors in it."""
+    found: set[dtype] = set()
     stack = [data]
     while stack:
         item = stack.pop()
-        if isinstance(item, list | tuple):
+        if isinstance(item, list | tuple | range):
             stack.extend(item)
-        elif isinstance(item, bool | np.bool_):
-            best = max(best, dtypes.BOOL)
-        elif isinstance(item, int | np.integer):
-            best = max(best, dtypes.INT)
-        elif isinstance(item, float | np.floating):
-            best = max(best, dtypes.FLOAT)
-        elif isinstance(item, complex | np.complexfloating):
-            best = max(best, dtypes.COMPLEX)
-    if best in (-1, dtypes.FLOAT):
-        return process.default_dtype
-    if best == dtypes.COMPLEX:
+        else:
+            found.add(_leaf_type(item))
+    return functools.reduce(promote_types, found) if found else process.default_dtype
+
+
+def _leaf_type(item: Any) -> dtype:
+    if isinstance(item, TensorBase):
+        return item._aval.dtype
+    if isinstance(item, np.ndarray | np.generic):
+        return from_np(item.dtype)
+    if isinstance(item, bool):
+        return dtypes.bool_
+    if isinstance(item, int):
+        return dtypes.int64
+    if isinstance(item, complex):
         return process.default_dtype.to_complex()
-    return dtypes.bool_ if best == dtypes.BOOL else dtypes.int64
-
-
-def _scalar_name(data: Any) -> str:
-    return type(data).__name__
+    if isinstance(item, float) or not hasattr(item, "__index__"):
+        return process.default_dtype
+    return dtypes.int64
 
 
 def _nested(data: Any, path: int = 0, is_first: bool = True) -> Any:
-    """Check nested sequences as torch does and replace tensors in them by numbers.
-
-    Raises: ValueError for ragged nesting and for tensors of more than one element.
-    """
+    """Check nested sequences as torch does and replace tensors of one element by their number."""
     if isinstance(data, TensorBase):
-        if data._aval.numel != 1:
-            raise ValueError("only one element tensors can be converted to Python scalars")
-        return data.item()  # type: ignore[attr-defined]
+        return data if data._aval.numel != 1 else data.item()  # type: ignore[attr-defined]
     if isinstance(data, np.ndarray):
         return data.tolist()
     if isinstance(data, str) and path and is_first:
@@ -74,8 +72,6 @@ def _nested(data: Any, path: int = 0, is_first: bool = True) -> Any:
         return int(data)
     if hasattr(data, "__float__"):
         return float(data)
-    if path == 0:
-        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
 
 
@@ -89,8 +85,15 @@ def _shape(data: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _check_regular(data: Any, shape: tuple[int, ...], depth: int = 0) -> None:
+def _check_regular(data: Any, shape: tuple[int, ...], dt: dtype, depth: int = 0) -> None:
+    """Raise unless `data` nests lists of the sizes in `shape`, with numbers in the innermost."""
     if depth == len(shape):
+        if isinstance(data, TensorBase):
+            if dt.category <= dtypes.INT:
+                raise TypeError(
+                    "only integer tensors of a single element can be converted to an index"
+                )
+            raise ValueError("only one element tensors can be converted to Python scalars")
         if isinstance(data, list):
             raise TypeError(f"new(): invalid data type 'list' at dim {depth}")
         return
@@ -101,7 +104,7 @@ def _check_regular(data: Any, shape: tuple[int, ...], depth: int = 0) -> None:
             f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})"
         )
     for item in data:
-        _check_regular(item, shape, depth + 1)
+        _check_regular(item, shape, dt, depth + 1)
 
 
 def array_from(data: Any, dt: dtype | None) -> np.ndarray[Any, Any]:
@@ -120,22 +123,13 @@ def array_from(data: Any, dt: dtype | None) -> np.ndarray[Any, Any]:
         stacked = _stack_arrays(data)
         if stacked is not None:
             return stacked if dt is None else _cast(stacked, dt)
-    if dt is None and _numpy_leaves(data) is not None:
-        dt = _numpy_leaves(data)
     nested = _nested(data)
-    found = _infer(nested) if dt is None else dt
+    found = _infer(data) if dt is None else dt
     shape = _shape(nested)
-    _check_regular(nested, shape)
+    if 0 in shape:
+        return np.empty(shape, found.np)
+    _check_regular(nested, shape, found)
     return _from_numbers(nested, shape, found)
-
-
-def _numpy_leaves(data: Any) -> dtype | None:
-    """torch takes the dtype of the first numpy scalar or tensor of a flat list."""
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    if isinstance(data, np.generic | TensorBase):
-        return data._aval.dtype if isinstance(data, TensorBase) else from_np(data.dtype)
-    return None
 
 
 def _stack_arrays(data: Sequence[Any]) -> np.ndarray[Any, Any] | None:
@@ -176,7 +170,13 @@ def _to_int(x: Any, dt: dtype) -> int:
         raise ValueError(f"cannot convert float {'NaN' if x != x else 'infinity'} to integer")
     number = int(x)
     if dt is not dtypes.uint64 and not -(1 << 63) <= number < 1 << 63:
-        raise RuntimeError("Overflow when unpacking long long")
+        raise ValueError("Overflow when unpacking long long")
+    if dt is dtypes.uint64 and number < 0:
+        raise OverflowError("can't convert negative int to unsigned")
+    limit = int(np.iinfo(dt.np).max)
+    # Negative numbers wrap into unsigned types, as in torch.
+    if not (-limit if dt.np.kind == "u" else -limit - 1) <= number <= limit:
+        raise RuntimeError(f"value cannot be converted to type {dt.name} without overflow")
     return number
 
 

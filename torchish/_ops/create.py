@@ -372,8 +372,10 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Any:
     return finish(array, device, requires_grad) if out is None else _into(out, array)
 
 
-@composite(into=("torch",))
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, **kwargs: Any) -> Any:
+@composite(into=("torch",), name="range")
+def range_(
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, **kwargs: Any
+) -> Any:
     """start, start + step, ... up to and including `end`; deprecated by torch."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
