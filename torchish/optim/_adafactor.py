@@ -1,0 +1,127 @@
+"""Adafactor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from torchish._core.interop import wrap_host
+from torchish._ops.registry import internal
+from torchish.tensor import Tensor
+
+from ._rule import RuleOptimizer, count_of, counter
+
+__all__ = ["Adafactor"]
+
+
+class Adafactor(RuleOptimizer):
+    """Adam-like steps relative to the size of the parameters, with factored second moments.
+
+    ``R, C``: running means of ``g^2`` along the last two dims, weight ``t^beta2_decay`` for the new
+    one; ``v = R C / mean(R)``; ``u = g / sqrt(v)``;
+    ``p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)``.
+
+    Args:
+        params: parameters or groups.
+        lr: the largest relative step.
+        beta2_decay: exponent of the weight of new squares.
+        eps: ``(eps1, eps2)``: floor of ``sqrt(v)`` (None: the dtype's epsilon), floor of ``rms(p)``.
+        d: the largest root mean square of ``u``.
+        weight_decay: ``p *= 1 - lr weight_decay`` first.
+        maximize: go up instead of down.
+
+    Source: Shazeer & Stern, 2018.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+    ) -> None:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not 0.0 <= lr:
+            raise ValueError(f"Learning rate should be >= 0 but is: {lr}")
+        if not 0.0 >= beta2_decay:
+            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
+        if eps[0] is not None and not 0.0 <= eps[0]:
+            raise ValueError(f"epsilon1 should be >= 0 but is: {eps[0]}")
+        if not 0.0 <= eps[1]:
+            raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
+        if not 1.0 <= d:
+            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
+        if not 0.0 <= weight_decay:
+            raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
+        defaults = {
+            "lr": lr,
+            "beta2_decay": beta2_decay,
+            "eps": eps,
+            "d": d,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        if param.is_complex():
+            raise RuntimeError("Adafactor does not support complex parameters")
+        shape = tuple(param.shape)
+        shapes = {"variance": shape}
+        if len(shape) > 1:
+            shapes = {
+                "row_var": (*shape[:-1], 1),
+                "col_var": (*shape[:-2], 1, shape[-1]),
+            }
+        zeros = {
+            name: wrap_host(np.zeros(size, param.dtype.np), param.device)
+            for name, size in shapes.items()
+        }
+        return {"step": counter(0.0), **zeros}
+
+    def _step_batch(
+        self, group: dict[str, Any], numbers: dict[str, float], params: list[Tensor]
+    ) -> None:
+        # vectors and matrices keep different state
+        for slots in (("variance",), ("row_var", "col_var")):
+            chosen = [p for p in params if slots[0] in self.state[p]]
+            if chosen:
+                self._chosen = slots
+                super()._step_batch(group, numbers, chosen)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return self._chosen
+
+    def _update(
+        self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
+    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+        params, grads, *state = lists
+        eps1, eps2 = group["eps"]
+        if eps1 is None:
+            import torchish
+
+            eps1 = torchish.finfo(params[0].dtype).eps
+        made = internal.adafactor_step(
+            count_of(numbers),
+            params,
+            grads,
+            *(([], [], *state) if len(state) == 1 else (*state, [])),
+            lr=group["lr"],
+            beta2_decay=group["beta2_decay"],
+            eps1=eps1,
+            eps2=eps2,
+            d=group["d"],
+            weight_decay=group["weight_decay"],
+            decays=group["weight_decay"] != 0,
+            maximize=group["maximize"],
+        )
+        return made, {"step": numbers["step"] + 1}

@@ -1,0 +1,77 @@
+"""Resilient backpropagation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torchish._ops.registry import internal
+from torchish.tensor import Tensor
+
+from ._rule import RuleOptimizer, check_lr, count_of
+
+__all__ = ["Rprop"]
+
+
+class Rprop(RuleOptimizer):
+    """Steps whose sizes follow only the signs of the gradients.
+
+    A size grows by ``etas[1]`` while the sign stays, shrinks by ``etas[0]`` when it turns (then the
+    parameter rests one step), and stays within ``step_sizes``.
+
+    Args:
+        params: parameters or groups.
+        lr: the first size, a number or a one-element tensor.
+        maximize: go up instead of down.
+        foreach, capturable: accepted; every step is one program.
+
+    Source: Riedmiller & Braun, 1993.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        defaults = {
+            "lr": lr,
+            "etas": etas,
+            "step_sizes": step_sizes,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _slots(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("prev", "step_size")
+
+    def _fill(self, name: str, group: dict[str, Any]) -> float:
+        return float(group["lr"]) if name == "step_size" else 0.0
+
+    def _update(
+        self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
+    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+        eta_minus, eta_plus = group["etas"]
+        smallest, largest = group["step_sizes"]
+        made = internal.rprop_step(
+            count_of(numbers),
+            *lists,
+            eta_minus=eta_minus,
+            eta_plus=eta_plus,
+            smallest=smallest,
+            largest=largest,
+            maximize=group["maximize"],
+        )
+        return made, {"step": numbers["step"] + 1}
