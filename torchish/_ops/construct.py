@@ -27,11 +27,11 @@ def _infer(data: Any) -> dtype:
     stack = [data]
     while stack:
         item = stack.pop()
-        if isinstance(item, list | tuple | range):
+        if isinstance(item, list | tuple | range) and len(item):
             stack.extend(item)
         else:
             found.add(_leaf_type(item))
-    return functools.reduce(promote_types, found) if found else process.default_dtype
+    return functools.reduce(promote_types, found)
 
 
 def _leaf_type(item: Any) -> dtype:
@@ -45,9 +45,7 @@ def _leaf_type(item: Any) -> dtype:
         return dtypes.int64
     if isinstance(item, complex):
         return process.default_dtype.to_complex()
-    if isinstance(item, float) or not hasattr(item, "__index__"):
-        return process.default_dtype
-    return dtypes.int64
+    return dtypes.int64 if hasattr(item, "__index__") else process.default_dtype
 
 
 def _nested(data: Any, path: int = 0, is_first: bool = True) -> Any:
