@@ -6,24 +6,16 @@ everything that can fail is checked before anything changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import nodes
 from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
-from .layout import has_overlap
-from .nodes import Edge, SavedTensor, short_name
+from .layout import has_overlap, is_dense
+from .nodes import Edge, SavedTensor
 from .state import state
-from .tensor_base import (
-    CUSTOM,
-    DEFAULT,
-    MULTI_OUTPUT,
-    NO_GRAD,
-    TensorBase,
-    from_value,
-    region_write,
-)
+from .tensor_base import TensorBase, check_rebase, from_value, region_write
 from .trace import record
 from .values import Value
 
@@ -84,8 +76,14 @@ def link(
         node.remember(operands)
 
 
-def check_inplace(target: TensorBase, needs_grad: bool) -> None:
-    """Raise torch's error when `target` may not be written in place now.
+def check_inplace(target: TensorBase, needs_grad: bool | None = None) -> None:
+    """Raise torch's error when `target` may not be written in place now (no other operands)."""
+    check_history(target, target._needs_grad() if needs_grad is None else needs_grad)
+    check_overlap(target, (target,))
+
+
+def check_history(target: TensorBase, needs_grad: bool) -> None:
+    """Raise torch's error when autograd forbids an in-place write to `target` now.
 
     `needs_grad` tells whether the target or another operand requires grad.
     """
@@ -95,78 +93,85 @@ def check_inplace(target: TensorBase, needs_grad: bool) -> None:
             "clone to get a normal tensor before doing inplace update.See "
             "https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    if state.grad_enabled and needs_grad:
-        base = target._base
-        if base is not None:
-            _check_view(target)
-            if target._needs_grad() and base._grad_fn is None:
-                raise RuntimeError(
-                    "a view of a leaf Variable that requires grad is being used in an in-place "
-                    "operation."
-                )
-        elif target._requires_grad and target._grad_fn is None:
+    if not (state.grad_enabled and needs_grad):
+        return
+    base = target._base
+    if base is not None:
+        check_rebase(target, indirect=False)
+        if target._needs_grad() and base._grad_fn is None:
             raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
             )
-    if target._layout is not None and has_overlap(tuple(target._aval.shape), target._strides):
+    elif target._requires_grad and target._grad_fn is None:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
+
+
+def check_overlap(target: TensorBase, operands: Sequence[Any]) -> None:
+    """Raise torch's error when a write would go through memory that elements share."""
+    if target._layout is None and all(x is target for x in operands):
+        return
+    if has_overlap(tuple(target._aval.shape), target._strides):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
         )
+    for x in operands:
+        if isinstance(x, TensorBase) and x is not target and x._storage is target._storage:
+            if _partly_overlaps(target, x):
+                raise RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to "
+                    "tensor refer to a single memory location. Please clone() the tensor before "
+                    "performing the operation."
+                )
 
 
-def _check_view(target: TensorBase) -> None:
-    """Raise torch's error for writes, under autograd, to views that cannot be rebased."""
-    if target._creation == DEFAULT:
-        return
-    fn = target._grad_fn
-    prefix = "A view was created"
-    if fn is not None:
-        prefix = f"Output {target._out_nr} of {short_name(fn)} is a view"
-    if target._creation == MULTI_OUTPUT:
-        raise RuntimeError(
-            f"{prefix} and is being modified inplace. This view is the output of a function that "
-            "returns multiple views. Such functions do not allow the output views to be modified "
-            "inplace. You should replace the inplace operation by an out-of-place one."
-        )
-    if target._creation == NO_GRAD:
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode "
-            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You "
-            "can clarify your code by moving both the view and the inplace either both inside the "
-            "no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
-            "want the inplace to be tracked)."
-        )
-    if target._creation == CUSTOM:
-        raise RuntimeError(
-            f"{prefix} and is being modified inplace. This view was created inside a custom "
-            "Function (or because an input was returned as-is) and the autograd logic to handle "
-            "view+inplace would override the custom backward associated with the custom Function, "
-            "leading to incorrect gradients. This behavior is forbidden. You can fix this by "
-            "cloning the output of the custom Function."
-        )
+def _partly_overlaps(a: TensorBase, b: TensorBase) -> bool:
+    """Whether two dense layouts on one storage share some elements but are not the same."""
+    layouts = [(tuple(t._aval.shape), tuple(t._strides)) for t in (a, b)]
+    if not all(is_dense(*layout) for layout in layouts) or 0 in (a._aval.numel, b._aval.numel):
+        return False
+    spans = [
+        (t._offset * t._aval.dtype.itemsize, (t._offset + t._aval.numel) * t._aval.dtype.itemsize)
+        for t in (a, b)
+    ]
+    if spans[0] == spans[1]:
+        return layouts[0][1] != layouts[1][1]
+    return spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
 
 
 def write_inplace(
-    target: TensorBase, kernel: Kernel, operands: Sequence[Any], *, cast: bool = True
+    target: TensorBase,
+    make: Kernel | Callable[[], Kernel],
+    operands: Sequence[Any],
+    *,
+    cast: bool = True,
+    overlap: bool = True,
 ) -> Any:
     """Run a kernel and write its (first) result into `target`, with torch's history rules.
+
+    `make` gives the kernel; it runs after the checks that torch makes before it looks at shapes.
 
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.
     """
     edges = input_edges(operands) if state.grad_enabled else None
-    check_inplace(target, state.grad_enabled and (edges is not None or target._needs_grad()))
+    check_history(target, state.grad_enabled and (edges is not None or target._needs_grad()))
+    if overlap:
+        check_overlap(target, operands)
+    kernel = make if isinstance(make, Kernel) else make()
     result = kernel.out_avals[0]
-    if cast and not can_cast(result.dtype, target._aval.dtype):
-        raise RuntimeError(
-            f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
-            f"{SCALAR_NAMES[target._aval.dtype]}"
-        )
     if result.shape != target._aval.shape:
         raise RuntimeError(
             f"output with shape {list(target._aval.shape)} doesn't match the broadcast shape "
             f"{list(result.shape)}"
+        )
+    if cast and not can_cast(result.dtype, target._aval.dtype):
+        raise RuntimeError(
+            f"result type {SCALAR_NAMES[result.dtype]} can't be cast to the desired output type "
+            f"{SCALAR_NAMES[target._aval.dtype]}"
         )
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     new: Value = record(kernel, values)[0]
@@ -212,6 +217,8 @@ def commit(target: TensorBase, new: Value, step: Edge | None) -> None:
     kernel, starts = region_write(base, target)
     edges = (old_edge, step, *[None] * len(starts))
     made = nodes.history(kernel, (None, None, *starts), edges)
+    if made[0] is not None:
+        made[0][0].holds_tensors = True  # type: ignore[attr-defined]  # torch frees it always
     _set_history(base, made[0])
     target._attr_version = -1  # derive the view's history from the root's at its next use
 

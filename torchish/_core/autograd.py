@@ -24,6 +24,7 @@ from .grad_mode import (
     set_grad_enabled,
 )
 from .kernels import Kernel
+from .layout import is_dense
 from .nodes import AccumulateGrad, Edge, Node, Var, history
 from .state import process, state
 from .tensor_base import TensorBase, from_value
@@ -109,7 +110,7 @@ def accumulate(variable: Any, grad: Var, graph: bool) -> None:
     """Add `grad` to `variable.grad`: set it, add in place, or (create_graph) out of place."""
     have = variable._grad
     if have is None:
-        made = as_tensor(grad) if graph else from_value(grad[0])
+        made = as_tensor(grad) if graph else from_value(grad[0], _grad_strides(variable))
         variable._grad = made
     elif graph:
         variable._grad = as_tensor(add_vars(as_var(have, True), grad))
@@ -119,6 +120,14 @@ def accumulate(variable: Any, grad: Var, graph: bool) -> None:
         have._version_counter.version += 1
     for hook in list(getattr(variable, "_post_accumulate_hooks", {}).values()):
         hook(variable)
+
+
+def _grad_strides(variable: TensorBase) -> tuple[int, ...] | None:
+    """torch's layout contract: a gradient is laid out as its (dense) variable."""
+    if variable._is_plain:
+        return None
+    shape, strides = tuple(variable._aval.shape), tuple(variable._strides)
+    return strides if is_dense(shape, strides) else None
 
 
 # --- the pass --------------------------------------------------------------------------------------

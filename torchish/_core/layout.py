@@ -70,8 +70,8 @@ def plan_for(
     if order == tuple(range(len(order))):
         order = ()
     count = math.prod(base.shape) * base.dtype.itemsize // elements.itemsize
-    unit = tuple(1 if s == 0 else n for n, s in zip(shape, strides, strict=True))
-    if math.prod(unit) == 0:
+    unit = tuple(1 if s == 0 and n else n for n, s in zip(shape, strides, strict=True))
+    if 0 in shape:
         return _gather_slab(order, elements, count, shape, unit, strides, conj), (0,)
     live = [d for d in range(len(shape)) if unit[d] != 1]
     live.sort(key=lambda d: (-strides[d], d))
@@ -223,19 +223,19 @@ def read_array(slab: Slab, x: Any, *starts: Any) -> Any:
 
 
 def _gather(slab: Slab, flat: Any, offset: Any) -> Any:
-    if math.prod(slab.unit) == 0:
+    if 0 in slab.shape:
         return jnp.zeros(slab.unit, flat.dtype)
     return jnp.take(flat, _indices(slab, offset), axis=0, mode="clip")
 
 
 def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> Any:
     """Apply a plan backwards: the base array `x` with the view's elements replaced by `new`."""
+    if 0 in slab.shape:
+        return x
     if slab.conj:
         new = jnp.conj(new)
     if slab.unit != slab.shape:  # expanded dims: torch lets only size-1 expansions be written
         new = new[tuple(slice(0, n) for n in slab.unit)]
-    if math.prod(slab.unit) == 0:
-        return x
     flat = _flat(x, slab)
     if slab.radices is None:
         index = _indices(slab, starts[0]).reshape(-1)
@@ -318,15 +318,60 @@ def write_step(
     return _write_kernel(base, slab, len(used)), used
 
 
+Layout = tuple[Ints, Ints, int]  # shape, strides, offset
+
+
+@functools.lru_cache(maxsize=4096)
+def relate_read(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
+    """Read `view` out of the value of a tensor whose layout in the same memory is `source`.
+
+    Works for any source by way of the memory they span; a dense source has a shorter way.
+    """
+    memory = _memory(source, view, dt)
+    into, into_starts = plan_for(memory, *source, dt, False)
+    out, out_starts = plan_for(memory, *view, dt, conj)
+
+    def fn(x: Any) -> tuple[Any]:
+        flat = write_array(into, memory, jnp.zeros(memory.shape, dt.np), x, *into_starts)
+        return (read_array(out, flat, *out_starts),)
+
+    return Kernel("strided_read", fn, (aval_of(source[0], dt),), (aval_of(view[0], dt),))
+
+
+@functools.lru_cache(maxsize=4096)
+def relate_write(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
+    """Replace, in the value of a tensor with layout `source`, what `view` shares with it."""
+    memory = _memory(source, view, dt)
+    base, base_starts = plan_for(memory, *source, dt, False)
+    part, part_starts = plan_for(memory, *view, dt, conj)
+
+    def fn(x: Any, new: Any) -> tuple[Any]:
+        flat = write_array(base, memory, jnp.zeros(memory.shape, dt.np), x, *base_starts)
+        flat = write_array(part, memory, flat, new, *part_starts)
+        return (read_array(base, flat, *base_starts),)
+
+    avals = (aval_of(source[0], dt), aval_of(view[0], dt))
+    return Kernel("strided_write", fn, avals, avals[:1], grad_name="CopySlices")
+
+
+def _memory(source: Layout, view: Layout, dt: dtype) -> Geometry:
+    """Flat memory that holds both layouts."""
+    reach = 1
+    for shape, strides, offset in (source, view):
+        span = sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+        reach = max(reach, offset + span + 1)
+    return Geometry((reach,), (1,), dt)
+
+
 # --- torch's stride rules --------------------------------------------------------------------------
 
 
 def is_dense(shape: Ints, strides: Ints) -> bool:
     """Whether a layout is non-overlapping and dense: a permutation of a contiguous one."""
+    if 0 in shape:
+        return True
     expected = 1
-    for d in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1)):
-        if shape[d] == 1:
-            continue
+    for d in sorted((d for d in range(len(shape)) if shape[d] > 1), key=lambda d: strides[d]):
         if strides[d] != expected:
             return False
         expected *= shape[d]
@@ -340,7 +385,7 @@ def has_overlap(shape: Ints, strides: Ints) -> bool:
 
 def preserved_strides(shape: Ints, strides: Ints) -> Ints:
     """Strides of a copy under torch.preserve_format."""
-    if is_dense(shape, strides) and 0 not in shape:
+    if is_dense(shape, strides):
         return strides
     return elementwise_strides(shape, [(shape, strides)])
 

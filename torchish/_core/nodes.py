@@ -14,11 +14,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .dtypes import SCALAR_NAMES
+from .dtypes import SCALAR_NAMES, float32
 from .kernels import Kernel
 from .state import state
 from .trace import record
-from .values import Aval, Value
+from .values import Aval, Value, aval_of
 
 # A gradient in flight: its Value, and the edge of its own history (create_graph) or None.
 Edge = tuple["Node", int]
@@ -58,7 +58,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Edges towards the inputs, as torch shows them."""
-        return tuple((None, 0) if e is None else e for e in self.edges)
+        return tuple((None, 0) if e is None or e[0] is NOWHERE else e for e in self.edges)
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -133,15 +133,26 @@ def node_class(name: str, base: type[Node]) -> type[Node]:
     return type(name, (base,), {"__module__": "torch.autograd.function"})
 
 
+class _Nowhere(Node):
+    """Where the gradient of a view goes that was made under no_grad: it is dropped, as in torch."""
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Drop the gradient."""
+        return ()
+
+
+NOWHERE = _Nowhere((), (aval_of((), float32),))
+
+
 class OpNode(Node):
     """The history of one recorded kernel."""
 
     def __init__(self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]) -> None:
         super().__init__(edges, kernel.out_avals)
         self.kernel = kernel
-        wanted = tuple([i for i, e in enumerate(edges) if e is not None])
+        wanted = tuple([i for i, e in enumerate(edges) if e is not None and e[0] is not NOWHERE])
         self.wanted = wanted
-        kept = kernel.needed_for(wanted)
+        kept = kernel.needed_for(wanted) if wanted else ()
         self.saved: list[Any] | None = [operands[i] for i in kept]
         self.kept = kept
         self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
@@ -156,6 +167,8 @@ class OpNode(Node):
             changed = tensor.check()
             if changed is not None and place is not None:
                 self.saved[place] = changed
+        if not self.wanted:
+            return [None] * len(self.edges)
         given = tuple([k for k, g in enumerate(grads) if g is not None])
         cts = [g for g in grads if g is not None]
         vjp = self.kernel.vjp(self.wanted, given)
@@ -191,7 +204,7 @@ class SavedTensor:
     A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
     """
 
-    __slots__ = ("aval", "counter", "output_of", "storage", "tensor", "version", "writes")
+    __slots__ = ("aval", "counter", "layout", "storage", "tensor", "version", "writes")
 
     def __init__(self, tensor: Any) -> None:
         self.counter = tensor._version_counter
@@ -199,9 +212,8 @@ class SavedTensor:
         self.aval = tensor._aval
         self.storage = tensor._storage
         self.writes = self.storage.writes
-        self.tensor = None if tensor._layout is None else tensor._layout
-        fn = tensor._grad_fn
-        self.output_of = None if fn is None else (short_name(fn), tensor._out_nr)
+        self.layout = tensor._layout
+        self.tensor = weakref.ref(tensor)
 
     def check(self) -> Value | None:
         """The present content if it was changed behind autograd's back, else None.
@@ -215,12 +227,14 @@ class SavedTensor:
             return None
         from .interop import layout_value
 
-        return layout_value(self.storage, self.aval, self.tensor)
+        return layout_value(self.storage, self.aval, self.layout)
 
     def _message(self, now: int) -> str:
         where = ""
-        if self.output_of is not None:
-            where = f", which is output {self.output_of[1]} of {self.output_of[0]},"
+        tensor = self.tensor()
+        if tensor is not None and tensor._grad_fn is not None:
+            name = short_name(tensor._grad_fn)
+            where = f", which is output {tensor.output_nr} of {name},"
         shape = ", ".join(map(str, self.aval.shape))
         if state.anomaly:
             hint = (
@@ -242,7 +256,10 @@ class SavedTensor:
 
 def short_name(node: Node) -> str:
     """The node's name as torch's error texts show it: `Exp` for ExpBackward0."""
-    return node.name().rstrip("0123456789").removesuffix("Backward")
+    name = node.name()
+    if name == "CopySlices":
+        return "torch::autograd::CopySlices"
+    return name.rstrip("0123456789").removesuffix("Backward")
 
 
 def history(

@@ -13,8 +13,9 @@ from typing import Any
 
 from . import nodes
 from .devices import META, device
+from .errors import not_supported
 from .kernels import Kernel
-from .layout import Geometry, is_dense, read_step, write_step
+from .layout import Geometry, is_dense, read_step, relate_read, relate_write, write_step
 from .nodes import Edge, Node, leaf_node
 from .state import process, state
 from .storage import Storage, VersionCounter, storage_for
@@ -40,6 +41,7 @@ class TensorBase:
     _requires_grad: bool = False
     _grad_fn: Node | None = None
     _out_nr: int = 0
+    _part: int = 0  # which of several views this is: each has a node of its own here
     _grad: Any = None
     _accumulator: Any = None
     _leaf_hooks: Any = None
@@ -126,12 +128,15 @@ class TensorBase:
 
     # --- autograd ----------------------------------------------------------------------------------
 
+    @property
+    def output_nr(self) -> int:
+        """Which output of `grad_fn` this tensor is."""
+        return self._part or self._out_nr
+
     def _needs_grad(self) -> bool:
-        if self._base is not None:
-            self._refresh()
-            if self._grad_fn is None:  # made under no_grad, from a root that requires grad
-                return self._requires_grad or bool(self._base._needs_grad())
-        return self._requires_grad or self._grad_fn is not None
+        if self._requires_grad or self._grad_fn is not None:
+            return True
+        return self._base is not None and bool(self._base._needs_grad())
 
     def _edge(self) -> Edge | None:
         """Where this tensor's gradient goes."""
@@ -139,14 +144,20 @@ class TensorBase:
             self._refresh()
         if self._grad_fn is not None:
             return (self._grad_fn, self._out_nr)
-        needs = self._requires_grad or (self._base is not None and self._base._needs_grad())
-        return (leaf_node(self), 0) if needs else None
+        if self._requires_grad:
+            return (leaf_node(self), 0)
+        if self._base is not None and self._base._needs_grad():
+            return (nodes.NOWHERE, 0)  # a view made under no_grad
+        return None
 
     def _refresh(self) -> None:
         """After an in-place write to the root, a view's history is derived from the root's anew."""
         base = self._base
         if self._attr_version == self._version_counter.version:
             return
+        if self._grad_fn is None and not base._needs_grad():
+            return
+        check_rebase(self, indirect=True)
         self._attr_version = self._version_counter.version
         edge = base._edge()
         if edge is None:
@@ -157,35 +168,96 @@ class TensorBase:
             self._grad_fn, self._out_nr = made[0]
 
 
-def region_read(base: TensorBase, view: TensorBase) -> tuple[Any, tuple[int, ...]]:
-    """Kernel that reads `view` out of the value of its root `base`."""
-    geometry, offset = _region(base, view)
-    return read_step(
-        geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype,
-        view._conjugated ^ base._conjugated,
-    )  # fmt: skip
+def check_rebase(view: TensorBase, *, indirect: bool) -> None:
+    """Raise torch's error for a write, under autograd, that would rebase a view which cannot be.
+
+    `indirect`: the write went to the root or to another view of it.
+    """
+    creation = view._creation
+    if creation == DEFAULT:
+        return
+    what = "its base or another view of its base has been" if indirect else "is being"
+    fn = view._grad_fn
+    if fn is not None:
+        text = f"Output {view.output_nr} of {nodes.short_name(fn)} is a view"
+        if creation == NO_GRAD:
+            text += (
+                f" of a view which was created in no_grad mode and {what} modified inplace with grad "
+                "mode enabled."
+            )
+        else:
+            text += f" and {what} modified inplace."
+    else:
+        text = (
+            f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
+        )
+    raise RuntimeError(text + _REBASE_REASONS[creation])
 
 
-def region_write(base: TensorBase, view: TensorBase) -> tuple[Any, tuple[int, ...]]:
-    """Kernel that writes `view`'s part into the value of its root `base`."""
-    geometry, offset = _region(base, view)
-    return write_step(
-        geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype,
-        view._conjugated ^ base._conjugated,
-    )  # fmt: skip
+_REBASE_REASONS = {
+    MULTI_OUTPUT: (
+        " This view is the output of a function that returns multiple views. Such functions do not "
+        "allow the output views to be modified inplace. You should replace the inplace operation by "
+        "an out-of-place one."
+    ),
+    NO_GRAD: (
+        " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
+        "your code by moving both the view and the inplace either both inside the no_grad block (if "
+        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
+        "tracked)."
+    ),
+    CUSTOM: (
+        " This view was created inside a custom Function (or because an input was returned as-is) and "
+        "the autograd logic to handle view+inplace would override the custom backward associated with "
+        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+        "this by cloning the output of the custom Function."
+    ),
+}
+
+
+def region_read(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
+    """Kernel, and its start operands, that read `view` out of the value of `base`."""
+    conj = view._conjugated ^ base._conjugated
+    if _is_dense(base):
+        geometry, offset = _region(base, view)
+        return read_step(
+            geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype, conj
+        )
+    return relate_read(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
+
+
+def region_write(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
+    """Kernel, and its start operands, that write `view`'s part into the value of `base`."""
+    conj = view._conjugated ^ base._conjugated
+    if _is_dense(base):
+        geometry, offset = _region(base, view)
+        return write_step(
+            geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype, conj
+        )
+    return relate_write(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
+
+
+def _is_dense(tensor: TensorBase) -> bool:
+    return is_dense(tuple(tensor._aval.shape), tuple(tensor._strides)) and tensor._aval.numel > 0
+
+
+def _layout(tensor: TensorBase) -> tuple[Ints, Ints, int]:
+    return tuple(tensor._aval.shape), tuple(tensor._strides), tensor._offset
 
 
 def _region(base: TensorBase, view: TensorBase) -> tuple[Geometry, int]:
-    shape, strides = tuple(base._aval.shape), tuple(base._strides)
-    if not is_dense(shape, strides):
-        from .errors import not_supported
+    geometry = Geometry(tuple(base._aval.shape), tuple(base._strides), base._aval.dtype)
+    ratio = base._aval.dtype.itemsize / view._aval.dtype.itemsize
+    return geometry, view._offset - int(base._offset * ratio)
 
+
+def _same_dtype(base: TensorBase, view: TensorBase) -> Any:
+    if base._aval.dtype is not view._aval.dtype:
         raise not_supported(
-            "an in-place write, under autograd, to a view of a tensor that is itself a detached "
-            "non-dense view",
-            "clone() the detached tensor first",
+            "history of a view with another dtype on a tensor that is not dense",
+            "clone() the tensor first",
         )
-    return Geometry(shape, strides, base._aval.dtype), view._offset - base._offset
+    return base._aval.dtype
 
 
 # --- making tensors --------------------------------------------------------------------------------
@@ -244,6 +316,7 @@ def view_of(
     flip: bool = False,
     creation: str = DEFAULT,
     in_memory: bool = False,
+    part: int = 0,
 ) -> Any:
     """A differentiable view: alias, plus history under the grad node `name`.
 
@@ -258,6 +331,8 @@ def view_of(
     made._base = source if source._base is None else source._base
     made._attr_version = made._version_counter.version
     made._creation = source._creation if creation == DEFAULT else creation
+    if part:
+        made._part = part
     if not state.grad_enabled:
         if creation == DEFAULT:
             made._creation = NO_GRAD
@@ -266,13 +341,13 @@ def view_of(
     if edge is not None:
         dt = elements or source._aval.dtype
         if in_memory:
-            geometry, start = _region(source, made)
+            kernel, extra = region_read(source, made)
         else:
             flat = tuple(source._aval.shape)
             row_major = contiguous_strides(flat)
             geometry = Geometry(flat, row_major, source._aval.dtype)
             shape, strides, start = rule(flat, row_major, 0)
-        kernel, extra = read_step(geometry, tuple(shape), tuple(strides), start, dt, flip)
+            kernel, extra = read_step(geometry, tuple(shape), tuple(strides), start, dt, flip)
         steps = nodes.history(_renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
         if steps[0] is not None:
             made._grad_fn, made._out_nr = steps[0]
