@@ -12,6 +12,7 @@ from typing import Any
 from .._core import trace as tracing
 from .._core.apply import apply_kernel, input_edges, link, write_inplace
 from .._core.dtypes import SCALAR_NAMES, can_cast
+from .._core.kernels import Kernel
 from .._core.layout import elementwise_strides, is_dense
 from .._core.state import state
 from .._core.storage import Storage
@@ -31,7 +32,7 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
             if isinstance(x, TensorBase) and (
                 x._layout is not None or x._storage.strides is not None
             ):
-                strides = result_strides(operands, tuple(kernel.out_avals[0].shape))
+                strides = result_strides(kernel, operands)
                 break
     made = apply_kernel(kernel, operands, strides)
     if operator.result is not None:
@@ -60,16 +61,20 @@ def call_binary(operator: Operator, a: Any, b: Any) -> Any:
     return made
 
 
-def result_strides(operands: Sequence[Any], shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Strides of an elementwise result whose operands are not all row-major."""
+def result_strides(kernel: Kernel, operands: Sequence[Any]) -> tuple[int, ...] | None:
+    """Strides of an elementwise result whose operands are not all row-major.
+
+    A number that stands in for an operand counts as one of another shape, as in torch.
+    """
+    shape = tuple(kernel.out_avals[0].shape)
     layouts = [
         (tuple(x._aval.shape), tuple(x._strides)) for x in operands if isinstance(x, TensorBase)
     ]
-    same = all(s == shape for s, _ in layouts)
-    if same and all(st == layouts[0][1] for _, st in layouts) and is_dense(shape, layouts[0][1]):
-        return layouts[0][1]
-    if same and all(x._is_contiguous() for x in operands if isinstance(x, TensorBase)):
-        return None
+    if not (kernel.wrapped and shape) and all(s == shape for s, _ in layouts):
+        if all(x._is_contiguous() for x in operands if isinstance(x, TensorBase)):
+            return None
+        if all(st == layouts[0][1] for _, st in layouts) and is_dense(shape, layouts[0][1]):
+            return layouts[0][1]
     found = elementwise_strides(shape, layouts)
     return None if found == contiguous_strides(shape) else found
 
@@ -135,8 +140,10 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
             f"{type(target).__name__}"
         )
     operands, key = operator.binder.bind((target, *args), kwargs)
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
-    return write_inplace(target, kernel, operands)
+    found = tuple(key)
+    return write_inplace(
+        target, lambda: operator.kernels.get(found) or operator.specialise(found), operands
+    )
 
 
 def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> Any:

@@ -19,9 +19,9 @@ from .._core.layout import preserved_strides
 from .._core.nodes import Node, history, node_class
 from .._core.state import state
 from .._core.tensor_base import TensorBase, detached, from_value, view_of
-from .._core.values import Aval, contiguous_strides
+from .._core.values import Aval, aval_of, contiguous_strides
 from .memory_format import channels_last_strides, contiguous_format, preserve_format
-from .operator import cast
+from .operator import broadcast_check, cast
 from .registry import composite, ops
 
 
@@ -110,41 +110,17 @@ def alias(self: Any) -> Any:
 @functools.lru_cache(maxsize=8192)
 def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
     """Cast and broadcast `source` to `target`'s aval; `with_target` keeps the graph's old edge."""
-    shape, np_dtype = tuple(target.shape), target.dtype.np
+    shape, np_dtype = broadcast_check((target.shape, source.shape)), target.dtype.np
+    result = aval_of(shape, target.dtype)
 
     def fill(x: Any) -> tuple[Any]:
         return (jnp.broadcast_to(cast(x, np_dtype), shape),)
 
     if with_target:
         return Kernel(
-            "copy_", lambda old, x: fill(x), (target, source), (target,), grad_name="CopyBackwards"
+            "copy_", lambda old, x: fill(x), (target, source), (result,), grad_name="CopyBackwards"
         )
-    return Kernel("copy_", fill, (source,), (target,), grad_name="CopyBackwards")
-
-
-def _check_expands(shape: Any, source: Any) -> None:
-    lead = len(shape) - len(source)
-    trimmed = tuple(source)
-    while lead < 0 and trimmed and trimmed[0] == 1:
-        trimmed, lead = trimmed[1:], lead + 1
-    fits = lead >= 0 and all(
-        n == 1 or n == shape[lead + d] for d, n in enumerate(trimmed)
-    )
-    if fits:
-        return
-    if lead < 0:
-        raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(source)}}}, size={list(shape)}): the number of sizes "
-            f"provided ({len(shape)}) must be greater or equal to the number of dimensions in the "
-            f"tensor ({len(source)})"
-        )
-    for d in range(len(shape) - 1, lead - 1, -1):
-        n = trimmed[d - lead]
-        if n not in (1, shape[d]):
-            raise RuntimeError(
-                f"The size of tensor a ({shape[d]}) must match the size of tensor b ({n}) at "
-                f"non-singleton dimension {d}"
-            )
+    return Kernel("copy_", fill, (source,), (result,), grad_name="CopyBackwards")
 
 
 @composite(into=("method",))
@@ -156,16 +132,14 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    if src is self:
-        return self
-    _check_expands(self._aval.shape, src._aval.shape)
-    lead = src._aval.ndim - self._aval.ndim
-    if lead > 0:
-        src = ops.reshape(src, tuple(src._aval.shape)[lead:])
     src = _on(src, self._storage.device)
     needs = state.grad_enabled and self._needs_grad()
-    kernel = _copy_kernel(self._aval, src._aval, needs)
-    return write_inplace(self, kernel, (self, src) if needs else (src,), cast=False)
+    return write_inplace(
+        self,
+        lambda: _copy_kernel(self._aval, src._aval, needs),
+        (self, src) if needs else (src,),
+        cast=False,
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -200,7 +174,8 @@ def fill_(input: Any, value: Any) -> Any:
 @composite()
 def zero_(input: Any) -> Any:
     """Set every element to zero."""
-    return fill_(input, 0)
+    kernel = _fill_kernel(input._aval, int)
+    return write_inplace(input, kernel, (input, 0), cast=False, overlap=False)
 
 
 # --- dtype and device ------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def getitem(self, index):
     """`self[index]`: a view for integers, slices, None and Ellipsis, else a copy."""
     if type(index) is int and self._aval.ndim:
         return ops.select(self, 0, _position(index, self._aval.shape[0], 0))
-    view, noted = _read(self, index)
+    view, noted = _read(self, index, ensure_view=True)
     if noted:
         return gather(view, *expand_masks(view, noted))
     return methods.alias(self) if view is self else view
@@ -76,7 +76,9 @@ def _is_false(index: Any) -> bool:
 # ---------------------------------------------------------------------------- reading an index
 
 
-def _read(tensor: Any, index: Any) -> tuple[Any, list[tuple[int, Any]]]:
+def _read(
+    tensor: Any, index: Any, ensure_view: bool = False
+) -> tuple[Any, list[tuple[int, Any]]]:
     """The basic part as a view of `tensor`, and the rest as (dimension, index tensor)."""
     alone = type(index) is not tuple and not _is_tuple_like(index)
     items = [_item(tensor, i) for i in ((index,) if alone else index)]
@@ -91,7 +93,7 @@ def _read(tensor: Any, index: Any) -> tuple[Any, list[tuple[int, Any]]]:
             at = _position(item, view._aval.shape[dim], position)
             view = ops.select(view, dim, at)
         elif kind is slice:
-            view = _slice(view, dim, item)
+            view = _slice(view, dim, item, ensure_view and alone)
             dim += 1
         elif item is None:
             view = ops.unsqueeze(view, dim)
@@ -243,11 +245,14 @@ def _position(index: int, size: int, position: int) -> int:
     return index
 
 
-def _slice(view: Any, dim: int, item: slice) -> Any:
+def _slice(view: Any, dim: int, item: slice, ensure_view: bool) -> Any:
+    """A slice as a view; one that takes a whole dim is no view of its own unless asked for."""
     size = view._aval.shape[dim]
     start, stop, step = item.indices(size)
     if step < 0:
         raise ValueError("step must be greater than zero")
+    if not ensure_view and (start, stop, step) == (0, size, 1):
+        return view
     return methods._slice(view, dim, start, max(start, stop), step)
 
 

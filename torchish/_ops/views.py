@@ -327,8 +327,9 @@ def _expand(input: Any, sizes: Ints) -> Any:
             f"size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be greater or "
             f"equal to the number of dimensions in the tensor ({len(shape)})"
         )
-    wanted = []
-    for d, n in enumerate(sizes):
+    wanted = list(sizes)
+    for d in range(len(sizes) - 1, -1, -1):  # from the last dim: the order of torch's errors
+        n = sizes[d]
         have = shape[d - lead] if d >= lead else None
         if n == -1:
             if have is None:
@@ -336,14 +337,13 @@ def _expand(input: Any, sizes: Ints) -> Any:
                     f"The expanded size of the tensor ({n}) isn't allowed in a leading, "
                     f"non-existing dimension {d}"
                 )
-            n = have
+            wanted[d] = have
         elif have is not None and have != 1 and have != n:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at "
                 f"non-singleton dimension {d}.  Target sizes: {list(sizes)}.  Tensor sizes: "
                 f"{list(shape)}"
             )
-        wanted.append(n)
 
     def rule(s: Ints, t: Ints, offset: int) -> tuple[Ints, Ints, int]:
         strides = [0] * len(wanted)
@@ -401,9 +401,11 @@ def slice_(self: Any, dim: int, start: Any = None, end: Any = None, step: int = 
     return _sliced(self, wrap_dim(dim, self._aval.ndim), first, max(last, first), step)
 
 
-def _sliced(input: Any, d: int, first: int, last: int, step: int, creation: Any = None) -> Any:
+def _sliced(
+    input: Any, d: int, first: int, last: int, step: int, creation: Any = None, part: int = 0
+) -> Any:
     count = -(-(last - first) // step)
-    options = {} if creation is None else {"creation": creation}
+    options = {} if creation is None else {"creation": creation, "part": part}
     return view_of(
         input,
         "SliceBackward0" if creation is None else "SplitBackward0",
@@ -456,7 +458,8 @@ def split(
             return (_sliced(tensor, d, 0, 0, 1, MULTI_OUTPUT),)
         cuts = list(range(0, max(n, 1), size))
         return tuple(
-            _sliced(tensor, d, c, min(c + size, n), 1, MULTI_OUTPUT) for c in cuts
+            _sliced(tensor, d, c, min(c + size, n), 1, MULTI_OUTPUT, k)
+            for k, c in enumerate(cuts)
         )
     return _split_sizes(tensor, tuple(int(s) for s in sections), d)
 
@@ -476,8 +479,8 @@ def _split_sizes(tensor: Any, sizes: Ints, d: int) -> tuple[Any, ...]:
         )
     found = []
     start = 0
-    for s in sizes:
-        found.append(_sliced(tensor, d, start, start + s, 1, MULTI_OUTPUT))
+    for k, s in enumerate(sizes):
+        found.append(_sliced(tensor, d, start, start + s, 1, MULTI_OUTPUT, k))
         start += s
     return tuple(found)
 
@@ -559,7 +562,7 @@ _split_on("dsplit", 3, lambda ndim: 2)
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """The slices along `dim`."""
     if input._aval.ndim == 0:
-        raise RuntimeError("unbind expects at least a 1-dimensional tensor")
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     d = wrap_dim(dim, input._aval.ndim)
 
     def part(i: int) -> Any:
@@ -568,6 +571,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
             "UnbindBackward0",
             lambda s, t, o: ((*s[:d], *s[d + 1 :]), (*t[:d], *t[d + 1 :]), o + i * t[d]),
             creation=MULTI_OUTPUT,
+            part=i,
         )
 
     return tuple(part(i) for i in range(input._aval.shape[d]))
