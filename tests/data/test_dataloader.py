@@ -155,6 +155,24 @@ def test_tensor_dataset() -> None:
         ours.TensorDataset(interop.wrap_host(x.copy()), interop.wrap_host(y[:3].copy()))
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_rows_of_tensors_are_gathered_at_once(wrap: bool) -> None:
+    rows = interop.wrap_host(np.arange(24, dtype=np.float32).reshape(6, 2, 2))
+    dataset: Any = ours.TensorDataset(rows, interop.wrap_host(np.arange(6)))
+    if wrap:
+        dataset = ours.Subset(dataset, [5, 3, 1, 0])
+    slow = ours.DataLoader(dataset, 3, collate_fn=lambda batch: ours.default_collate(batch))
+    for a, b in zip(ours.DataLoader(dataset, 3), slow, strict=True):
+        assert type(a) is type(b) and plain(a) == plain(b)
+        assert [t.stride() for t in a] == [t.stride() for t in b]
+    batch = next(iter(ours.DataLoader(dataset, 3)))
+    batch[0].zero_()
+    assert interop.host_array(rows).sum() == 276  # a copy
+    outside = ours.DataLoader(dataset, sampler=[7])
+    with pytest.raises(IndexError):
+        next(iter(outside))
+
+
 def test_getitems_is_used() -> None:
     class Many(ours.Dataset):
         def __len__(self) -> int:
