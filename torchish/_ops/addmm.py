@@ -96,7 +96,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Scalar = 1, alpha: 
     check_expandable(input, (vec1.shape[0], vec2.shape[0]))
     product = vec1[:, None] * vec2[None, :]
     if input.dtype == bool:
-        return (input & beta) | (product & alpha)
+        return (input & jnp.asarray(beta, bool)) | (product & jnp.asarray(alpha, bool))
     return _combine(input, product, beta, alpha)
 
 

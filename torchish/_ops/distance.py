@@ -90,7 +90,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: Scalar = 1e-8):
 
 def _floored(norm: Any, eps: Any) -> Any:
     """At least `eps`, with the gradient of the norm itself, as torch has it."""
-    return norm + lax.stop_gradient(jnp.maximum(norm, eps.real.astype(norm.dtype)) - norm)
+    return norm + lax.stop_gradient(jnp.maximum(norm, jnp.asarray(eps).real.astype(norm.dtype)) - norm)
 
 
 def _check_cross(a: Any, b: Any, dim: int) -> int:

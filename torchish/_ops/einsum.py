@@ -31,7 +31,7 @@ def _read(term: str, where: str, start: int) -> list[int]:
     while position < len(term):
         char = term[position]
         if char == ".":
-            if _ELLIPSIS in labels and term[position : position + 3] == "...":
+            if _ELLIPSIS in labels:
                 _fail(f"found '.' for {where} for which an ellipsis was already found")
             if term[position : position + 3] != "...":
                 _fail(f"found '.' for {where} that is not part of any ellipsis (...)")

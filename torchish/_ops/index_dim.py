@@ -109,7 +109,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     x, at = _vectors(input, index)
     source = source.reshape(1) if source.ndim == 0 else source
     if x.dtype == bool:
-        return x.at[_along(x.ndim, dim, at)].max(source & alpha, mode="clip").reshape(input.shape)
+        source = source & jnp.asarray(alpha, bool)
+        return x.at[_along(x.ndim, dim, at)].max(source, mode="clip").reshape(input.shape)
     made = x.at[_along(x.ndim, dim, at)].add(alpha * source, mode="clip")
     return made.reshape(input.shape)
 

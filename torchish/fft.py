@@ -1,0 +1,23 @@
+"""``torch.fft``: what the operator registry keeps under that name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._ops.registry import table
+
+_functions = table("fft")
+globals().update(_functions)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(f"module 'torch.fft' has no attribute {name!r}")
+    try:
+        return _functions[name]
+    except KeyError:
+        raise AttributeError(f"module 'torch.fft' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted(_functions)
