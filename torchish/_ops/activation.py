@@ -171,7 +171,7 @@ def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:
     return jnp.where(input <= limit, value, input)
 
 
-@op("none", into=("nn.functional",), elementwise=True)
+@op("none", into=("nn.functional",), elementwise=True, grad_name="LogSigmoidBackward0")
 @num.widened
 def logsigmoid(input: Tensor) -> Array:
     """log(sigmoid(x)), stable."""
@@ -179,7 +179,7 @@ def logsigmoid(input: Tensor) -> Array:
     return jnp.minimum(input, jnp.zeros_like(input)) - jnp.log1p(jnp.exp(-jnp.abs(input)))
 
 
-@op("none", elementwise=False)
+@op("none", elementwise=False, grad_name="PreluKernelBackward0")
 def prelu(input: Tensor, weight: Tensor) -> Array:
     """x where it is positive, else weight * x, with one weight or one a channel (dim 1)."""
     if input.dtype != weight.dtype:

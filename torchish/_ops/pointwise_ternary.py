@@ -84,18 +84,18 @@ def clamp_max(input: Tensor, max: Operand) -> Array:
     return _at_most(input, max)
 
 
-@op("arith", into=("internal",), name="clamp", grad_name=numbered_by("min", "Clamp"))
+@op("arith", into=("internal",), name="clamp", grad_name=numbered_by("min", "Clamp", 1, 0))
 def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
     """min(max(input, min), max): where the bounds cross, `max` wins."""
     return _at_most(_at_least(input, min), max)
 
 
-@op("arith", into=("internal",), name="clamp_low", grad_name=numbered_by("min", "Clamp"))
+@op("arith", into=("internal",), name="clamp_low", grad_name=numbered_by("min", "Clamp", 1, 0))
 def _clamp_low(input: Tensor, min: Operand) -> Array:
     return _at_least(input, min)
 
 
-@op("arith", into=("internal",), name="clamp_high", grad_name=numbered_by("max", "Clamp"))
+@op("arith", into=("internal",), name="clamp_high", grad_name=numbered_by("max", "Clamp", 1, 0))
 def _clamp_high(input: Tensor, max: Operand) -> Array:
     return _at_most(input, max)
 

@@ -20,7 +20,16 @@ from ._reducing import (
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim, wrap_dims
 
 
-@op("bool_int64")
+def _name_by_dim(name: str) -> Any:
+    """torch numbers the forms over all elements and over `dim` apart."""
+
+    def grad_name(dim: Any, **others: Any) -> str:
+        return f"{name}Backward{0 if dim is None else 1}"
+
+    return grad_name
+
+
+@op("bool_int64", grad_name=_name_by_dim("Sum"))
 @num.widened
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The sum over `dim`; integers are summed in int64."""
@@ -54,7 +63,7 @@ def _mean_operand(name: str, x: Array, dtype: Any) -> Array:
     return x
 
 
-@op("none")
+@op("none", grad_name=_name_by_dim("Mean"))
 @num.widened
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The mean over `dim`."""
@@ -62,7 +71,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype 
     return jnp.mean(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim)
 
 
-@op("none")
+@op("none", grad_name="DivBackward0")
 @num.widened
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The mean over `dim` of what is not NaN."""
@@ -74,7 +83,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dty
     return total / count.astype(x.dtype)
 
 
-@op("bool_int64")
+@op("bool_int64", grad_name=_name_by_dim("Prod"))
 @num.widened
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Dtype = None

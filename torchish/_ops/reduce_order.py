@@ -243,8 +243,8 @@ def bin_counts(x: Array, weight: Array | None, bins: int, low: Array, high: Arra
     return jnp.zeros(bins, amount.dtype).at[position.astype(jnp.int32)].add(amount)
 
 
-def bin_range(x: Array, low: Any, high: Any) -> tuple[Array, Array]:
-    """The range of a histogram: [low, high], the data's if they are equal, one wide if empty."""
+def bin_range(x: Array, low: Any, high: Any, margin: float = 1) -> tuple[Array, Array]:
+    """The range of a histogram: [low, high], the data's if they are equal, never empty."""
     low, high = num.as_dtype(low, x), num.as_dtype(high, x)
     if x.size:
         use_data = low == high
@@ -253,7 +253,7 @@ def bin_range(x: Array, low: Any, high: Any) -> tuple[Array, Array]:
             jnp.where(use_data, jnp.max(x), high),
         )
     empty = low == high
-    return jnp.where(empty, low - 1, low), jnp.where(empty, high + 1, high)
+    return jnp.where(empty, low - margin, low), jnp.where(empty, high + margin, high)
 
 
 @op("none", differentiable=False)

@@ -89,6 +89,8 @@ def diff(
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:  # torch ignores what would be joined on
+        return input.clone() if out is None else out.copy_(input)
     parts = [part for part in (prepend, input, append) if part is not None]
     x = ops.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -97,8 +99,6 @@ def diff(
             break
         high, low = x.narrow(dim, 1, x.size(dim) - 1), x.narrow(dim, 0, x.size(dim) - 1)
         x = ops.logical_xor(high, low) if x.dtype.name == "bool" else high - low
-    if n == 0:
-        x = x.clone()
     return x if out is None else out.copy_(x)
 
 

@@ -31,8 +31,14 @@ def _sorted(x: Array, dim: int, descending: bool) -> tuple[Array, Array]:
     return jnp.take_along_axis(x, order, axis=axis, mode="clip"), order
 
 
-@op("none", returns="values indices")
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+def _sort_name(stable: Any, **others: Any) -> str:
+    return f"SortBackward{0 if stable is None else 1}"
+
+
+@op("none", returns="values indices", grad_name=_sort_name)
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
+) -> Any:
     """The elements in order along `dim`, and where each was."""
     return _sorted(input, dim, descending)
 

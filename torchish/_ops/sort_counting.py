@@ -21,10 +21,15 @@ def _comparable(x: Any) -> np.ndarray[Any, Any]:
     return array.astype(np.float32) if x.dtype.name in ("bfloat16", "float16") else array
 
 
-def _answer(input: Any, parts: list[Any], wanted: list[bool]) -> Any:
-    """The first part and those of the others that were asked for, as tensors."""
-    first = np.ascontiguousarray(parts[0]).astype(input.dtype.np)
-    made = [finish(first, input.device, False)]
+def _answer(input: Any, parts: list[Any], wanted: list[bool], axis: int | None) -> Any:
+    """The first part and those of the others that were asked for, as tensors.
+
+    Slices along `axis` lie in memory one after the other, as torch leaves them.
+    """
+    first = parts[0] if axis is None else np.moveaxis(parts[0], axis, 0)
+    made = [finish(np.ascontiguousarray(first).astype(input.dtype.np), input.device, False)]
+    if axis:
+        made[0] = made[0].movedim(0, axis)
     for part, is_wanted in zip(parts[1:], wanted, strict=True):
         if is_wanted:
             array = np.ascontiguousarray(part).astype(np.int64)
@@ -45,8 +50,8 @@ def unique(
     Shape: the inverse has the shape of `input`, or the length of `dim`.
     """
     array = _comparable(input)
-    if dim is not None:
-        axis = wrap_dim(dim, input.dim())
+    axis = None if dim is None else wrap_dim(dim, input.dim())
+    if axis is not None:
         values, inverse, counts = np.unique(
             array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
         )
@@ -56,7 +61,7 @@ def unique(
             array, return_inverse=True, return_counts=True, equal_nan=False
         )
         inverse = inverse.reshape(array.shape)
-    return _answer(input, [values, inverse, counts], [return_inverse, return_counts])
+    return _answer(input, [values, inverse, counts], [return_inverse, return_counts], axis)
 
 
 @composite()
@@ -65,18 +70,18 @@ def unique_consecutive(
 ) -> Any:
     """The first of each run of equal elements (slices along `dim`)."""
     array = _comparable(input)
-    axis = 0 if dim is None else wrap_dim(dim, input.dim())
-    rows = array.reshape(-1) if dim is None else np.moveaxis(array, axis, 0)
+    axis = None if dim is None else wrap_dim(dim, input.dim())
+    rows = array.reshape(-1) if axis is None else np.moveaxis(array, axis, 0)
     count = rows.shape[0] if rows.ndim else 1
     flat = rows.reshape(count, -1)
     starts = np.ones(count, bool)
     starts[1:] = (flat[1:] != flat[:-1]).any(axis=1)
-    values = rows[starts] if dim is None else np.moveaxis(rows[starts], 0, axis)
+    values = rows[starts] if axis is None else np.moveaxis(rows[starts], 0, axis)
     inverse = np.cumsum(starts) - 1
-    if dim is None:
+    if axis is None:
         inverse = inverse.reshape(array.shape)
     counts = np.diff(np.append(np.flatnonzero(starts), count))
-    return _answer(input, [values, inverse, counts], [return_inverse, return_counts])
+    return _answer(input, [values, inverse, counts], [return_inverse, return_counts], axis)
 
 
 @composite()
@@ -118,7 +123,10 @@ def _histogram(
     input: Tensor, weight: OptTensor, low: Scalar, high: Scalar, bins: int, density: bool
 ) -> Any:
     x = input.reshape(-1)
-    first, last = bin_range(x, low, high) if x.size else (num.as_dtype(0, x), num.as_dtype(1, x))
+    if x.size:
+        first, last = bin_range(x, low, high, 0.5)
+    else:
+        first, last = num.as_dtype(0, x), num.as_dtype(1, x)
     edges = jnp.linspace(first, last, bins + 1, dtype=x.dtype)
     flat = None if weight is None else weight.reshape(-1)
     return _counts(x, flat, edges, density), edges

@@ -12,6 +12,7 @@ from . import _numeric as num, pointwise, pointwise_unary, reduce
 from .activation import sigmoid
 from .pointwise import xlogy_with
 from .registry import Operand, Tensor, composite, op, ops
+from .special_zeta import hurwitz
 
 _ALL = ("torch", "method", "special")
 
@@ -65,8 +66,29 @@ def psi(input: Tensor) -> Array:
     return _digamma(input)
 
 
-def _digamma(x: Array) -> Array:
+def _digamma_value(x: Array) -> Array:
     return jnp.where(x == 0, jnp.copysign(jnp.inf, -x).astype(x.dtype), jax.lax.digamma(x))
+
+
+def _digamma_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return _trigamma(primals[0]) * tangents[0]
+
+
+_digamma = num.with_derivative(_digamma_value, _digamma_tangent)
+
+
+def _order(n: int, x: Array) -> Array:
+    """(-1)^(n+1) n! zeta(n + 1, x): the n-th derivative of digamma."""
+    sign = 1.0 if n % 2 else -1.0
+    return sign * math.gamma(n + 1) * hurwitz(jnp.full_like(x, n + 1), x)
+
+
+def _trigamma(x: Array) -> Array:
+    """The derivative of digamma, by reflection where x is below 1/2."""
+    low = x < 0.5
+    upper = _order(1, jnp.where(low, 1 - x, x))
+    sine = jnp.sin(math.pi * jnp.where(low, x, jnp.full_like(x, 0.5)))
+    return jnp.where(low, (math.pi / sine) ** 2 - upper, upper)
 
 
 @op("float", into=("internal",), name="polygamma")
@@ -74,7 +96,7 @@ def _digamma(x: Array) -> Array:
 def _polygamma(input: Tensor, n: int) -> Array:
     if n == 0:
         return _digamma(input)
-    return jsp.polygamma(jnp.full(input.shape, n, input.dtype), input)
+    return _trigamma(input) if n == 1 else _order(n, input)
 
 
 @composite(into=("torch", "special"))
@@ -147,36 +169,43 @@ def i0(input: Tensor) -> Array:
     return jsp.i0(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialI0EBackward0")
 @num.widened
 def i0e(input: Tensor) -> Array:
     """i0 times exp(-|x|)."""
     return jsp.i0e(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialI1Backward0")
 @num.widened
 def i1(input: Tensor) -> Array:
     """The modified Bessel function of the first kind of order 1."""
     return jsp.i1(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialI1EBackward0")
 @num.widened
 def i1e(input: Tensor) -> Array:
     """i1 times exp(-|x|)."""
     return jsp.i1e(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialEntrBackward0")
 @num.widened
 def entr(input: Tensor) -> Array:
     """-x log(x) for x > 0, 0 at 0, -inf below."""
-    x = input
-    safe = jnp.where(x > 0, x, jnp.ones_like(x))
-    edge = jnp.where(x == 0, jnp.zeros_like(x), jnp.full_like(x, -jnp.inf))
-    value = jnp.where(x > 0, -x * jnp.log(safe), edge)
-    return jnp.where(jnp.isnan(x), x, value)
+    return _entr(input)
+
+
+def _entr_value(x: Array) -> Array:
+    return jnp.where(jnp.isnan(x), x, jsp.entr(x))
+
+
+def _entr_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return (-jnp.log(primals[0]) - 1) * tangents[0]
+
+
+_entr = num.with_derivative(_entr_value, _entr_tangent)
 
 
 @op("float", into=("special",))
@@ -186,21 +215,21 @@ def ndtr(input: Tensor) -> Array:
     return 0.5 * jax.lax.erfc(-input * math.sqrt(0.5))
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialNdtriBackward0")
 @num.widened
 def ndtri(input: Tensor) -> Array:
     """The inverse of ndtr."""
     return jsp.ndtri(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialLogNdtrBackward0")
 @num.widened
 def log_ndtr(input: Tensor) -> Array:
     """log(ndtr(x)), stable."""
     return jsp.log_ndtr(input)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialErfcxBackward0")
 @num.widened
 def erfcx(input: Tensor) -> Array:
     """exp(x^2) erfc(x), stable."""
@@ -224,18 +253,18 @@ def _erfcx_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _erfcx = num.with_derivative(_erfcx_value, _erfcx_tangent)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialXlog1PyBackward0")
 @num.widened
 def xlog1py(input: Operand, other: Operand) -> Array:
     """input * log1p(other), and 0 where `input` is 0."""
     return xlogy_with(jnp.log1p, input, other)
 
 
-@op("float", into=("special",))
+@op("float", into=("special",), grad_name="SpecialZetaBackward0")
 @num.widened
 def zeta(input: Operand, other: Operand) -> Array:
     """The Hurwitz zeta function."""
-    return jsp.zeta(*jnp.broadcast_arrays(input, other))
+    return hurwitz(*jnp.broadcast_arrays(input, other))
 
 
 @op("float", into=("special",), name="gammainc", grad_name="SpecialGammaincBackward0")
