@@ -32,8 +32,8 @@ __all__ = [
     "devices",
     "dtypes",
     "flush_point",
-    "is_host",
     "is_tensor",
+    "on_cpu",
     "set_thread_generator",
     "storage_contents",
     "storage_of",
@@ -54,9 +54,9 @@ def is_tensor(obj: Any) -> bool:
     return process.tensor_class is not None and isinstance(obj, process.tensor_class)
 
 
-def is_host(tensor: Any) -> bool:
-    """Whether the contents sit in numpy already."""
-    return bool(interop.is_host(tensor))
+def on_cpu(tensor: Any) -> bool:
+    """Whether `contents` needs no transfer between devices."""
+    return storage_of(tensor).device is devices.CPU
 
 
 def wrap(array: np.ndarray[Any, Any]) -> Any:

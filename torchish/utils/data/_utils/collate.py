@@ -1,6 +1,6 @@
 """Collation: from a list of samples to a batch.
 
-Invariant: samples on the host are stacked by numpy; no JAX computation starts, so workers can do
+Invariant: samples in host memory are stacked by numpy; no JAX computation starts, so workers can do
 it.
 """
 
@@ -107,10 +107,14 @@ def _rebuilt_sequence(like: Any, items: list[Any]) -> Any:
 
 
 def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
-    """Stack tensors along a new first dimension."""
+    """Stack tensors along a new first dimension.
+
+    On the CPU numpy does it, after running what is pending: the batch is then a plain input of the
+    training step's program, however samples are made.
+    """
     first = batch[0]
     plain = all(
-        type(t) is Tensor and not t.requires_grad and t.dtype is first.dtype and _host.is_host(t)
+        type(t) is Tensor and not t.requires_grad and t.dtype is first.dtype and _host.on_cpu(t)
         for t in batch
     )
     if not plain:
