@@ -32,13 +32,13 @@ _SELU_SHIFT = 1.7580993408473766  # selu's scale * alpha
 # -- masks -----------------------------------------------------------------------------------------
 
 
-@op("none", into=("internal",), out=False, grad_name="MulBackward0")
+@op("none", into=("internal",), out=False, elementwise=True, grad_name="MulBackward0")
 def dropout_scale(input: Tensor, mask: Tensor, scale: Scalar):
     """input * (mask * scale), the mask being 0 or 1."""
     return input * (mask.astype(input.dtype) * scale)
 
 
-@op("none", into=("internal",), out=False, grad_name="AddBackward0")
+@op("none", into=("internal",), out=False, elementwise=True, grad_name="AddBackward0")
 def dropout_shift(input: Tensor, mask: Tensor, a: Scalar, slope: Scalar, offset: Scalar):
     """input * (mask * a) + ((mask - 1) * slope + offset)."""
     kept = mask.astype(input.dtype)
@@ -240,7 +240,7 @@ for _name, _feature, _alpha in (
     _torch_forms(_name, _feature, _alpha)
 
 
-@op("none", into=("internal",), out=False, grad_name="NativeDropoutBackward0")
+@op("none", into=("internal",), out=False, elementwise=True, grad_name="NativeDropoutBackward0")
 def native_dropout_scale(input: Tensor, mask: Tensor, scale: Scalar):
     """`dropout_scale` under the name that torch gives it here."""
     return input * (mask.astype(input.dtype) * scale)

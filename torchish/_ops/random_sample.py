@@ -122,13 +122,12 @@ def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = No
     """
     _tensor("bernoulli", "input", input)
     shape, dev = tuple(input._aval.shape), input._storage.device
-    strides = _strides_of(input)
     if p is not None:
         p = as_float(p, "bernoulli", "p")
         check_probability(p, input._aval.dtype)
-        value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator, strides)
-        return _into(out, from_value(value, strides))
-    u = _unit_draws(input, shape, strides, dev, generator)
+        value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator)
+        return _into(out, from_value(value))
+    u = _unit_draws(input, shape, None, dev, generator)
     if out is not None:
         made = internal.bernoulli_compare(input.detach(), u, input._aval.dtype)
         return _into(out, made)
@@ -192,13 +191,10 @@ def normal(
         check_std(as_float(std, "normal", "std"))
     shape = _broadcast([tuple(t._aval.shape) for t in tensors])
     like = tensors[0]
-    strides = _strides_of(like) if len(tensors) == 1 else None
     width = std if isinstance(std, int | float) else 1.0
     numbers = normal_numbers(like._aval.dtype, 0.0, float(width))
     dev = like._storage.device
-    noise = from_value(
-        draw(NORMAL, numbers, shape, like._aval.dtype, dev, generator, strides), strides
-    )
+    noise = from_value(draw(NORMAL, numbers, shape, like._aval.dtype, dev, generator))
     if out is not None:
         mean, std = (x.detach() if isinstance(x, TensorBase) else x for x in (mean, std))
     if not isinstance(std, TensorBase):
@@ -368,7 +364,7 @@ def _wide(x: Any) -> Any:
     return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
-@op("none", into=("internal",), out=False, grad_name="PoissonBackward0")
+@op("none", into=("internal",), out=False, elementwise=True, grad_name="PoissonBackward0")
 def poisson_link(input: Tensor, drawn: Tensor):
     """The drawn values; no gradient reaches the rates."""
     return jax.lax.stop_gradient(drawn)
@@ -413,7 +409,7 @@ def _through_alpha_jvp(primals: Any, tangents: Any) -> Any:
     return drawn, jax.lax.random_gamma_grad(alpha, drawn) * tangents[0]
 
 
-@op("none", into=("internal",), out=False, grad_name="StandardGammaBackward0")
+@op("none", into=("internal",), out=False, elementwise=True, grad_name="StandardGammaBackward0")
 def gamma_link(alpha: Tensor, drawn: Tensor):
     """The drawn values with the implicit gradient d drawn / d alpha."""
     return _through_alpha(alpha, jax.lax.stop_gradient(drawn))
