@@ -95,14 +95,22 @@ def muon_step(
 
 
 def _orthogonal(x: Any, coefficients: Any, steps: int, eps: Any) -> Any:
-    """Newton-Schulz iteration towards the nearest orthogonal matrix, in bfloat16 as torch does."""
+    """Newton-Schulz iteration towards the nearest orthogonal matrix.
+
+    In bfloat16 as in torch, whose sums of products are rounded once, from float32.
+    """
     a, b, c = coefficients
+    wide = jnp.float32
+
+    def product(p: Any, q: Any) -> Any:
+        return jnp.matmul(p, q, preferred_element_type=wide)
+
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
-    norm = jnp.sqrt(jnp.sum(jnp.square(x.astype(jnp.float32)))).astype(x.dtype)
+    norm = jnp.sqrt(jnp.sum(jnp.square(x.astype(wide)))).astype(x.dtype)
     x = x / jnp.maximum(norm, eps.astype(x.dtype))
     for _ in range(steps):
-        gram = x @ x.T
-        update = b * gram + c * (gram @ gram)
-        x = a * x + update @ x
+        gram = product(x, x.T).astype(x.dtype)
+        update = (b * gram.astype(wide) + c * product(gram, gram)).astype(x.dtype)
+        x = (a * x.astype(wide) + product(update, x)).astype(x.dtype)
     return x.T if tall else x

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 from torchish._core.autograd import no_grad
@@ -85,15 +84,9 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + (text if type(self) is Parameter else f"Parameter({text})")
 
     def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
-        from torchish import _utils
+        from torchish._utils import reduce_parameter
 
-        state = {k: v for k, v in self.__dict__.items() if not k.startswith("__")}
-        if state and hasattr(_utils, "_rebuild_parameter_with_state"):
-            return (
-                _utils._rebuild_parameter_with_state,
-                (self.data, self.requires_grad, OrderedDict(), state),
-            )
-        return _utils._rebuild_parameter, (self.data, self.requires_grad, OrderedDict())
+        return reduce_parameter(self, protocol)
 
 
 class Buffer(Tensor, metaclass=_BufferMeta):

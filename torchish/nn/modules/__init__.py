@@ -2,6 +2,31 @@
 
 from __future__ import annotations
 
+from . import (
+    activation,
+    adaptive,
+    batchnorm,
+    channelshuffle,
+    container,
+    conv,
+    distance,
+    dropout,
+    flatten,
+    fold,
+    instancenorm,
+    lazy,
+    linear,
+    loss,
+    module,
+    normalization,
+    padding,
+    pixelshuffle,
+    pooling,
+    rnn,
+    sparse,
+    transformer,
+    upsampling,
+)
 from .activation import *
 from .adaptive import *
 from .batchnorm import *
@@ -25,3 +50,29 @@ from .rnn import *
 from .sparse import *
 from .transformer import *
 from .upsampling import *
+
+__all__ = [
+    *activation.__all__,
+    *adaptive.__all__,
+    *batchnorm.__all__,
+    *channelshuffle.__all__,
+    *container.__all__,
+    *conv.__all__,
+    *distance.__all__,
+    *dropout.__all__,
+    *flatten.__all__,
+    *fold.__all__,
+    *instancenorm.__all__,
+    *lazy.__all__,
+    *linear.__all__,
+    *loss.__all__,
+    *module.__all__,
+    *normalization.__all__,
+    *padding.__all__,
+    *pixelshuffle.__all__,
+    *pooling.__all__,
+    *rnn.__all__,
+    *sparse.__all__,
+    *transformer.__all__,
+    *upsampling.__all__,
+]

@@ -19,7 +19,7 @@ EXTRA_STATE_KEY = "_extra_state"
 Hook = Callable[..., Any]
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """The result of ``load_state_dict``."""
 
     __slots__ = ()
@@ -251,7 +251,7 @@ class StateMixin:
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> _IncompatibleKeys:
         """Copies tensors by name into this module and all below it.
 
         Args:
@@ -283,7 +283,7 @@ class StateMixin:
                 if child is not None:
                     below = f"{prefix}{name}."
                     load(child, {k: v for k, v in local.items() if k.startswith(below)}, below)
-            incompatible = IncompatibleKeys(missing, unexpected)
+            incompatible = _IncompatibleKeys(missing, unexpected)
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, incompatible) is not None:
                     raise AssertionError(
@@ -304,7 +304,7 @@ class StateMixin:
                     type(self).__name__, "\n\t".join(errors)
                 )
             )
-        return IncompatibleKeys(missing, unexpected)
+        return _IncompatibleKeys(missing, unexpected)
 
 
 def _quoted(keys: list[str]) -> str:

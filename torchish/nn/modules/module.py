@@ -26,7 +26,7 @@ from ._hooks import (
 )
 from ._hooks import WrappedHook as _WrappedHook
 from ._names import typename
-from ._state import IncompatibleKeys as _IncompatibleKeys
+from ._state import _IncompatibleKeys
 from ._state import StateMixin
 from ._tree import TreeMixin
 
