@@ -141,8 +141,7 @@ def test_detach_data_and_clone(both):
     )
 
 
-def test_data_hides_a_change_that_detach_reports(both):
-    """Why the sheet says not to use `.data`: backward uses the overwritten numbers, silently."""
+def test_detach_reports_a_change_that_backward_needs(both):
     both(
         """
         a = torch.tensor([1., 2., 3.], requires_grad=True)
@@ -151,14 +150,27 @@ def test_data_hides_a_change_that_detach_reports(both):
         c.zero_()
         out
         out.sum().backward()
-        out = a.sigmoid()
-        c = out.data
-        c.zero_()
-        out.sum().backward()
-        a.grad
         """,
         raises=1,
     )
+
+
+def test_data_hides_a_change(script):
+    """Why the sheet says not to use `.data`: no error, and PyTorch's gradient is wrong (zeros).
+
+    Results are immutable here, so the gradient is that of the sigmoid which was computed.
+    """
+    transcript = script("""
+        a = torch.tensor([1., 2., 3.], requires_grad=True)
+        out = a.sigmoid()
+        out.data.zero_()
+        out
+        out.sum().backward()
+        a.grad
+    """)
+    assert transcript.errors == []
+    assert "tensor([0., 0., 0.], grad_fn=<SigmoidBackward0>)" in transcript.printed
+    assert transcript.printed.endswith("tensor([0.1966, 0.1050, 0.0452])\n")
 
 
 def test_printing_of_results_in_a_graph(both):

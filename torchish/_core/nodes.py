@@ -204,7 +204,7 @@ class SavedTensor:
     A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
     """
 
-    __slots__ = ("aval", "counter", "layout", "storage", "tensor", "version", "writes")
+    __slots__ = ("aval", "counter", "layout", "producer", "storage", "version", "writes")
 
     def __init__(self, tensor: Any) -> None:
         self.counter = tensor._version_counter
@@ -213,7 +213,9 @@ class SavedTensor:
         self.storage = tensor._storage
         self.writes = self.storage.writes
         self.layout = tensor._layout
-        self.tensor = weakref.ref(tensor)
+        # What made it, for the error's text: a later in-place operator takes its place.
+        made_by = tensor._grad_fn
+        self.producer = None if made_by is None else (type(made_by), tensor._out_nr)
 
     def check(self) -> Value | None:
         """The present content if it was changed behind autograd's back, else None.
@@ -231,10 +233,9 @@ class SavedTensor:
 
     def _message(self, now: int) -> str:
         where = ""
-        tensor = self.tensor()
-        if tensor is not None and tensor._grad_fn is not None:
-            name = short_name(tensor._grad_fn)
-            where = f", which is output {tensor.output_nr} of {name},"
+        if self.producer is not None:
+            node_type, number = self.producer
+            where = f", which is output {number} of {short_name(node_type)},"
         shape = ", ".join(map(str, self.aval.shape))
         if state.anomaly:
             hint = (
@@ -254,9 +255,9 @@ class SavedTensor:
         )
 
 
-def short_name(node: Node) -> str:
-    """The node's name as torch's error texts show it: `Exp` for ExpBackward0."""
-    name = node.name()
+def short_name(node_type: type[Node]) -> str:
+    """The name of a node as torch's error texts show it: `Exp` for ExpBackward0."""
+    name = node_type.__name__
     if name == "CopySlices":
         return "torch::autograd::CopySlices"
     return name.rstrip("0123456789").removesuffix("Backward")

@@ -179,7 +179,7 @@ def check_rebase(view: TensorBase, *, indirect: bool) -> None:
     what = "its base or another view of its base has been" if indirect else "is being"
     fn = view._grad_fn
     if fn is not None:
-        text = f"Output {view.output_nr} of {nodes.short_name(fn)} is a view"
+        text = f"Output {view.output_nr} of {nodes.short_name(type(fn))} is a view"
         if creation == NO_GRAD:
             text += (
                 f" of a view which was created in no_grad mode and {what} modified inplace with grad "
