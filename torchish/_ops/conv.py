@@ -10,15 +10,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import _numeric as num
+from ._describe import cpp_name, scalar_name
 from .conv_primitive import Geometry, conv, input_grad
 from .registry import OptTensor, Tensor, op
 
 PLACES = ("torch", "nn.functional")
-TENSOR_TYPES = {
-    "float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
-    "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "uint8": "Byte",
-    "bool": "Bool", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
-}  # fmt: skip
 
 
 def _is_int(value: Any) -> bool:
@@ -44,19 +40,12 @@ def spatial_tuple(value: Any, count: int, name: str, nd: int | None = None) -> t
 
 
 def _check_dtypes(x: Any, w: Any, bias: Any) -> None:
-    if x.dtype != w.dtype:
-        names = [TENSOR_TYPES[a.dtype.name] for a in (x, w)]
-        raise RuntimeError(
-            f"Input type (torch.{names[0]}Tensor) and weight type (torch.{names[1]}Tensor) should "
-            "be the same or input should be a MKLDNN tensor and weight is a dense tensor"
-        )
     if bias is not None and bias.dtype != x.dtype:
-        from .._core.dtypes import SCALAR_NAMES, from_np
-
-        names = [SCALAR_NAMES[from_np(a.dtype)].lower() for a in (x, bias)]
         raise RuntimeError(
-            f"Input type ({names[0]}) and bias type ({names[1]}) should be the same"
+            f"Input type ({cpp_name(x)}) and bias type ({cpp_name(bias)}) should be the same"
         )
+    if x.dtype != w.dtype:
+        raise RuntimeError(f"expected scalar type {scalar_name(x)} but found {scalar_name(w)}")
     if x.dtype == jnp.bool_:
         raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
 
