@@ -19,7 +19,7 @@ import torchish
 from torchish import serialization
 from torchish._core import dtypes, interop
 from torchish.nn.parameter import Parameter
-from torchish.storage import UntypedStorage
+from torchish.storage import UntypedStorage, class_name_of
 
 NAMES = [d.name for d in dtypes.ALL]
 
@@ -74,10 +74,9 @@ def test_every_dtype_both_ways(name: str, weights_only: bool) -> None:
     same(mine, back)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# PyTorch cannot read its own legacy files of the dtypes without a storage class.
+@pytest.mark.parametrize("name", [d.name for d in dtypes.ALL if class_name_of(d)])
 def test_legacy_format_both_ways(name: str) -> None:
-    if name in ("uint16", "uint32", "uint64", "float8_e5m2", "float8_e4m3fn"):
-        pytest.skip("PyTorch cannot read its own legacy file of a dtype without a storage class")
     theirs = example(name)
     old = {"_use_new_zipfile_serialization": False}
     same(serialization.load(saved_by_torch(theirs, **old)), theirs)

@@ -21,6 +21,7 @@ _MIN_READ, _MAX_READ = 1, 10
 _LIMIT32 = 0xFFFFFFFF
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
+_UNREADABLE = (ValueError, OSError, NotImplementedError, RuntimeError)
 _UTF8, _DESCRIPTOR = 1 << 11, 1 << 3
 
 
@@ -176,6 +177,8 @@ class ArchiveReader:
     def record_offset(self, name: str) -> int:
         """Where a record's contents begin, counted from the start of the archive."""
         entry = self._entry(name)
+        if not 0 <= entry.header_offset < self._size:
+            raise _broken(f"failed reading file {name}: invalid header or archive is corrupted")
         self._file.seek(self._start + entry.header_offset)
         head = self._file.read(_LOCAL.size)
         if len(head) < _LOCAL.size or head[:4] != b"PK\3\4":
@@ -193,7 +196,7 @@ class ArchiveReader:
         if not stored:
             try:
                 buffer[:] = np.frombuffer(self._zip.read(entry), np.uint8)
-            except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as e:
+            except (zipfile.BadZipFile, zlib.error, EOFError, *_UNREADABLE) as e:
                 raise _broken(f"failed reading file {name}: decompression failed") from e
             return buffer
         self._file.seek(self._start + self.record_offset(name))

@@ -22,9 +22,9 @@ from .pickling import StorageTable, dump
 from .unpickling import (
     Complete,
     RestrictedUnpickler,
-    StorageType,
     _Unpickler,
-    find_torch_class,
+    allowed_operations,
+    find_storage_type,
     unpickler_class,
 )
 
@@ -108,12 +108,15 @@ def _read_storage(file: IO[bytes], itemsize: int) -> np.ndarray[Any, Any]:
         raise RuntimeError(
             f"unexpected EOF, expected {8 - len(head)} more bytes. The file might be corrupted."
         )
-    buffer = aligned_bytes(struct.unpack("<q", head)[0] * itemsize)
-    missing = buffer.nbytes - read_into(file, buffer)
-    if missing:
+    size, at = struct.unpack("<q", head)[0] * itemsize, file.tell()
+    left = file.seek(0, io.SEEK_END) - at
+    if size < 0 or size > left:
         raise RuntimeError(
-            f"unexpected EOF, expected {missing} more bytes. The file might be corrupted."
+            f"unexpected EOF, expected {size - left} more bytes. The file might be corrupted."
         )
+    file.seek(at)
+    buffer = aligned_bytes(size)
+    read_into(file, buffer)
     return buffer
 
 
@@ -140,10 +143,9 @@ class _Collector(_Unpickler):  # type: ignore[misc]
     """Runs a pickle on stubs; only the persistent ids of storages come out."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if name.endswith("Storage"):
-            found = find_torch_class(module, name)
-            if isinstance(found, StorageType):
-                return found
+        storage_type = find_storage_type(module, name)
+        if storage_type is not None:
+            return storage_type
         if self.judge is not None:
             self.judge.find_class(module, name)  # refuses what must not be there
         return _Stub
@@ -162,7 +164,10 @@ def _collect(
     """What the object's pickle says of each storage: dtype, location tag, elements."""
     collector = _Collector(Complete(file), encoding=options.get("encoding", "utf-8"))
     collector.found = {}
-    collector.judge = RestrictedUnpickler(io.BytesIO(), **options) if restricted else None
+    collector.judge = None
+    if restricted:
+        collector.judge = RestrictedUnpickler(io.BytesIO(), **options)
+        collector.dispatch = allowed_operations()
     try:
         collector.load()
     except EOFError:

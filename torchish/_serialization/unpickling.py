@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _codecs
 import _compat_pickle
+import contextlib
 import functools
 import pickle
 import warnings
@@ -170,10 +171,15 @@ class Complete:
 _Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
 
+def allowed_operations() -> dict[int, Callable[[Any], None]]:
+    """What `pickle` does for the allowed opcodes; the others raise UnpicklingError."""
+    return _Dispatch({op[0]: _Unpickler.dispatch[op[0]] for op in _OPCODES})
+
+
 class RestrictedUnpickler(_Unpickler):  # type: ignore[misc]
     """Builds tensors, containers and numbers; refuses everything else."""
 
-    dispatch = _Dispatch({op[0]: _Unpickler.dispatch[op[0]] for op in _OPCODES})
+    dispatch = allowed_operations()
 
     def __init__(self, file: IO[bytes], *, encoding: str = "bytes", **ignored: Any) -> None:
         super().__init__(Complete(file), encoding=encoding)
@@ -317,15 +323,21 @@ for _op, _name in (
 # --- the full unpickler ---
 
 
+def find_storage_type(module: str, name: str) -> StorageType | None:
+    """What a storage class of PyTorch stands for; None for other names."""
+    if module in ("torch", "torch.cuda", "torch.storage") and name.endswith("Storage"):
+        with contextlib.suppress(KeyError):
+            return StorageType(name)
+    return None
+
+
 def find_torch_class(module: str, name: str) -> Any:
     """Our object for a name under `torch`; None for a name elsewhere."""
     if not is_torch(module):
         return None
-    if module in ("torch", "torch.cuda", "torch.storage") and name.endswith("Storage"):
-        try:
-            return StorageType(name)
-        except KeyError:
-            pass
+    storage_type = find_storage_type(module, name)
+    if storage_type is not None:
+        return storage_type
     if module == "torch" and name in dtypes.BY_NAME:
         return dtypes.BY_NAME[name]
     return default_allowed().get(f"{module}.{name}") or resolve(module, name)

@@ -79,7 +79,7 @@ def _rows(dataset: Any, index: Any) -> list[Any] | None:
         dataset = dataset.dataset
     if type(dataset) is not TensorDataset or not _are_rows(index, len(dataset)):
         return None
-    kind = _host.tensor_class()
+    kind: Any = _host.tensor_class()
     for tensor in dataset.tensors:
         if type(tensor) is not kind or tensor.requires_grad or not _host.on_cpu(tensor):
             return None
