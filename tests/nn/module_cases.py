@@ -47,7 +47,9 @@ def t(*shape: int, low: float = 0.0, high: float = 1.0) -> Fixed:
     return Fixed(f(*shape, low=low, high=high, seed=3))
 
 
-def c(*args: Any, inputs: Any = (), call: Any = None, tolerance: float = 1e-5, **kwargs: Any) -> Case:
+def c(
+    *args: Any, inputs: Any = (), call: Any = None, tolerance: float = 1e-5, **kwargs: Any
+) -> Case:
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return Case(args, inputs, kwargs, call or {}, tolerance)
 
@@ -147,8 +149,15 @@ CASES: dict[str, list[Case]] = {
     "MultiheadAttention": [
         c(4, 2, inputs=(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4))),
         c(4, 2, kdim=3, vdim=6, batch_first=True, inputs=(f(2, 3, 4), f(2, 5, 3), f(2, 5, 6))),
-        c(4, 2, add_bias_kv=True, add_zero_attn=True, bias=False,
-          inputs=(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4)), call={"need_weights": False}),
+        c(
+            4,
+            2,
+            add_bias_kv=True,
+            add_zero_attn=True,
+            bias=False,
+            inputs=(f(3, 2, 4), f(5, 2, 4), f(5, 2, 4)),
+            call={"need_weights": False},
+        ),
     ],
     # dropout
     "Dropout": [c(0.3, inputs=f(6, 7))],
@@ -224,7 +233,10 @@ CASES: dict[str, list[Case]] = {
         c(7, 3, padding_idx=2, scale_grad_by_freq=True, inputs=i(2, 5, high=7)),
     ],
     "EmbeddingBag": [c(7, 3, inputs=i(2, 5, high=7)), c(7, 3, mode="sum", inputs=i(2, 5, high=7))],
-    "PairwiseDistance": [c(inputs=(V, f(3, 4, seed=1))), c(1.0, keepdim=True, inputs=(V, f(3, 4, seed=1)))],
+    "PairwiseDistance": [
+        c(inputs=(V, f(3, 4, seed=1))),
+        c(1.0, keepdim=True, inputs=(V, f(3, 4, seed=1))),
+    ],
     "CosineSimilarity": [c(inputs=(V, f(3, 4, seed=1)))],
     # losses
     "L1Loss": [c(inputs=(V, t(3, 4))), c(reduction="none", inputs=(V, t(3, 4)))],
@@ -239,9 +251,15 @@ CASES: dict[str, list[Case]] = {
         c(inputs=(V, t(3, 4))),
     ],
     "LinearCrossEntropyLoss": [c(4, 5, bias=True, inputs=(V, i(3, high=5)))],
-    "PoissonNLLLoss": [c(inputs=(V, t(3, 4))), c(log_input=False, full=True, inputs=(f(3, 4, low=0.1), t(3, 4, high=3.0)))],
+    "PoissonNLLLoss": [
+        c(inputs=(V, t(3, 4))),
+        c(log_input=False, full=True, inputs=(f(3, 4, low=0.1), t(3, 4, high=3.0))),
+    ],
     "GaussianNLLLoss": [c(inputs=(V, t(3, 4), f(3, 4, low=0.1)))],
-    "KLDivLoss": [c(reduction="batchmean", inputs=(V, t(3, 4))), c(log_target=True, reduction="sum", inputs=(V, t(3, 4)))],
+    "KLDivLoss": [
+        c(reduction="batchmean", inputs=(V, t(3, 4))),
+        c(log_target=True, reduction="sum", inputs=(V, t(3, 4))),
+    ],
     "BCELoss": [c(inputs=(f(3, 4, low=0.1, high=0.9), t(3, 4)))],
     "BCEWithLogitsLoss": [c(inputs=(V, t(3, 4))), c(pos_weight=t(4), inputs=(V, t(3, 4)))],
     "HingeEmbeddingLoss": [c(inputs=(V, sign(3, 4)))],
@@ -255,10 +273,25 @@ CASES: dict[str, list[Case]] = {
     "MultiMarginLoss": [c(2, 0.8, inputs=(V, i(3, high=4)))],
     "TripletMarginLoss": [c(swap=True, inputs=(V, f(3, 4, seed=1), f(3, 4, seed=2)))],
     "TripletMarginWithDistanceLoss": [c(inputs=(V, f(3, 4, seed=1), f(3, 4, seed=2)))],
-    "CTCLoss": [c(inputs=(f(6, 2, 4), np.array([[1, 2, 1], [3, 1, 2]]), np.array([6, 5]), np.array([3, 2])), tolerance=1e-4)],
-    "AdaptiveLogSoftmaxWithLoss": [c(4, 10, [3, 6], div_value=2.0, inputs=(V, np.array([1, 4, 9])))],
+    "CTCLoss": [
+        c(
+            inputs=(
+                f(6, 2, 4),
+                np.array([[1, 2, 1], [3, 1, 2]]),
+                np.array([6, 5]),
+                np.array([3, 2]),
+            ),
+            tolerance=1e-4,
+        )
+    ],
+    "AdaptiveLogSoftmaxWithLoss": [
+        c(4, 10, [3, 6], div_value=2.0, inputs=(V, np.array([1, 4, 9])))
+    ],
     # recurrent
-    "RNN": [c(4, 3, 2, inputs=f(5, 2, 4)), c(4, 3, nonlinearity="relu", batch_first=True, inputs=f(2, 5, 4))],
+    "RNN": [
+        c(4, 3, 2, inputs=f(5, 2, 4)),
+        c(4, 3, nonlinearity="relu", batch_first=True, inputs=f(2, 5, 4)),
+    ],
     "LSTM": [
         c(4, 3, inputs=f(5, 2, 4)),
         c(4, 3, 2, bidirectional=True, bias=False, inputs=f(5, 2, 4)),
@@ -269,7 +302,9 @@ CASES: dict[str, list[Case]] = {
     "LSTMCell": [c(4, 3, inputs=V)],
     "GRUCell": [c(4, 3, inputs=(V, f(3, 3)))],
     # transformer
-    "Transformer": [c(4, 2, 1, 1, 6, dropout=0.0, batch_first=True, inputs=(f(2, 3, 4), f(2, 5, 4)))],
+    "Transformer": [
+        c(4, 2, 1, 1, 6, dropout=0.0, batch_first=True, inputs=(f(2, 3, 4), f(2, 5, 4)))
+    ],
     "TransformerEncoderLayer": [
         c(4, 2, 6, 0.0, inputs=f(3, 2, 4)),
         c(4, 2, 6, 0.0, "gelu", norm_first=True, bias=False, inputs=f(3, 2, 4)),

@@ -95,9 +95,7 @@ def test_layer(name: str, case: Case) -> None:
         close(a, b, case.tolerance, "result")
     for a, b in zip(grads, expected_grads, strict=True):
         close(a, b, case.tolerance * 5, "gradient of an input")
-    for (key, a), (_, b) in zip(
-        ours.named_parameters(), theirs.named_parameters(), strict=True
-    ):
+    for (key, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None), key
         if a.grad is not None:
             close(a.grad, b.grad, case.tolerance * 5, key)
@@ -108,9 +106,7 @@ def test_layer(name: str, case: Case) -> None:
         close(a, b, case.tolerance, "result in evaluation mode")
 
 
-@pytest.mark.parametrize(
-    "name, case", [pytest.param(n, cs[0], id=n) for n, cs in CASES.items()]
-)
+@pytest.mark.parametrize("name, case", [pytest.param(n, cs[0], id=n) for n, cs in CASES.items()])
 def test_state_dict_both_ways_and_copies(name: str, case: Case) -> None:
     ours, theirs = make(name, case, torchish), make(name, case, oracle)
     if name.startswith("Lazy"):

@@ -1,10 +1,11 @@
 """Update rules of the optimizers: each is one operator over all parameters of a group.
 
 A rule is a pure function: `count` (the number of this step), parameters, gradients and state lists
-in; new parameters, then new state lists, out, as one flat tuple. `count` is float64 and comes first,
-so every number (learning rate, betas ...) is a float64 operand too: a schedule never recompiles, and
-`1 - beta` or `beta ** count` keep torch's precision, which computes them in Python. Where optax's
-rule equals torch's it is used; float16 and bfloat16 are computed in float32, complex numbers as pairs.
+in; new parameters, then new state lists, out, as one flat tuple. `count` is float64 and comes
+first, so every number (learning rate, betas ...) is a float64 operand too: a schedule never
+recompiles, and `1 - beta` or `beta ** count` keep torch's precision, which computes them in Python.
+Where optax's rule equals torch's it is used; float16 and bfloat16 are computed in float32, complex
+numbers as pairs.
 """
 
 from __future__ import annotations
@@ -201,8 +202,7 @@ def adam_step(
     largest = [jnp.maximum(a, b) for a, b in zip(largest, square, strict=True)]
     first, second = 1 - b1**count, 1 - b2**count
     updates = [
-        m / first / (jnp.sqrt(v / second) + epsilon)
-        for m, v in zip(mean, largest, strict=True)
+        m / first / (jnp.sqrt(v / second) + epsilon) for m, v in zip(mean, largest, strict=True)
     ]
     return _packed([_moved(params, updates, lr), mean, square, largest], old)
 
@@ -372,7 +372,7 @@ def radam_step(
     decoupled: bool,
     maximize: bool,
 ) -> Any:
-    """Adam with the variance of its adaptive rate rectified, plain momentum while that is undefined."""
+    """Adam with a rectified adaptive rate, plain momentum while that is undefined."""
     old = (params, exp_avg, exp_avg_sq)
     params, grads, mean, square = _widened(params, grads, *old[1:])
     if decays and decoupled:
@@ -419,8 +419,7 @@ def asgd_step(
     shrink = 1 - Coefficient(lambd) * rate
     params = [shrink * p - rate * g for p, g in zip(params, grads, strict=True)]
     average = [
-        jnp.where(mu == 1, p, a + weight * (p - a))
-        for a, p in zip(average, params, strict=True)
+        jnp.where(mu == 1, p, a + weight * (p - a)) for a, p in zip(average, params, strict=True)
     ]
     return _packed([params, average], old)
 

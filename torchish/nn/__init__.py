@@ -1,5 +1,7 @@
 """Neural network layers: ``torch.nn``."""
 
+# ruff: noqa: F403 - the families say in __all__ what they export
+
 from __future__ import annotations
 
 import importlib
@@ -7,17 +9,21 @@ from typing import Any
 
 from torchish._core.errors import NotSupportedError
 
-from . import _missing
-from . import functional as functional
-from . import init as init
-from . import modules as modules
-from . import parameter as parameter
-from . import utils as utils
+from . import (
+    _missing,
+    functional as functional,
+    init as init,
+    modules as modules,
+    parameter as parameter,
+    utils as utils,
+)
 from .modules import *
-from .parameter import Buffer as Buffer
-from .parameter import Parameter as Parameter
-from .parameter import UninitializedBuffer as UninitializedBuffer
-from .parameter import UninitializedParameter as UninitializedParameter
+from .parameter import (
+    Buffer as Buffer,
+    Parameter as Parameter,
+    UninitializedBuffer as UninitializedBuffer,
+    UninitializedParameter as UninitializedParameter,
+)
 
 _LAZY = ("attention", "common_types", "grad", "parallel")
 

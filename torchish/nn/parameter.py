@@ -81,7 +81,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
     def __repr__(self, **kwargs: Any) -> str:
         text = super().__repr__(**kwargs)
-        return "Parameter containing:\n" + (text if type(self) is Parameter else f"Parameter({text})")
+        text = text if type(self) is Parameter else f"Parameter({text})"
+        return "Parameter containing:\n" + text
 
     def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
         from torchish._utils import reduce_parameter
@@ -124,9 +125,7 @@ class UninitializedTensorMixin:
 
     cls_to_become: type
 
-    def materialize(
-        self, shape: Any, device: Any | None = None, dtype: Any | None = None
-    ) -> None:
+    def materialize(self, shape: Any, device: Any | None = None, dtype: Any | None = None) -> None:
         """Gives the tensor its shape; it becomes an ordinary one with undefined contents."""
         device = self.data.device if device is None else device
         dtype = self.data.dtype if dtype is None else dtype

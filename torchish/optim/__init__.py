@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from . import lr_scheduler as lr_scheduler
-from . import swa_utils as swa_utils
+from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils
 from ._adafactor import Adafactor as Adafactor
 from ._muon import Muon as Muon
 from .adadelta import Adadelta as Adadelta

@@ -27,7 +27,7 @@ class Adafactor(RuleOptimizer):
         params: parameters or groups.
         lr: the largest relative step.
         beta2_decay: exponent of the weight of new squares.
-        eps: ``(eps1, eps2)``: floor of ``sqrt(v)`` (None: the dtype's epsilon), floor of ``rms(p)``.
+        eps: ``(eps1, eps2)``: floors of ``sqrt(v)`` (None: the dtype's epsilon) and of ``rms(p)``.
         d: the largest root mean square of ``u``.
         weight_decay: ``p *= 1 - lr weight_decay`` first.
         maximize: go up instead of down.

@@ -58,7 +58,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 class LRScheduler:
-    """Sets the groups' ``lr`` at each ``step``, once an epoch (or iteration), after the optimizer's.
+    """Sets the groups' ``lr`` at each ``step``, once an epoch (or iteration).
 
     Subclasses define ``get_lr``: the rates of epoch ``last_epoch``, from those of the epoch before
     or from ``base_lrs``.

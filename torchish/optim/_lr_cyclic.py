@@ -148,9 +148,7 @@ class CyclicLR(_WithMomentum):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         function = state_dict["_scale_fn_custom"]
-        super().load_state_dict(
-            {k: v for k, v in state_dict.items() if k != "_scale_fn_custom"}
-        )
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
         if function is not None:
             self._scale_fn_custom.__dict__.update(function)
         self._init_scale_fn()

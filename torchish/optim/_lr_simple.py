@@ -83,9 +83,7 @@ class MultiplicativeLR(_ByFunction):
             return self._present()
         return [
             group["lr"] * function(self.last_epoch)
-            for function, group in zip(
-                self.lr_lambdas, self.optimizer.param_groups, strict=True
-            )
+            for function, group in zip(self.lr_lambdas, self.optimizer.param_groups, strict=True)
         ]
 
 
@@ -146,9 +144,7 @@ class ConstantLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         if factor > 1.0 or factor < 0:
-            raise ValueError(
-                "Constant multiplicative factor expected to be between 0 and 1."
-            )
+            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
         self.factor = factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -203,8 +199,7 @@ class LinearLR(LRScheduler):
         rise = self.end_factor - self.start_factor
         done = min(self.total_iters, self.last_epoch)
         return [
-            base * (self.start_factor + rise * done / self.total_iters)
-            for base in self.base_lrs
+            base * (self.start_factor + rise * done / self.total_iters) for base in self.base_lrs
         ]
 
 
@@ -279,9 +274,7 @@ class CosineAnnealingLR(LRScheduler):
             ]
         now = 1 + math.cos(math.pi * self.last_epoch / self.T_max)
         before = 1 + math.cos(math.pi * (self.last_epoch - 1) / self.T_max)
-        return [
-            now / before * (group["lr"] - self.eta_min) + self.eta_min for group in groups
-        ]
+        return [now / before * (group["lr"] - self.eta_min) + self.eta_min for group in groups]
 
     def _get_closed_form_lr(self) -> list[Any]:
         share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2

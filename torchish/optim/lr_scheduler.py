@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ._lr_base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING
-from ._lr_base import LRScheduler, _LRScheduler
+from ._lr_base import (
+    EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING,
+    LRScheduler,
+    _LRScheduler,
+)
 from ._lr_composed import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from ._lr_cyclic import CyclicLR, OneCycleLR
 from ._lr_simple import (

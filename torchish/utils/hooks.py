@@ -156,9 +156,7 @@ class BackwardHook:
         nothing = (None,) * self.n_inputs
         for hook in self.user_hooks:
             changed = hook(self.module, nothing, grads)
-            if changed is None or (
-                isinstance(changed, tuple) and all(g is None for g in changed)
-            ):
+            if changed is None or (isinstance(changed, tuple) and all(g is None for g in changed)):
                 continue
             raise RuntimeError(
                 "Backward hook for Modules where no input requires gradient should always return "

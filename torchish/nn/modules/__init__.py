@@ -1,5 +1,7 @@
 """The layer families, one file each."""
 
+# ruff: noqa: F403 - the families say in __all__ what they export
+
 from __future__ import annotations
 
 from . import (

@@ -66,9 +66,7 @@ class MultiheadAttention(Module):
             self.register_parameter(name, param)
         in_bias = Parameter(ops.empty(3 * embed_dim, **options)) if bias else None
         self.register_parameter("in_proj_bias", in_bias)
-        self.out_proj = NonDynamicallyQuantizableLinear(
-            embed_dim, embed_dim, bias=bias, **options
-        )
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, **options)
         self.bias_k = self.bias_v = None
         if add_bias_kv:
             self.bias_k = Parameter(ops.empty((1, 1, embed_dim), **options))

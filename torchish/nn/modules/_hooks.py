@@ -180,9 +180,7 @@ class HookMixin:
             self._forward_hooks.move_to_end(handle.id, last=False)
         return handle
 
-    def register_full_backward_pre_hook(
-        self, hook: Hook, prepend: bool = False
-    ) -> RemovableHandle:
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Runs ``hook(module, grad_output)`` first in backward; a result replaces it."""
         handle = _add(self._backward_pre_hooks, hook)
         if prepend:
@@ -314,10 +312,7 @@ class _HookedCall:
         self, key: int, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         module = self.module
-        if (
-            key in module._forward_hooks_with_kwargs
-            or key in global_forward_hooks_with_kwargs
-        ):
+        if key in module._forward_hooks_with_kwargs or key in global_forward_hooks_with_kwargs:
             changed = hook(module, args, kwargs, self.result)
         else:
             changed = hook(module, args, self.result)

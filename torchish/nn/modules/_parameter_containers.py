@@ -236,8 +236,7 @@ def pairs_of(values: Any, own_type: type, name: str) -> Iterator[tuple[str, Any]
     for j, pair in enumerate(values):
         if not isinstance(pair, Iterable):
             raise TypeError(
-                f"{name} update sequence element #{j} should be Iterable; is"
-                + type(pair).__name__
+                f"{name} update sequence element #{j} should be Iterable; is" + type(pair).__name__
             )
         if len(pair) != 2:
             raise ValueError(

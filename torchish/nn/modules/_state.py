@@ -211,9 +211,7 @@ class StateMixin:
                 if head not in known:
                     unexpected_keys.append(key)
 
-    def _load_one(
-        self, name: str, key: str, param: Tensor, value: Any, assign: bool
-    ) -> str | None:
+    def _load_one(self, name: str, key: str, param: Tensor, value: Any, assign: bool) -> str | None:
         """Copies (or assigns) one tensor; returns the problem, if there is one."""
         if not isinstance(value, Tensor):
             return (

@@ -231,7 +231,7 @@ class CELU(_Activation):
 
 
 class SELU(_InPlace):
-    """``y = scale (max(0, x) + min(0, alpha (exp(x) - 1)))`` with the self-normalizing constants."""
+    """``y = scale (max(0, x) + min(0, alpha (exp(x) - 1)))``, which keeps mean and variance."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.selu(input, self.inplace)

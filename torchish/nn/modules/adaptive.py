@@ -21,7 +21,7 @@ _ASMoutput = namedtuple("_ASMoutput", ["output", "loss"])
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """Log-probability of the target: directly for frequent classes, through a cluster for rare ones.
+    """Log-probability of the target: direct for frequent classes, through a cluster for rare ones.
 
     Args:
         in_features: size of the input vectors.
@@ -139,9 +139,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 def _check_batch(input: Tensor, target: Tensor) -> None:
     if target.dim() == 1:
         if input.size(0) != target.size(0):
-            raise RuntimeError(
-                "Input and target should have the same size in the batch dimension."
-            )
+            raise RuntimeError("Input and target should have the same size in the batch dimension.")
         if input.dim() != 2:
             raise RuntimeError(
                 "1D target tensor expects 2D input tensors, but found inputs with size "

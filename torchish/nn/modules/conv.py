@@ -197,9 +197,7 @@ class _Conv(_ConvNd):
         conv = getattr(nnf, f"conv{self._dims}d")
         padding = self.padding
         if self.padding_mode != "zeros":
-            input = nnf.pad(
-                input, self._reversed_padding_repeated_twice, mode=self.padding_mode
-            )
+            input = nnf.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * self._dims
         return conv(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
@@ -258,9 +256,7 @@ class _ConvTransposeNd(_ConvNd):
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(
-                f'Only "zeros" padding mode is supported for {type(self).__name__}'
-            )
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         parse = _ntuple(self._dims)
         super().__init__(
             in_channels,

@@ -37,9 +37,7 @@ class LazyModuleMixin:
                 param = param.detach()
             destination[prefix + name] = param
 
-    def _lazy_load_hook(
-        self, state_dict: dict[str, Any], prefix: str, *rest: Any
-    ) -> None:
+    def _lazy_load_hook(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Takes the shapes from the state dict where this module has none yet."""
         for name, param in [*self._parameters.items(), *self._buffers.items()]:
             key = prefix + name

@@ -104,9 +104,7 @@ class Bilinear(Module):
         self.out_features = out_features
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
-        self.weight = Parameter(
-            ops.empty((out_features, in1_features, in2_features), **options)
-        )
+        self.weight = Parameter(ops.empty((out_features, in1_features, in2_features), **options))
         if bias:
             self.bias = Parameter(ops.empty(out_features, **options))
         else:

@@ -267,9 +267,7 @@ class GaussianNLLLoss(_Loss):
         full: add ``log(2 pi) / 2``.
     """
 
-    def __init__(
-        self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(None, None, reduction)
         self.full = full
         self.eps = eps
@@ -294,18 +292,14 @@ class KLDivLoss(_Loss):
         self.log_target = log_target
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return nnf.kl_div(
-            input, target, reduction=self.reduction, log_target=self.log_target
-        )
+        return nnf.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
 
 
 class BCELoss(_WeightedLoss):
-    """``-weight (y log x + (1 - y) log(1 - x))`` for probabilities; logarithms are at least -100."""
+    """``-weight (y log x + (1 - y) log(1 - x))`` for probabilities; logarithms stay above -100."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return nnf.binary_cross_entropy(
-            input, target, weight=self.weight, reduction=self.reduction
-        )
+        return nnf.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -347,9 +341,7 @@ class HingeEmbeddingLoss(_Loss):
         self.margin = margin
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return nnf.hinge_embedding_loss(
-            input, target, margin=self.margin, reduction=self.reduction
-        )
+        return nnf.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(_Loss):

@@ -15,6 +15,7 @@ from . import _hooks
 from ._cast import CastMixin
 from ._hooks import (
     HookMixin,
+    WrappedHook as _WrappedHook,
     register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
@@ -24,10 +25,8 @@ from ._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
-from ._hooks import WrappedHook as _WrappedHook
 from ._names import typename
-from ._state import _IncompatibleKeys
-from ._state import StateMixin
+from ._state import StateMixin, _IncompatibleKeys
 from ._tree import TreeMixin
 
 __all__ = [
@@ -141,9 +140,7 @@ class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
         if kind != "module" and hasattr(self, name) and name not in taken:
             raise KeyError(f"attribute '{name}' already exists")
 
-    def register_buffer(
-        self, name: str, tensor: Tensor | None, persistent: bool = True
-    ) -> None:
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that is no parameter; ``persistent`` puts it into ``state_dict``."""
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")

@@ -22,9 +22,7 @@ class LocalResponseNorm(Module):
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
     """
 
-    def __init__(
-        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-    ) -> None:
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
         self.size = size
         self.alpha = alpha
@@ -41,9 +39,7 @@ class LocalResponseNorm(Module):
 class CrossMapLRN2d(Module):
     """:class:`LocalResponseNorm` of ``(N, C, H, W)``, kept for old models."""
 
-    def __init__(
-        self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1
-    ) -> None:
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__()
         self.size = size
         self.alpha = alpha
@@ -52,9 +48,7 @@ class CrossMapLRN2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
-            raise ValueError(
-                f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead."
-            )
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
         return nnf.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
@@ -64,9 +58,7 @@ class CrossMapLRN2d(Module):
 class _ScaleAndShift(Module):
     """``weight`` of ones and ``bias`` of zeros, each there or None."""
 
-    def _add_affine(
-        self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any
-    ) -> None:
+    def _add_affine(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         for name, wanted in (("weight", weight), ("bias", weight and bias)):
             param = Parameter(ops.empty(shape, device=device, dtype=dtype)) if wanted else None
             self.register_parameter(name, param)
@@ -182,9 +174,7 @@ class RMSNorm(Module):
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         if elementwise_affine:
-            self.weight = Parameter(
-                ops.empty(self.normalized_shape, device=device, dtype=dtype)
-            )
+            self.weight = Parameter(ops.empty(self.normalized_shape, device=device, dtype=dtype))
         else:
             self.register_parameter("weight", None)
         self.reset_parameters()
@@ -199,8 +189,7 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 

@@ -334,9 +334,7 @@ class LSTM(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    def get_expected_cell_size(
-        self, input: Tensor, batch_sizes: Tensor | None
-    ) -> tuple[int, ...]:
+    def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, ...]:
         """The shape that the cell state must have."""
         return self._state_shape(input, batch_sizes, self.hidden_size)
 
@@ -435,9 +433,7 @@ class RNNCellBase(Module):
             input = input.unsqueeze(0)
             hx = None if hx is None else hx.unsqueeze(0)
         if hx is None:
-            hx = ops.zeros(
-                input.size(0), self.hidden_size, dtype=input.dtype, device=input.device
-            )
+            hx = ops.zeros(input.size(0), self.hidden_size, dtype=input.dtype, device=input.device)
         out = self._step(input, hx, *self._weights())
         return out if batched else out.squeeze(0)
 

@@ -34,9 +34,7 @@ def _is_orthogonal(q: Tensor) -> bool:
 
     n, k = q.size(-2), q.size(-1)
     identity = ops.eye(k, dtype=q.dtype, device=q.device)
-    return bool(
-        ops.allclose(q.mH @ q, identity, atol=10.0 * n * torchish.finfo(q.dtype).eps)
-    )
+    return bool(ops.allclose(q.mH @ q, identity, atol=10.0 * n * torchish.finfo(q.dtype).eps))
 
 
 class _Orthogonal(Module):
@@ -150,8 +148,7 @@ def orthogonal(
     weight = _weight_of(module, name)
     if weight.ndim < 2:
         raise ValueError(
-            "Expected a matrix or batch of matrices. Got a tensor of "
-            f"{weight.ndim} dimensions."
+            f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions."
         )
     if orthogonal_map is None:
         square = weight.size(-2) == weight.size(-1)
