@@ -26,9 +26,7 @@ def guarded(
 
     def wrap(body: Callable[..., Any]) -> Any:
         public = name or body.__name__
-        made = Operator(
-            public, body, Binder(public, parameters(body)), "none", grad_name=grad_name
-        )
+        made = Operator(public, body, Binder(public, parameters(body)), "none", grad_name=grad_name)
 
         def look(args: Any, kwargs: Any) -> None:
             operands, key = made.binder.bind(args, kwargs)
@@ -54,7 +52,11 @@ def guarded(
             register(place, public, method if place == "method" else function)
         if inplace:
             register("method", public + "_", in_place)
-        for made_function, label in ((function, public), (method, public), (in_place, public + "_")):
+        for made_function, label in (
+            (function, public),
+            (method, public),
+            (in_place, public + "_"),
+        ):
             made_function.__name__ = made_function.__qualname__ = label
             made_function.__doc__ = body.__doc__
             made_function.operator = made  # type: ignore[attr-defined]

@@ -31,9 +31,7 @@ def check_float(name: str, array: Any) -> None:
             f"Got {scalar_name(array)}"
         )
     if array.dtype.itemsize < 4:
-        raise RuntimeError(
-            f"{name}: Low precision dtypes not supported. Got {scalar_name(array)}"
-        )
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {scalar_name(array)}")
 
 
 def check_matrices(name: str, array: Any, letter: str = "A") -> None:

@@ -69,8 +69,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Scalar = 1, alpha: S
     """`beta * input + alpha * (mat @ vec)`."""
     if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:
         raise RuntimeError(
-            "vector + matrix @ vector expected, got "
-            f"{max(input.ndim, 1)}, {mat.ndim}, {vec.ndim}"
+            f"vector + matrix @ vector expected, got {max(input.ndim, 1)}, {mat.ndim}, {vec.ndim}"
         )
     length = input.shape[0] if input.ndim and input.shape[0] != 1 else mat.shape[0]
     if mat.shape[1] != vec.shape[0] or length != mat.shape[0]:

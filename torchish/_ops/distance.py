@@ -30,8 +30,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None):
             )
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
-            "X1 and X2 must have the same number of columns. "
-            f"X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
     for name, array in (("X1", x1), ("X2", x2)):
         if not _is_float(array):
@@ -46,9 +45,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None):
     ):  # fmt: skip
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
     if x1.dtype != x2.dtype:
-        raise RuntimeError(
-            f"expected scalar type {scalar_name(x1)} but found {scalar_name(x2)}"
-        )
+        raise RuntimeError(f"expected scalar type {scalar_name(x1)} but found {scalar_name(x2)}")
     check_broadcastable(x1.shape[:-2], x2.shape[:-2])
     return vector_norm_of(x1[..., :, None, :] - x2[..., None, :, :], p, -1, False)
 
@@ -90,7 +87,9 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: Scalar = 1e-8):
 
 def _floored(norm: Any, eps: Any) -> Any:
     """At least `eps`, with the gradient of the norm itself, as torch has it."""
-    return norm + lax.stop_gradient(jnp.maximum(norm, jnp.asarray(eps).real.astype(norm.dtype)) - norm)
+    return norm + lax.stop_gradient(
+        jnp.maximum(norm, jnp.asarray(eps).real.astype(norm.dtype)) - norm
+    )
 
 
 def _check_cross(a: Any, b: Any, dim: int) -> int:

@@ -152,9 +152,7 @@ def _to_half(
 ) -> Any:
     if input.is_complex():
         kind = "real" if len(name) < 6 and name[-1] == "t" else "real-valued"
-        raise RuntimeError(
-            f"{name} expects a {kind} input tensor, but got {scalar_name(input)}"
-        )
+        raise RuntimeError(f"{name} expects a {kind} input tensor, but got {scalar_name(input)}")
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     norm, x = _norm(norm), _inexact(input)

@@ -43,7 +43,7 @@ def getitem(self, index):
 @composite(into=("method",), name="__setitem__")
 def setitem(self, index, value):
     """`self[index] = value`, in place; `value` is cast to this dtype and broadcast."""
-    if index is False or isinstance(index, TensorBase) and _is_false(index):
+    if index is False or (isinstance(index, TensorBase) and _is_false(index)):
         return
     value = _as_value(self, value)
     if index is True:
@@ -65,7 +65,7 @@ def delitem(self, index):
 
 
 def _is_false(index: Any) -> bool:
-    return (
+    return bool(
         index._aval.ndim == 0
         and index._aval.dtype is dtypes.bool_
         and is_host(index)
@@ -76,9 +76,7 @@ def _is_false(index: Any) -> bool:
 # ---------------------------------------------------------------------------- reading an index
 
 
-def _read(
-    tensor: Any, index: Any, ensure_view: bool = False
-) -> tuple[Any, list[tuple[int, Any]]]:
+def _read(tensor: Any, index: Any, ensure_view: bool = False) -> tuple[Any, list[tuple[int, Any]]]:
     """The basic part as a view of `tensor`, and the rest as (dimension, index tensor)."""
     alone = type(index) is not tuple and not _is_tuple_like(index)
     items = [_item(tensor, i) for i in ((index,) if alone else index)]
@@ -194,7 +192,8 @@ def _refuse_elements(plain: Any) -> Any:
 
 def _plain(items: Any) -> Any:
     if isinstance(items, TensorBase):
-        return items.item() if items._aval.numel == 1 else host_array(items).tolist()
+        array = host_array(items)
+        return array.item() if array.size == 1 else array.tolist()
     if isinstance(items, np.ndarray):
         return items.tolist()
     if isinstance(items, str) or not _is_sequence(items):
@@ -267,9 +266,7 @@ def _as_value(tensor: Any, value: Any) -> Any:
         value = int(value)
     if not isinstance(value, int | float | complex):
         module = f"{type(value).__module__}." if type(value).__module__ == "numpy" else ""
-        raise TypeError(
-            f"can't assign a {module}{type(value).__name__} to a {tensor.type()}"
-        )
+        raise TypeError(f"can't assign a {module}{type(value).__name__} to a {tensor.type()}")
     check_holds(tensor._aval.dtype, value)
     return value
 

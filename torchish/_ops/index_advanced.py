@@ -13,8 +13,7 @@ import numpy as np
 from .._core import dtypes
 from .._core.interop import host_array, wrap_host
 from .._core.tensor_base import TensorBase
-from ._describe import scalar_name
-from ._describe import show_size as show
+from ._describe import scalar_name, show_size as show
 from ._ranges import check_range
 from .registry import Operand, Tensor, Tensors, composite, methods, op
 
@@ -64,8 +63,7 @@ def _joint_shape(indices: list[Any]) -> tuple[int, ...]:
     except ValueError:
         listed = ", ".join(show(shape) for shape in shapes)
         raise IndexError(
-            "shape mismatch: indexing tensors could not be broadcast together with shapes "
-            + listed
+            "shape mismatch: indexing tensors could not be broadcast together with shapes " + listed
         ) from None
 
 
@@ -73,9 +71,7 @@ def _bounds(size: int, number: int) -> tuple[int, int, Any]:
     def error(index: int) -> IndexError:
         if size == 0:
             return IndexError("index is out of bounds for dimension with size 0")
-        return IndexError(
-            f"index {index} is out of bounds for dimension {number} with size {size}"
-        )
+        return IndexError(f"index {index} is out of bounds for dimension {number} with size {size}")
 
     return -size, size, error
 
@@ -197,16 +193,12 @@ def _noted(input: Any, indices: Any) -> Noted:
             dim += 1
             continue
         if index._aval.dtype not in (dtypes.int64, dtypes.int32, dtypes.bool_, dtypes.uint8):
-            raise IndexError(
-                "tensors used as indices must be long, int, byte or bool tensors"
-            )
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         noted.append((dim, index))
         is_mask = index._aval.dtype in (dtypes.bool_, dtypes.uint8)
         dim += index._aval.ndim if is_mask else 1
     if dim > input._aval.ndim:
-        raise IndexError(
-            f"too many indices for tensor of dimension {input._aval.ndim} (got {dim})"
-        )
+        raise IndexError(f"too many indices for tensor of dimension {input._aval.ndim} (got {dim})")
     return noted
 
 
@@ -238,5 +230,3 @@ def index_put_(input, indices, values, accumulate=False):
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
     return methods._index_put_(input, values, positions, dims, bool(accumulate))
-
-

@@ -7,8 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ._describe import scalar_name
-from ._describe import show_size as show
+from ._describe import scalar_name, show_size as show
 from ._guarded import guarded
 from ._ranges import check_range
 from .index_advanced import setter
@@ -117,9 +116,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 def _check_copy(input: Any, dim: int, index: Any, source: Any) -> None:
     if index.ndim > 1:
-        raise IndexError(
-            f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})"
-        )
+        raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {index.ndim})")
     if index.dtype != np.int64:
         raise RuntimeError(
             f"index_copy_(): Expected a long tensor for index, but got {scalar_name(index)}"

@@ -126,7 +126,7 @@ def old_qr(input: Tensor, some: bool = True):
 
 @op("none", returns="a tau", differentiable=False)
 def geqrf(input: Tensor):
-    """The Householder vectors of a QR factorisation, with R in the upper triangle, and their tau."""
+    """Householder vectors of a QR factorisation (R in the upper triangle), and their tau."""
     check_matrices("torch.geqrf", input, "input")
     packed, tau = jnp.linalg.qr(input, mode="raw")
     return jnp.swapaxes(packed, -1, -2), tau
@@ -281,9 +281,7 @@ def linalg_eig(A: Tensor):
     """Eigenvalues and eigenvectors of square matrices, always complex."""
     check_square("linalg.eig", A)
     check_float("linalg.eig", A)
-    return lax.linalg.eig(
-        _complex(A), compute_left_eigenvectors=False, enable_eigvec_derivs=True
-    )
+    return lax.linalg.eig(_complex(A), compute_left_eigenvectors=False, enable_eigvec_derivs=True)
 
 
 register("linalg", "eig", linalg_eig)

@@ -8,8 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from ._describe import scalar_name
-from ._describe import show_size as show
+from ._describe import scalar_name, show_size as show
 from ._linalg_checks import check_float, check_matrices, check_square
 from .linalg_solve import tolerances
 from .reduce_norm import vector_norm_of
@@ -57,7 +56,7 @@ def _vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False
 
 @composite(into=("linalg",))
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
-    """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); `inf`, `-inf` and 0 as limits."""
+    """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); inf, -inf, 0 as limits."""
     if isinstance(dim, list):
         dim = tuple(dim)
     return _vector_norm(x, ord, dim, bool(keepdim), dtype=dtype, **_out(out))
@@ -130,8 +129,7 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None):
         dim = (dim,) if isinstance(dim, int) else tuple(dim)
         if ord is not None and len(dim) not in (1, 2):
             raise RuntimeError(
-                "linalg.norm: If dim is specified, it must be of length 1 or 2. "
-                f"Got {show(dim)}"
+                f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {show(dim)}"
             )
     elif ord is not None and not isinstance(ord, str) and A.dim() not in (1, 2):
         raise RuntimeError(
@@ -217,5 +215,3 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None)
     if tol is not None:
         atol, rtol = tol, 0.0
     return _matrix_rank(A, atol, rtol, bool(hermitian), **_out(out))
-
-

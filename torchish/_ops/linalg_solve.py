@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ._describe import check_broadcastable, scalar_name
-from ._describe import show_size as show
+from ._describe import check_broadcastable, scalar_name, show_size as show
 from ._linalg_checks import (
     adjoint,
     check_float,
@@ -24,8 +23,8 @@ from .linalg_factor import row_order, zero_on_diagonal
 from .registry import Tensor, composite, linalg, op, ops, register
 
 _SINGULAR = (
-    "The diagonal element {} is zero, the inversion could not be completed because the input matrix "
-    "is singular."
+    "The diagonal element {} is zero, the inversion could not be completed because the input "
+    "matrix is singular."
 )
 
 
@@ -115,9 +114,9 @@ def _solve(A: Tensor, B: Tensor, *, left: bool = True):
     return made[..., 0] if vector else made
 
 
-_solve_op = op(
-    "none", into=("internal",), name="linalg_solve", grad_name="LinalgSolveExBackward0"
-)(_solve)
+_solve_op = op("none", into=("internal",), name="linalg_solve", grad_name="LinalgSolveExBackward0")(
+    _solve
+)
 
 
 @composite(into=("linalg",))
@@ -220,9 +219,7 @@ def _lu_solve(LU: Any, pivots: Any, B: Any, left: bool, adjoint_: bool) -> Any:
 
 
 @op("none", into=("linalg",), name="lu_solve", grad_name="LinalgLuSolveBackward0")
-def lu_solve(
-    LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False
-):
+def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False):
     """The X of `A X = B` (or `X A = B`, or with `A^H`), given A's packed LU factorisation."""
     return _lu_solve(LU, pivots, B, left, adjoint)
 
@@ -292,7 +289,7 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
 
 @composite(into=("linalg",))
 def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None):
-    """The Moore-Penrose inverse; singular values up to `max(atol, rtol * largest)` count as zero."""
+    """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
     return _pinv(A, atol, rcond if rtol is None else rtol, bool(hermitian), **_out(out))
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from ._describe import check_broadcastable, check_expandable, cpp_name, scalar_name, show_cross
-from ._describe import show_size as show
-from .registry import OptTensor, Tensor, Tensors, composite, op, ops
+from .._core.tensor_base import TensorBase
+from ._describe import (
+    check_broadcastable,
+    check_expandable,
+    cpp_name,
+    scalar_name,
+    show_cross,
+    show_size as show,
+)
+from .registry import OptTensor, Tensor, Tensors, composite, op
 
 
 def check_mm(m1: Any, m2: Any, rows: int | None = None) -> None:
@@ -24,8 +32,7 @@ def check_mm(m1: Any, m2: Any, rows: int | None = None) -> None:
         )
     if m1.dtype != m2.dtype:
         raise RuntimeError(
-            "expected m1 and m2 to have the same dtype, "
-            f"but got: {cpp_name(m1)} != {cpp_name(m2)}"
+            f"expected m1 and m2 to have the same dtype, but got: {cpp_name(m1)} != {cpp_name(m2)}"
         )
     check_not_bool(m1)
 
@@ -60,18 +67,14 @@ def check_bmm(batch1: Any, batch2: Any, batch_message: bool = False) -> None:
 
 def _check_same_scalar_type(a: Any, b: Any) -> None:
     if a.dtype != b.dtype:
-        raise RuntimeError(
-            f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}"
-        )
+        raise RuntimeError(f"expected scalar type {scalar_name(a)} but found {scalar_name(b)}")
 
 
 def check_mv(input_size: int | None, mat: Any, vec: Any) -> None:
     """Raise torch's error unless `mat @ vec` is a matrix times a vector."""
     if mat.ndim != 2 or vec.ndim != 1:
         ndim = 1 if input_size is None else input_size
-        raise RuntimeError(
-            f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got {ndim}, {mat.ndim}, {vec.ndim}")
     if mat.shape[1] != vec.shape[0]:
         size = mat.shape[0] if input_size is None else input_size
         raise RuntimeError(
@@ -173,15 +176,13 @@ def _check_matmul(a: Any, b: Any) -> None:
     """torch's errors for operands of which at least one is a stack of matrices or a row vector."""
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(
-            "both arguments to matmul need to be at least 1D, "
-            f"but they are {a.ndim}D and {b.ndim}D"
+            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
         )
     if b.ndim == 1:
         rows = math.prod(a.shape[:-1])
         if a.shape[-1] != b.shape[0]:
             raise RuntimeError(
-                f"size mismatch, got input ({rows}), mat ({rows}x{a.shape[-1]}), "
-                f"vec ({b.shape[0]})"
+                f"size mismatch, got input ({rows}), mat ({rows}x{a.shape[-1]}), vec ({b.shape[0]})"
             )
         if a.dtype != b.dtype:
             raise RuntimeError(
@@ -219,20 +220,21 @@ def matmul(input, other, *, out=None):
     Shape: `(n) (n) -> ()`, `(n, m) (m) -> (n)`, `(*, n, m) (*, m, p) -> (*, n, p)`.
     Raises: RuntimeError when the inner sizes or the dtypes differ.
     """
-    kind = (input.dim(), other.dim())
-    function = _BY_NDIM.get(kind, "_matmul_stacked")
-    call = getattr(ops, function) if function in ("mm", "mv", "dot") else _matmul_stacked
-    return call(input, other) if out is None else _into(out, call(input, other))
+    _check_tensor("matmul", "input", 1, input)
+    _check_tensor("matmul", "other", 2, other)
+    call = _BY_NDIM.get((input._aval.ndim, other._aval.ndim), _matmul_stacked)
+    return call(input, other) if out is None else call(input, other, out=out)
 
 
-_BY_NDIM = {(2, 2): "mm", (2, 1): "mv", (1, 1): "dot"}
+_BY_NDIM = {(2, 2): mm, (2, 1): mv, (1, 1): dot}
 
 
-def _into(out: Any, result: Any) -> Any:
-    """Write a composite's result into the user's `out=` tensor."""
-    if tuple(out.shape) != tuple(result.shape):
-        out.resize_(result.shape)
-    return out.copy_(result)
+def _check_tensor(function: str, name: str, position: int, value: Any) -> None:
+    if not isinstance(value, TensorBase):
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be Tensor, not "
+            f"{type(value).__name__}"
+        )
 
 
 # ---------------------------------------------------------------------------- linear layers
@@ -261,6 +263,11 @@ def _check_linear(input: Any, weight: Any, bias: Any) -> None:
         raise RuntimeError(
             "self and mat2 must have the same dtype, "
             f"but got {scalar_name(bias)} and {scalar_name(weight)}"
+        )
+    if input.dtype != weight.dtype and bias is not None:
+        raise RuntimeError(
+            "mat1 and mat2 must have the same dtype, "
+            f"but got {scalar_name(input)} and {scalar_name(weight)}"
         )
     if input.dtype != weight.dtype:
         raise RuntimeError(
@@ -307,7 +314,8 @@ def linear(input, weight, bias=None):
 
     Shape: input `(*, in)`, weight `(out, in)` or `(in)`, bias `(out)`; result `(*, out)`.
     """
-    return _KINDS_OF_LINEAR[bias is not None, input.dim() != 2](input, weight, bias)
+    _check_tensor("linear", "input", 1, input)
+    return _KINDS_OF_LINEAR[bias is not None, input._aval.ndim != 2](input, weight, bias)
 
 
 def _check_bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:
@@ -318,8 +326,7 @@ def _check_bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:
         )
     if input1.ndim != input2.ndim:
         raise RuntimeError(
-            "bilinear(): input dimensions do not match: "
-            f"got {input1.ndim} and {input2.ndim}"
+            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
         )
     for dim, (a, b) in enumerate(zip(input1.shape[:-1], input2.shape[:-1], strict=True)):
         if a != b:
@@ -364,15 +371,13 @@ def multi_dot(tensors: Tensors):
                 f"multi_dot(): the {which} tensor must be 1D or 2D but got {array.ndim}D"
             )
         if not at_end and array.ndim != 2:
-            raise RuntimeError(
-                f"multi_dot(): tensor {position} must be 2D but got {array.ndim}D"
-            )
+            raise RuntimeError(f"multi_dot(): tensor {position} must be 2D but got {array.ndim}D")
         if array.dtype != tensors[0].dtype:
             raise RuntimeError(
                 "multi_dot(): all tensors must have be the same dtype but tensor 0 is "
                 f"{cpp_name(tensors[0])} and tensor {position} {cpp_name(array)}"
             )
-    for position, (a, b) in enumerate(zip(tensors, tensors[1:], strict=False)):
+    for position, (a, b) in enumerate(pairwise(tensors)):
         if a.shape[-1] != b.shape[0]:
             raise RuntimeError(
                 f"multi_dot(): tensors {position} and {position + 1} with shapes "
@@ -394,7 +399,7 @@ def chain_matmul(*matrices, out=None):
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     result = matrices[0] if len(matrices) == 1 else multi_dot(list(matrices))
-    return result if out is None else _into(out, result)
+    return result if out is None else out.copy_(result)
 
 
 @op("arith", elementwise=False, grad_name="UnsafeViewBackward0")

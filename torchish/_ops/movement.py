@@ -54,8 +54,7 @@ def cat(tensors: Tensors, dim: int = 0):
     for number, array in kept:
         if array.ndim != first.ndim:
             raise RuntimeError(
-                "Tensors must have same number of dimensions: "
-                f"got {first.ndim} and {array.ndim}"
+                f"Tensors must have same number of dimensions: got {first.ndim} and {array.ndim}"
             )
         for axis in range(first.ndim):
             if axis != dim and array.shape[axis] != first.shape[axis]:
@@ -276,8 +275,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()):
         return jnp.roll(input, shifts[0])
     if len(dims) != len(shifts):
         raise RuntimeError(
-            "shifts and dimensions must align. "
-            f"shifts: {len(shifts)}, dims:{len(dims)}"
+            f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
         )
     wrapped = [wrap_dim(dim, input.ndim) for dim in dims]
     return jnp.roll(input, shifts, wrapped) if input.size and input.ndim else input
@@ -292,10 +290,9 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)):
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
         raise RuntimeError(
-            "expected rotation dims to be different, "
-            f"but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
         )
-    return jnp.rot90(input, k, tuple(wrap_dim(dim, input.ndim) for dim in dims))
+    return jnp.rot90(input, k, (wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)))
 
 
 # ---------------------------------------------------------------------------- diagonals

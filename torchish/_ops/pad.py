@@ -13,9 +13,7 @@ from .registry import Scalar, Tensor, composite, op
 
 def _check_constant(input: Any, pad: Any) -> None:
     if len(pad) % 2:
-        raise RuntimeError(
-            f"Length of pad must be even but instead it equals {len(pad)}"
-        )
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
             "Length of pad should be no more than twice the number of dimensions of the input. "

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.tensor_base import TensorBase
-from ._describe import scalar_name
-from ._describe import show_size as show
+from ._describe import scalar_name, show_size as show
 from ._guarded import guarded
 from ._ranges import check_range
 from .index_advanced import setter
@@ -144,9 +143,7 @@ def _but(tensor: Any, dim: int) -> tuple[int, ...]:
 # ---------------------------------------------------------------------------- scatter
 
 
-def _scatter(
-    input: Any, dim: int, index: Any, src: Any, reduce: Any, single: bool = False
-) -> Any:
+def _scatter(input: Any, dim: int, index: Any, src: Any, reduce: Any, single: bool = False) -> Any:
     dim = wrap_dim(dim, input.ndim)
     if reduce not in (None, "add", "multiply"):
         raise RuntimeError("reduce argument must be either add or multiply.")
@@ -178,9 +175,7 @@ def _scatter_value(input: Tensor, dim: int, index: Tensor, value: Operand, reduc
 def _which(src: Any, value: Any) -> tuple[Any, Any]:
     given = value if src is None else src
     if given is None:
-        raise TypeError(
-            "scatter() missing 1 required positional arguments: \"src\""
-        )
+        raise TypeError('scatter() missing 1 required positional arguments: "src"')
     return (_scatter_src if isinstance(given, TensorBase) else _scatter_value), given
 
 
@@ -285,7 +280,7 @@ def _identity(dtype: Any, reduce: str) -> Any:
     low = reduce == "amax"
     if jnp.issubdtype(dtype, jnp.floating):
         return jnp.full((), -jnp.inf if low else jnp.inf, dtype)
-    if dtype == bool:
+    if jnp.issubdtype(dtype, jnp.bool_):
         return jnp.full((), not low, dtype)
     return jnp.full((), jnp.iinfo(dtype).min if low else jnp.iinfo(dtype).max, dtype)
 
@@ -305,9 +300,11 @@ def reduce_at(
     if reduce in ("amax", "amin"):
         return extreme_at(dims, reduce == "amax")(start, values, *indices)
     total = start.at[at].add(values, mode="clip")
-    count = jnp.ones(x.shape, jnp.int32) if include_self else jnp.ones(x.shape, jnp.int32).at[
-        at
-    ].set(0, mode="clip")
+    count = (
+        jnp.ones(x.shape, jnp.int32)
+        if include_self
+        else jnp.ones(x.shape, jnp.int32).at[at].set(0, mode="clip")
+    )
     count = jnp.maximum(count.at[at].add(jnp.ones(values.shape, jnp.int32), mode="clip"), 1)
     if jnp.issubdtype(x.dtype, jnp.inexact):
         return total / count.astype(x.dtype)
@@ -336,5 +333,3 @@ def scatter_reduce(
         x, _part(values, at), tuple(range(x.ndim)), _coordinates(at, dim), reduce, include_self
     )
     return made.reshape(input.shape)
-
-

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
-from ._describe import scalar_name
-from ._describe import show_size as show
+from ._describe import scalar_name, show_size as show
 from ._ranges import check_later
 from .registry import OptTensor, Tensor, composite, nnf, op, ops
 
@@ -183,9 +182,7 @@ def istft(
         raise RuntimeError(call + ": Invalid window shape. window has to be 1D and length of "
                            "`win_length`")  # fmt: skip
     if return_complex and sides:
-        raise RuntimeError(
-            call + ": complex output is incompatible with onesided=True"
-        )
+        raise RuntimeError(call + ": complex output is incompatible with onesided=True")
     signal, envelope = _istft(
         input, window, n_fft, hop, size, bool(center), bool(normalized), bool(sides), length,
         bool(return_complex),
