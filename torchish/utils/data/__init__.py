@@ -1,5 +1,7 @@
 """Datasets, samplers and the loader that makes batches of them."""
 
+from typing import Any
+
 from .dataloader import (
     DataLoader as DataLoader,
     _DatasetKind as _DatasetKind,
@@ -49,3 +51,10 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+_DATA_PIPES = ("DataChunk", "DFIterDataPipe", "IterDataPipe", "MapDataPipe", "functional_datapipe")
+
+
+def __getattr__(name: str) -> Any:
+    hint = " (torchish has no data pipes: use IterableDataset)" if name in _DATA_PIPES else ""
+    raise AttributeError(f"module 'torch.utils.data' has no attribute {name!r}{hint}")
