@@ -144,6 +144,13 @@ def run(T: Any, program: dict[str, Any]) -> list[Any]:
     return log
 
 
+def _source(target: Any, other: Any) -> Any:
+    """The other operand; copied if it overlaps the target in a way that torch leaves undefined."""
+    if other is target or other.is_contiguous():
+        return other
+    return other.clone() if aliases([target, other])[0][1] else other
+
+
 def _gradient(grad: Any) -> Any:
     """Values and strides; strides of dims of size one are left free by the layout contract."""
     return grad.tolist(), [s for s, n in zip(grad.stride(), grad.shape, strict=True) if n != 1]
@@ -154,7 +161,7 @@ def _step(T: Any, step: Any, tensors: list[Any]) -> Any:
     t = tensors[i % len(tensors)]
     try:
         if kind == "pair":
-            got = PAIRS[name](T, t, tensors[extra % len(tensors)])
+            got = PAIRS[name](T, t, _source(t, tensors[extra % len(tensors)]))
         elif kind == "fresh":
             got = FRESH[name](T, t)
         else:

@@ -157,8 +157,9 @@ def write_inplace(
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.
     """
+    tensors = [x for x in operands if isinstance(x, TensorBase)]
+    check_history(target, target._needs_grad() or any(t._needs_grad() for t in tensors))
     edges = input_edges(operands) if state.grad_enabled else None
-    check_history(target, state.grad_enabled and (edges is not None or target._needs_grad()))
     if overlap:
         check_overlap(target, operands)
     kernel = make if isinstance(make, Kernel) else make()

@@ -211,7 +211,7 @@ def uniform53(words: NDArray[np.uint64]) -> F64:
     joined = words[0::2] << np.uint64(32)
     joined |= words[1::2]
     joined &= np.uint64((1 << 53) - 1)
-    return joined.view(np.int64) * 2.0**-53
+    return np.multiply(joined.view(np.int64), 2.0**-53, dtype=np.float64)
 
 
 def scale32(x: F32, mean: float, std: float) -> F32:

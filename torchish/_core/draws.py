@@ -286,52 +286,56 @@ def permutation(gen: Generator, n: int, dtype: np.dtype[Any] | None = None) -> A
         if n >= _LONG_PERMUTATION:
             return _long_permutation(gen, n, kind)
         words = gen.words(max(n - 1, 0))
-    if n < 600:
+    if n < 1500:
         order = list(range(n))
         for i, word in enumerate(words.tolist()):
             j = i + word % (n - i)
             order[i], order[j] = order[j], order[i]
         return _from_int64(np.array(order, np.int64), kind)
-    steps = np.arange(n - 1, dtype=np.int32)
     targets = words.astype(np.uint32)
-    left = (np.int32(n) - steps).astype(np.uint32)
-    targets %= left
-    return _from_int64(_swaps(steps, targets.astype(np.int32) + steps, n).astype(np.int64), kind)
+    targets %= np.arange(n, 1, -1, dtype=np.uint32)
+    return _from_int64(_swaps(targets.astype(np.int64) + np.arange(n - 1), n), kind)
 
 
-def _swaps(steps: NDArray[np.int32], targets: NDArray[np.int32], n: int) -> NDArray[np.int32]:
-    """The array 0..n-1 after swapping step i with targets[i] >= i for each i in turn.
+def _swaps(targets: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """The array 0..n-1 after swapping i with targets[i] >= i for i = 0, 1, 2, ... in turn.
 
     Step i leaves at i what stood at its target. That came there with the last earlier step of the
     same target, or stood there from the start. What a step moves away is what stood at its own
     place, which the last step that targets this place brought. So values follow a chain of steps
     downwards, and all chains are walked at once by pointer doubling.
     """
-    origin = np.arange(n, dtype=np.int32)  # place -> last earlier step that targets it, or itself
-    moved = steps[targets != steps]
-    origin[targets[moved]] = moved  # of equal targets the last is kept
-    # the earlier step with the same target: peel off the first step of every target, repeatedly
-    before = np.full(n - 1, -1, np.int32)
+    # 32-bit tables stay in the cache longer; `take` and `flatnonzero` are numpy's fast ways
+    before = np.full(n - 1, -1, np.int32)  # step -> the last earlier step of the same target
+    last = np.full(n, -1, np.int32)  # place -> the last step that targets it, once all are seen
     first = np.empty(n, np.int32)
-    rest, last = steps, np.full(n, -1, np.int32)
+    # Peel off the first step of every target, repeatedly: descending, so its index is written last.
+    rest, goal = np.arange(n - 2, -1, -1, dtype=np.int32), targets[::-1].copy()
     while rest.size:
-        goal = targets[rest]
-        first[goal[::-1]] = rest[::-1]
-        head = first[goal] == rest
-        heads, goals = rest[head], goal[head]
-        before[heads] = last[goals]
-        last[goals] = heads
-        rest = rest[~head]
-    active = np.flatnonzero(origin != np.arange(n, dtype=np.int32))
+        first[goal] = rest
+        head = _take(first, goal) == rest
+        firsts, others = np.flatnonzero(head), np.flatnonzero(~head)
+        steps, goals = _take(rest, firsts), _take(goal, firsts)
+        before[steps] = _take(last, goals)
+        last[goals] = steps
+        rest, goal = _take(rest, others), _take(goal, others)
+    places = np.arange(n, dtype=np.int32)
+    stays = np.flatnonzero(targets == places[:-1])  # such a step moves nothing
+    last[stays] = before[stays]
+    origin = np.where(last < 0, places, last)
+    active = np.flatnonzero(last >= 0)
     while active.size:
-        moved_to = origin[origin[active]]
-        going = moved_to != origin[active]
-        origin[active] = moved_to
-        active = active[going]
-    result = np.empty(n, np.int32)
-    result[:-1] = np.where(before >= 0, origin[before], targets)
-    result[-1] = origin[-1]
-    return result
+        now = _take(origin, active)
+        further = _take(origin, now)
+        going = np.flatnonzero(further != now)
+        active = _take(active, going)
+        origin[active] = _take(further, going)
+    result = np.where(before < 0, targets, _take(origin, before))
+    return np.append(result, origin[-1])
+
+
+def _take(array: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
+    return np.take(array, places, mode="clip")
 
 
 def _long_permutation(gen: Generator, n: int, dtype: np.dtype[Any]) -> Array:

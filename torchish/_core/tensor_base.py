@@ -18,7 +18,7 @@ from .kernels import Kernel
 from .layout import Geometry, is_dense, read_step, relate_read, relate_write, write_step
 from .nodes import Edge, Node, leaf_node
 from .state import process, state
-from .storage import Storage, VersionCounter, storage_for
+from .storage import Storage, VersionCounter, dense_span, storage_for
 from .trace import record
 from .values import Aval, Value, aval_of, contiguous_strides
 
@@ -218,7 +218,7 @@ _REBASE_REASONS = {
 def region_read(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that read `view` out of the value of `base`."""
     conj = view._conjugated ^ base._conjugated
-    if _is_dense(base):
+    if _covers(base, view):
         geometry, offset = _region(base, view)
         return read_step(
             geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype, conj
@@ -229,7 +229,7 @@ def region_read(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
 def region_write(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that write `view`'s part into the value of `base`."""
     conj = view._conjugated ^ base._conjugated
-    if _is_dense(base):
+    if _covers(base, view):
         geometry, offset = _region(base, view)
         return write_step(
             geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype, conj
@@ -237,8 +237,14 @@ def region_write(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
     return relate_write(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
 
 
-def _is_dense(tensor: TensorBase) -> bool:
-    return is_dense(tuple(tensor._aval.shape), tuple(tensor._strides)) and tensor._aval.numel > 0
+def _covers(base: TensorBase, view: TensorBase) -> bool:
+    """Whether `base` is dense and holds all of `view`."""
+    if base._aval.numel == 0 or not is_dense(tuple(base._aval.shape), tuple(base._strides)):
+        return False
+    _, offset = _region(base, view)
+    ratio = base._aval.dtype.itemsize / view._aval.dtype.itemsize
+    reach = dense_span(tuple(view._aval.shape), view._strides)
+    return 0 <= offset and offset + reach <= base._aval.numel * ratio
 
 
 def _layout(tensor: TensorBase) -> tuple[Ints, Ints, int]:

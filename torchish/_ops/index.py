@@ -223,6 +223,10 @@ def _dims_used(item: Any) -> int:
 
 def _too_many(ndim: int, alone: Any) -> IndexError:
     if ndim == 0 and alone:
+        if type(alone[0]) is int and alone[0]:
+            return IndexError(
+                f"index {alone[0]} is out of bounds for dimension 0 with size 0"
+            )
         if type(alone[0]) is int:
             return IndexError(
                 "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
