@@ -1,0 +1,30 @@
+"""One batch over several devices: ``torch.nn.parallel``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torchish._core.errors import NotSupportedError
+
+from .data_parallel import DataParallel, data_parallel
+from .replicate import parallel_apply, replicate
+from .scatter_gather import gather, scatter, scatter_kwargs
+
+__all__ = [
+    "DataParallel",
+    "data_parallel",
+    "gather",
+    "parallel_apply",
+    "replicate",
+    "scatter",
+    "scatter_kwargs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DistributedDataParallel":
+        raise NotSupportedError(
+            "torch.nn.parallel.DistributedDataParallel: use DataParallel, which covers the devices "
+            "of one process"
+        )
+    raise AttributeError(f"module 'torch.nn.parallel' has no attribute {name!r}")
