@@ -88,10 +88,11 @@ def _drop(input: Any, p: Any, train: bool, inplace: bool, feature: bool, alpha: 
 
         check_inplace(input)
     mask = _mask(input, p, feature)
-    name, numbers = "dropout_scale", (_noise_scale(p, input._aval.dtype),)
+    numbers: tuple[float, ...]
     if alpha:
-        name, numbers = "dropout_shift", _alpha_numbers(p)
-    function = getattr(internal, name)
+        function, numbers = internal.dropout_shift, _alpha_numbers(p)
+    else:
+        function, numbers = internal.dropout_scale, (_noise_scale(p, input._aval.dtype),)
     if inplace:
         from .calling import call_inplace
 
@@ -283,11 +284,15 @@ def _host_slopes(gen: Generator, x: Any, lower: float, upper: float) -> Any:
     return slopes.astype(x.dtype)
 
 
+def _no_host(*args: Any) -> Any:
+    raise AssertionError("slopes on the CPU are drawn by _host_slopes")
+
+
 def _device_slopes(key: Any, shape: Any, dt: Any, lower: Any, upper: Any) -> Any:
     return lower + jax.random.uniform(key, shape, jnp.float32) * (upper - lower)
 
 
-_SLOPES = Distribution("rrelu", lambda *args: None, _device_slopes)  # drawn on devices only
+_SLOPES = Distribution("rrelu", _no_host, _device_slopes)
 
 
 @composite(into=("nn.functional",), name="rrelu")
@@ -362,7 +367,8 @@ def gumbel_softmax(
         raise TypeError(f"gumbel_softmax(): logits must be a Tensor, not {type(logits).__name__}")
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = ops.empty(tuple(logits._aval.shape), dtype=logits.dtype, device=logits.device)
+    shape, dt = tuple(logits._aval.shape), logits._aval.dtype
+    noise = ops.empty(shape, dtype=dt, device=logits._storage.device)
     gumbels = -noise.exponential_().log()
     soft = ((logits + gumbels) / tau).softmax(dim)
     if not hard:

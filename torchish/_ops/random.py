@@ -153,7 +153,8 @@ INTEGERS_DEFAULT = Distribution("random_", _host_default, _device_default)
 
 def largest(dt: dtype) -> float:
     """The largest finite number of a floating dtype."""
-    return float(ml_dtypes.finfo(dt.np).max)
+    info: Any = ml_dtypes.finfo(dt.np)  # type: ignore[no-untyped-call]
+    return float(info.max)
 
 
 def _floating(self: Any, kernel: str) -> None:

@@ -140,11 +140,12 @@ class _Target:
                 "allocator is available on this system."
             )
         self.dtype = as_dtype(given, default)
-        self.device = None if self.out is not None and device is None else resolve(device)
         if self.out is not None:
-            self._check_out(given)
+            self._check_out(given, device)
+        else:
+            self.device = resolve(device)
 
-    def _check_out(self, given: Any) -> None:
+    def _check_out(self, given: Any, device: Any) -> None:
         out = self.out
         if not isinstance(out, TensorBase):
             raise TypeError(
@@ -155,9 +156,9 @@ class _Target:
                 f"dtype {SCALAR_NAMES[self.dtype]} does not match dtype of out parameter "
                 f"({SCALAR_NAMES[out._aval.dtype]})"
             )
-        if self.device is not None and self.device is not out._storage.device:
+        if device is not None and resolve(device) is not out._storage.device:
             raise RuntimeError(
-                f"device {self.device} does not match device of out parameter "
+                f"device {resolve(device)} does not match device of out parameter "
                 f"({out._storage.device})"
             )
         if state.grad_enabled and out._needs_grad():

@@ -196,7 +196,7 @@ def normal(
     dev = like._storage.device
     noise = from_value(draw(NORMAL, numbers, shape, like._aval.dtype, dev, generator))
     if out is not None:
-        mean, std = (x.detach() if isinstance(x, TensorBase) else x for x in (mean, std))
+        mean, std = (ops.detach(x) if isinstance(x, TensorBase) else x for x in (mean, std))
     if not isinstance(std, TensorBase):
         made = internal.normal_shift(mean, noise)
     elif not isinstance(mean, TensorBase):
