@@ -221,7 +221,7 @@ def torch_poisson_nll_loss(
 def gaussian_nll_loss_op(
     input: Tensor, target: Tensor, var: Tensor, full: bool, eps: Scalar, reduction: str
 ) -> Any:
-    """(log var + (input - target)^2 / var) / 2, with var at least eps; the floor has no gradient."""
+    """(log var + (input - target)^2 / var) / 2, var at least eps."""
     from jax import lax
 
     eps = num.as_dtype(eps, input)
