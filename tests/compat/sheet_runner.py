@@ -17,9 +17,12 @@ import io
 import os
 import random
 import re
+import subprocess
+import sys
 import textwrap
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,3 +151,24 @@ def compare(own: Transcript, theirs: Transcript, *, rtol: float | None, errors: 
             assert mine.error_class == other.error_class, f"{mine.source}\n{mine.error}"
         else:
             assert mine.error == other.error, mine.source
+
+
+def run_with_gpus(source: str, count: int, visible: str | None = None) -> list[str]:
+    """Lines that a torchish script prints in a process of its own with simulated GPUs."""
+    environment = dict(os.environ)
+    environment["TORCHISH_FAKE_CUDA"] = "1"
+    environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    if visible is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = visible
+    code = "import torchish as torch\nfrom torchish import nn\n" + textwrap.dedent(source)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

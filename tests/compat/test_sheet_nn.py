@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sheet_runner import run_with_gpus
 
 DCGAN = """
     ngpu, nc, nz, ngf, ndf = 1, 3, 8, 4, 4
@@ -294,6 +295,30 @@ def test_discriminator_over_several_gpus(script):
     )
     assert transcript.errors == []
     assert transcript.printed == "True\n"
+
+
+@pytest.mark.slow
+def test_discriminator_over_two_simulated_gpus():
+    """Divided over two devices: the same output on the first, the same gradients."""
+    lines = run_with_gpus(
+        DCGAN
+        + """
+    print(device, torch.cuda.device_count())
+    torch.manual_seed(0)
+    one, two = Discriminator(1).to(device), Discriminator(2).to(device)
+    two.load_state_dict(one.state_dict())
+    one.eval(), two.eval()
+    batch = torch.randn(4, 3, 64, 64, device=device)
+    whole, divided = one(batch), two(batch)
+    print(divided.device, divided.shape, torch.allclose(whole, divided, atol=1e-6))
+    whole.sum().backward()
+    divided.sum().backward()
+    print(all(torch.allclose(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+              for a, b in zip(one.parameters(), two.parameters())))
+    """,
+        count=2,
+    )
+    assert lines == ["cuda:0 2", "cuda:0 torch.Size([4, 1, 1, 1]) True", "True"]
 
 
 def test_model_and_batches_to_device(both):
