@@ -37,7 +37,10 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """:class:`LocalResponseNorm` of ``(N, C, H, W)``, kept for old models."""
+    """:class:`LocalResponseNorm` of ``(N, C, H, W)``, kept for old models.
+
+    As in torch, channel 0 stays in the sum of every later channel.
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
         super().__init__()
@@ -49,7 +52,13 @@ class CrossMapLRN2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4:
             raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
-        return nnf.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+        channels = input.size(1)
+        reach = int((self.size - 1) / 2 + 1)
+        sums = (input * input).cumsum(1)
+        last = [min(c + reach - 1, channels - 1) for c in range(channels)]
+        gone = [max(c - reach, 0) for c in range(channels)]
+        window = sums[:, last] - sums[:, gone] + sums[:, :1]
+        return input * (self.k + self.alpha / self.size * window) ** -self.beta
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
