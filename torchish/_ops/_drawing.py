@@ -8,7 +8,6 @@ that can fail has been checked.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -220,15 +219,16 @@ def number(x: Any) -> str:
     return f"{float(x):g}"
 
 
-def as_float(x: Any, name: str, argument: str) -> float:
-    """A Python float from a number or a one-element tensor."""
+def as_float(x: Any, name: str, argument: str, position: int = 1) -> float:
+    """A Python float from a number or a 0-dim tensor.
+
+    Raises: torch's TypeError for anything else.
+    """
     if isinstance(x, bool | int | float):
         return float(x)
-    if hasattr(x, "item"):
+    if hasattr(x, "item") and not getattr(x, "ndim", 0):
         return float(x.item())
-    raise TypeError(f"{name}(): argument '{argument}' must be float, not {type(x).__name__}")
-
-
-def count_of(shape: Sequence[int]) -> int:
-    """The number of elements of a shape."""
-    return math.prod(shape)
+    raise TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be float, not "
+        f"{type(x).__name__}"
+    )

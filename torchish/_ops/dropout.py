@@ -73,7 +73,7 @@ def _noise_scale(p: float, dt: Any) -> float:
 
 def _drop(input: Any, p: Any, train: bool, inplace: bool, feature: bool, alpha: bool) -> Any:
     """The four kinds of dropout after their arguments were checked."""
-    p = as_float(p, "dropout", "p")
+    p = as_float(p, "dropout", "p", 2)
     if p < 0 or p > 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p:g}")
     if p == 0 or not train or input._aval.numel == 0:
@@ -304,7 +304,7 @@ def rrelu(
 
     Raises: RuntimeError for bounds out of order.
     """
-    lower, upper = as_float(lower, "rrelu", "lower"), as_float(upper, "rrelu", "upper")
+    lower, upper = as_float(lower, "rrelu", "lower", 2), as_float(upper, "rrelu", "upper", 3)
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not input._aval.dtype.is_floating_point:

@@ -191,7 +191,7 @@ def uniform_(self: Any, *args: Any, generator: Any = None, **bounds: Any) -> Any
     Raises: RuntimeError for bounds out of order or of the dtype's range.
     """
     low, high = _from_to("uniform_", args, bounds, (0.0, 1.0))
-    low, high = as_float(low, "uniform_", "from"), as_float(high, "uniform_", "to")
+    low, high = as_float(low, "uniform_", "from"), as_float(high, "uniform_", "to", 2)
     check_uniform(self._aval.dtype, low, high)
     return fill(self, UNIFORM, (low, high), generator, "UniformBackward0")
 
@@ -235,7 +235,7 @@ def normal_(self: Any, mean: Any = 0, std: Any = 1, *, generator: Any = None) ->
 
     Raises: RuntimeError for a negative `std`.
     """
-    mean, std = as_float(mean, "normal_", "mean"), as_float(std, "normal_", "std")
+    mean, std = as_float(mean, "normal_", "mean"), as_float(std, "normal_", "std", 2)
     check_std(std)
     if self._aval.numel:
         mean, std = normal_numbers(self._aval.dtype, mean, std)
@@ -248,7 +248,7 @@ def log_normal_(self: Any, mean: Any = 1, std: Any = 2, *, generator: Any = None
 
     Raises: RuntimeError unless `std` is positive.
     """
-    mean, std = as_float(mean, "log_normal_", "mean"), as_float(std, "log_normal_", "std")
+    mean, std = as_float(mean, "log_normal_", "mean"), as_float(std, "log_normal_", "std", 2)
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={number(std)}")
     _floating(self, "log_normal_cpu")
@@ -278,7 +278,7 @@ def cauchy_(self: Any, median: Any = 0, sigma: Any = 1, *, generator: Any = None
 
     Raises: RuntimeError unless `sigma` is positive and the dtype floating.
     """
-    median, sigma = as_float(median, "cauchy_", "median"), as_float(sigma, "cauchy_", "sigma")
+    median, sigma = as_float(median, "cauchy_", "median"), as_float(sigma, "cauchy_", "sigma", 2)
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={number(sigma)}")
     if not self._aval.dtype.is_floating_point:

@@ -123,7 +123,7 @@ def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = No
     _tensor("bernoulli", "input", input)
     shape, dev = tuple(input._aval.shape), input._storage.device
     if p is not None:
-        p = as_float(p, "bernoulli", "p")
+        p = as_float(p, "bernoulli", "p", 2)
         check_probability(p, input._aval.dtype)
         value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator)
         return _into(out, from_value(value))
@@ -188,7 +188,7 @@ def normal(
     if isinstance(std, TensorBase):
         _check_std_tensor(std)
     else:
-        check_std(as_float(std, "normal", "std"))
+        check_std(as_float(std, "normal", "std", 2))
     shape = _broadcast([tuple(t._aval.shape) for t in tensors])
     like = tensors[0]
     width = std if isinstance(std, int | float) else 1.0
@@ -220,7 +220,7 @@ def _normal_of_size(
     shape = tuple(int(n) for n in size)
     given = {**options, "generator": generator, "out": out}
     target = _Target("normal", (mean, std, size), given, process.default_dtype, "")
-    mean, std = as_float(mean, "normal", "mean"), as_float(std, "normal", "std")
+    mean, std = as_float(mean, "normal", "mean"), as_float(std, "normal", "std", 2)
     return target.draw(NORMAL, normal_numbers(target.dtype, mean, std), shape)
 
 
