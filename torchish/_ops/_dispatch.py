@@ -16,6 +16,13 @@ def to(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
+def into(out: Any, result: Any) -> Any:
+    """Write a composite's `result` into `out=`, resizing it."""
+    if tuple(out.shape) != tuple(result.shape):
+        out.resize_(tuple(result.shape))
+    return out.copy_(result.detach())
+
+
 def warn_old_form(old: str, new: str) -> None:
     """torch's warning for a call form it keeps for old scripts."""
     name = old[: old.index("(")]

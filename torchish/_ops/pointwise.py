@@ -204,7 +204,7 @@ def maximum(input: Tensor, other: Tensor) -> Array:
     """Elementwise maximum, NaN if either is; equal elements share the gradient."""
     if num.is_complex(input):
         raise RuntimeError("maximum not implemented for complex tensors.")
-    return jnp.maximum(input, other)
+    return _maximum(*jnp.broadcast_arrays(input, other))
 
 
 @op("arith", inplace=True)
@@ -212,7 +212,22 @@ def minimum(input: Tensor, other: Tensor) -> Array:
     """Elementwise minimum, NaN if either is; equal elements share the gradient."""
     if num.is_complex(input):
         raise RuntimeError("minimum does not support complex inputs.")
-    return jnp.minimum(input, other)
+    return _minimum(*jnp.broadcast_arrays(input, other))
+
+
+def _shared(keeps_a: Any) -> Any:
+    """The tangent of an extremum: halves for equal elements, to both for NaN."""
+
+    def tangent(out: Array, primals: Any, tangents: Any) -> Array:
+        (a, b), (da, db) = primals, tangents
+        zero, half = jnp.zeros_like(da), jnp.where(a == b, 0.5, 1.0).astype(a.dtype)
+        return jnp.where(keeps_a(b, a), zero, half * da) + jnp.where(keeps_a(a, b), zero, half * db)
+
+    return tangent
+
+
+_maximum = num.with_derivative(lambda a, b: jnp.maximum(a, b), _shared(lambda a, b: a > b))
+_minimum = num.with_derivative(lambda a, b: jnp.minimum(a, b), _shared(lambda a, b: a < b))
 
 
 @op("arith")
@@ -253,13 +268,13 @@ _atan2 = num.with_derivative(jnp.arctan2, _atan2_tangent)
 @op("arith", inplace=True)
 @num.widened
 def hypot(input: Tensor, other: Tensor) -> Array:
-    """sqrt(input^2 + other^2) without overflow; the gradient at the origin is 0."""
+    """sqrt(input^2 + other^2) without overflow."""
     return _hypot(*jnp.broadcast_arrays(input, other))
 
 
 def _hypot_tangent(out: Array, primals: Any, tangents: Any) -> Array:
     (a, b), (da, db) = primals, tangents
-    return num.safe_divide(a, out) * da + num.safe_divide(b, out) * db
+    return a / out * da + b / out * db
 
 
 _hypot = num.with_derivative(jnp.hypot, _hypot_tangent)

@@ -251,19 +251,25 @@ def _no_shift(name: str, x: Array) -> None:
         raise num.not_implemented_for(f"{name}_cpu", x)
 
 
-@op("arith", into=("method",))
-def __lshift__(input: Operand, other: Operand) -> Array:
-    """input << other; floating point numbers are scaled by 2^other."""
-    if num.is_float(input):
-        return input * jnp.exp2(other)
-    _no_shift("lshift", input)
-    return _left_shift(input, other)
+@composite(into=("method",))
+def __lshift__(self: Any, other: Any) -> Any:
+    """self << other."""
+    return ops.bitwise_left_shift(self, other)
 
 
-@op("arith", into=("method",))
-def __rshift__(input: Operand, other: Operand) -> Array:
-    """input >> other; floating point numbers are scaled by 2^-other."""
-    if num.is_float(input):
-        return input / jnp.exp2(other)
-    _no_shift("rshift", input)
-    return _right_shift(input, other)
+@composite(into=("method",))
+def __rshift__(self: Any, other: Any) -> Any:
+    """self >> other."""
+    return ops.bitwise_right_shift(self, other)
+
+
+@composite(into=("method",))
+def __ilshift__(self: Any, other: Any) -> Any:
+    """self <<= other."""
+    return self.bitwise_left_shift_(other)
+
+
+@composite(into=("method",))
+def __irshift__(self: Any, other: Any) -> Any:
+    """self >>= other."""
+    return self.bitwise_right_shift_(other)

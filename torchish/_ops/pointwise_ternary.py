@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
@@ -105,7 +106,7 @@ def _at_least(x: Array, low: Array) -> Array:
     below = x < low
     if num.is_float(x):
         below = below | jnp.isnan(low)
-    return jnp.where(below, low, x)
+    return jnp.where(below, low, _without_nan_gradient(x))
 
 
 def _at_most(x: Array, high: Array) -> Array:
@@ -113,7 +114,14 @@ def _at_most(x: Array, high: Array) -> Array:
     above = x > high
     if num.is_float(x):
         above = above | jnp.isnan(high)
-    return jnp.where(above, high, x)
+    return jnp.where(above, high, _without_nan_gradient(x))
+
+
+def _without_nan_gradient(x: Array) -> Array:
+    """`x`; NaN lies within no bounds, so no gradient reaches it."""
+    if not num.is_float(x):
+        return x
+    return jnp.where(jnp.isnan(x), jax.lax.stop_gradient(x), x)
 
 
 def _no_complex(x: Array) -> None:
@@ -173,6 +181,11 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     """
     if input is None and other is None:
         return ops.nonzero(condition, as_tuple=True)
+    if not hasattr(condition, "dtype"):
+        raise TypeError(
+            "where(): argument 'condition' (position 1) must be Tensor, not "
+            f"{type(condition).__name__}"
+        )
     if condition.dtype.name not in ("bool", "uint8"):
         raise RuntimeError(
             "where expected condition to be a boolean tensor, but got a tensor with dtype "

@@ -64,8 +64,9 @@ def _unit(z: Array) -> Array:
 def sign(input: Tensor) -> Array:
     """-1, 0 or 1; 0 for NaN."""
     if num.is_complex(input):
-        raise RuntimeError(
-            "Unlike NumPy, torch.sign doesn't allow complex tensors. Use torch.sgn instead."
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. "
+            "Please use torch.sgn instead."
         )
     return _sign(input)
 
@@ -229,7 +230,15 @@ def asinh(input: Tensor) -> Array:
 @num.widened
 def acosh(input: Tensor) -> Array:
     """The inverse hyperbolic cosine."""
-    return jnp.arccosh(input)
+    return _acosh(input) if num.is_complex(input) else jnp.arccosh(input)
+
+
+def _acosh_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    (z,) = primals  # two roots, so that the branch cut lies where torch's does
+    return tangents[0] / (jnp.sqrt(z - 1) * jnp.sqrt(z + 1))
+
+
+_acosh = num.with_derivative(jnp.arccosh, _acosh_tangent)
 
 
 @op("float", inplace=True, aliases=("arctanh",))

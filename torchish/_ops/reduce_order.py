@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from ._dispatch import to
+from ._dispatch import into, to
 from ._reducing import pick, shared_gradient
 from .registry import Scalar, Tensor, composite, op, ops, wrap_dim
 
@@ -144,7 +144,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 def _quantile(
     input: Tensor, q: Tensor, dim: Any, keepdim: bool, mode: str, skip_nan: bool
 ) -> Array:
-    """Quantiles `q` (a vector, or a scalar) along `dim`; the q dimension comes first."""
+    """Quantiles `q` (a vector, or a scalar) along `dim`; the q dimension is the last."""
     x, axis = input, 0
     if dim is None or x.ndim == 0:
         flat_ndim, x = x.ndim, x.reshape(-1)
@@ -161,15 +161,11 @@ def _quantile(
     if not skip_nan:  # one NaN makes the quantile NaN: NaNs sort to the end
         rank = jnp.where(missing[..., -1:], last.astype(x.dtype), rank)
     out = _interpolated(rows, rank, mode)
-    if keepdim:
-        out = (
-            out.reshape(out.shape[-1:] + (1,) * flat_ndim)
-            if flat_ndim is not None
-            else (jnp.moveaxis(jnp.expand_dims(out, axis), -1, 0))
-        )
-    else:
-        out = jnp.moveaxis(out, -1, 0)
-    return out[0] if q.ndim == 0 else out
+    if not keepdim:
+        return out
+    if flat_ndim is not None:
+        return out.reshape((1,) * flat_ndim + out.shape[-1:])
+    return jnp.expand_dims(out, axis)
 
 
 def _interpolated(rows: Array, rank: Array, mode: str) -> Array:
@@ -219,7 +215,9 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
         if q.dtype is not input.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-        return _quantile(input, q, dim, keepdim, interpolation, skip_nan, **to(out))
+        found = _quantile(input, q, dim, keepdim, interpolation, skip_nan)
+        found = found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
+        return found if out is None else into(out, found)
 
     form.__doc__ = doc
     return form

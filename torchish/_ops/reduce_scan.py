@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
+from ._dispatch import into
 from ._reducing import accumulate_dtype
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
 
@@ -90,7 +91,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:  # torch ignores what would be joined on
-        return input.clone() if out is None else out.copy_(input)
+        return input.clone() if out is None else into(out, input)
     parts = [part for part in (prepend, input, append) if part is not None]
     x = ops.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -99,7 +100,7 @@ def diff(
             break
         high, low = x.narrow(dim, 1, x.size(dim) - 1), x.narrow(dim, 0, x.size(dim) - 1)
         x = ops.logical_xor(high, low) if x.dtype.name == "bool" else high - low
-    return x if out is None else out.copy_(x)
+    return x if out is None else into(out, x)
 
 
 def _panels(y: Any, x: Any, dx: Any, dim: int) -> Any:
