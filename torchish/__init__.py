@@ -19,12 +19,11 @@ if _settings.cache_folder is not None:
 
 from . import _namespace  # noqa: E402
 from .tensor import Tensor as Tensor  # noqa: E402
-from .version import __version__ as __version__  # noqa: E402
+from .torch_version import __version__ as __version__  # noqa: E402
 
 globals().update(_namespace.public())
 
-from . import autograd as autograd  # noqa: E402
-from . import nn as nn  # noqa: E402
+from . import autograd as autograd, nn as nn  # noqa: E402
 
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (

@@ -219,7 +219,7 @@ def explain() -> None:
         print(f"  {count} x {reason}")
 
 
-def compile(model: Any = None, **kwargs: Any) -> Any:  # noqa: A001 - torch's name
+def compile(model: Any = None, **kwargs: Any) -> Any:
     """The model itself: every program is compiled by XLA already, whole steps included."""
     if model is None:
         return lambda m: m

@@ -11,10 +11,10 @@ from ._core import dtypes
 from ._core.state import process
 
 
-class finfo:  # noqa: N801 - torch's name
+class finfo:
     """Limits of a floating dtype: eps, max, min, tiny, smallest_normal, resolution, bits."""
 
-    def __init__(self, type: Any = None) -> None:  # noqa: A002
+    def __init__(self, type: Any = None) -> None:
         dt = process.default_dtype if type is None else type
         if not isinstance(dt, dtypes.dtype) or dt.category < dtypes.FLOAT:
             raise TypeError(
@@ -39,10 +39,10 @@ class finfo:  # noqa: N801 - torch's name
         )
 
 
-class iinfo:  # noqa: N801 - torch's name
+class iinfo:
     """Limits of an integer dtype: min, max, bits."""
 
-    def __init__(self, type: Any) -> None:  # noqa: A002
+    def __init__(self, type: Any) -> None:
         if not isinstance(type, dtypes.dtype) or type.category != dtypes.INT:
             raise TypeError(
                 "torch.iinfo() requires an integer input type. Use torch.finfo to handle "

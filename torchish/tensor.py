@@ -6,7 +6,6 @@ is not an operator: shape and dtype attributes, autograd attributes, reading out
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 
 from . import _ops  # noqa: F401 - registers every operator
 from ._core import dtypes, nodes
-from ._core.autograd import run_backward
 from ._core.devices import device
 from ._core.dtypes import dtype
 from ._core.errors import not_supported
@@ -24,9 +22,9 @@ from ._core.size import Size
 from ._core.state import process
 from ._core.storage import VersionCounter
 from ._core.tensor_base import TensorBase, detached
+from ._legacy_types import LEGACY_TYPES, LegacyType, legacy_dtype, legacy_tensor
+from ._operators import attach
 from ._ops import registry
-from ._ops.calling import call_binary
-from ._ops.construct import array_from
 from ._ops.copying import born_with_grad
 from ._ops.registry import ops
 
@@ -51,7 +49,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     _shown_as = "tensor"  # subclasses show their own name
 
     def __new__(cls, *args: Any, device: Any = None, **kwargs: Any) -> Any:
-        made = _legacy(args, process.default_dtype)
+        made = legacy_tensor(args, process.default_dtype)
         return made if cls is Tensor else cls._make_subclass(cls, made, False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +65,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         """The same tensor as an instance of `cls`."""
         return Tensor._make_subclass(cls, self, self.requires_grad)
 
-    # --- shape and type ----------------------------------------------------------------------------
+    # --- shape and type --------------------------------------------------------------------------
 
     @property
     def shape(self) -> Size:
@@ -232,7 +230,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             place = "cuda." if self.is_cuda else ""
             return f"torch.{place}{dtypes.SCALAR_NAMES[self._aval.dtype]}Tensor"
         if isinstance(dtype, str):
-            dtype = _legacy_dtype(dtype)
+            dtype = legacy_dtype(dtype)
         if isinstance(dtype, LegacyType):
             dtype = dtype.dtype
         return self.to(dtype)  # type: ignore[attr-defined]
@@ -261,18 +259,18 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         )
 
     @property
-    def T(self) -> Any:  # noqa: N802 - torch's name
+    def T(self) -> Any:
         """All dims reversed."""
         return ops.permute(self, tuple(range(self._aval.ndim))[::-1])
 
     @property
-    def mT(self) -> Any:  # noqa: N802 - torch's name
+    def mT(self) -> Any:
         """The last two dims swapped."""
         self._check_matrix("mT")
         return ops.transpose(self, -2, -1)
 
     @property
-    def H(self) -> Any:  # noqa: N802 - torch's name
+    def H(self) -> Any:
         """The conjugate transpose of a matrix."""
         if self._aval.ndim not in (0, 2):
             raise RuntimeError(
@@ -282,7 +280,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         return self if self._aval.ndim == 0 else ops.adjoint(self)
 
     @property
-    def mH(self) -> Any:  # noqa: N802 - torch's name
+    def mH(self) -> Any:
         """The conjugate transpose of the last two dims."""
         self._check_matrix("mH")
         return ops.adjoint(self)
@@ -312,7 +310,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def imag(self, value: Any) -> None:
         ops.imag(self).copy_(value)
 
-    # --- autograd ----------------------------------------------------------------------------------
+    # --- autograd --------------------------------------------------------------------------------
 
     @property
     def requires_grad(self) -> bool:
@@ -328,7 +326,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
         if not self.is_leaf:
             if not value:
                 raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a "
+                    "you can only change requires_grad flags of leaf variables. If you want "
+                    "to use a "
                     "computed variable in a subgraph that doesn't require differentiation use "
                     "var_no_grad = var.detach()."
                 )
@@ -397,13 +396,15 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             raise RuntimeError(
                 f"attempting to assign a gradient located on device with type "
                 f"'{value._storage.device.type}' to a tensor located on device with type "
-                f"'{self._storage.device.type}'. Please ensure that the gradient and the tensor are "
+                f"'{self._storage.device.type}'. Please ensure that the gradient and the "
+                f"tensor are "
                 "on the same device"
             )
         if value._aval.shape != self._aval.shape:
             raise RuntimeError(
                 f"attempting to assign a gradient of size '{list(value._aval.shape)}' to a tensor "
-                f"of size '{list(self._aval.shape)}'. Please ensure that the gradient and the tensor "
+                f"of size '{list(self._aval.shape)}'. Please ensure that the gradient and the "
+                f"tensor "
                 "are the same size"
             )
 
@@ -415,9 +416,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     @data.setter
     def data(self, value: Any) -> None:
         if not isinstance(value, TensorBase):
-            raise TypeError(
-                f"Variable data has to be a tensor, but got {type(value).__name__}"
-            )
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if (
             value._aval.dtype.is_floating_point != self._aval.dtype.is_floating_point
             and self._requires_grad
@@ -496,7 +495,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
     def _is_view(self) -> bool:
         return self._base is not None
 
-    # --- reading out -------------------------------------------------------------------------------
+    # --- reading out -----------------------------------------------------------------------------
 
     def item(self) -> Any:
         """The one element as a Python number.
@@ -525,7 +524,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             return self.detach().cpu().resolve_conj().numpy()  # type: ignore[attr-defined]
         if not self.is_cpu:
             raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() "
+                f"to copy "
                 "the tensor to host memory first."
             )
         if self.requires_grad:
@@ -600,7 +600,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             f"{type(element)}."
         )
 
-    # --- text --------------------------------------------------------------------------------------
+    # --- text ------------------------------------------------------------------------------------
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         from ._printing import tensor_str
@@ -623,7 +623,7 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
             return format(self.item(), format_spec)
         return object.__format__(self, format_spec)
 
-    # --- copies and pickles ------------------------------------------------------------------------
+    # --- copies and pickles ----------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         from ._utils import reduce_tensor
@@ -645,7 +645,8 @@ def _warn_non_leaf() -> None:
     warnings.warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
         "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
-        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If "
+        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
+        "Tensor. If "
         "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. "
         "See github.com/pytorch/pytorch/pull/30531 for more informations.",
         stacklevel=3,
@@ -662,175 +663,7 @@ def _number(element: Any, dt: dtype) -> Any:
     return element.item()
 
 
-# --- legacy constructors -----------------------------------------------------------------------------
+attach(Tensor)
+process.tensor_class = Tensor
 
-
-def _legacy(args: tuple[Any, ...], dt: dtype) -> Any:
-    """`Tensor(sizes…)`, `Tensor(data)`, `Tensor()`."""
-    if not args:
-        return ops.empty(0, dtype=dt)
-    first = args[0]
-    if len(args) == 1:
-        if isinstance(first, Size):
-            return ops.empty(first, dtype=dt)
-        if isinstance(first, TensorBase):
-            if first._aval.dtype is not dt:
-                raise TypeError(
-                    f"expected {dtypes.SCALAR_NAMES[dt]} (got "
-                    f"{dtypes.SCALAR_NAMES[first._aval.dtype]})"
-                )
-            return detached(first)
-        if isinstance(first, list | tuple | np.ndarray):
-            from ._core.interop import wrap_host
-
-            return wrap_host(array_from(first, dt))
-    if all(isinstance(a, int | np.integer) for a in args):
-        return ops.empty(*[int(a) for a in args], dtype=dt)
-    raise TypeError(f"new(): invalid data type '{type(first).__name__}'")
-
-
-def _legacy_dtype(name: str) -> dtype:
-    short = name.removeprefix("torch.").removeprefix("cuda.").removesuffix("Tensor")
-    for dt, scalar in dtypes.SCALAR_NAMES.items():
-        if scalar == short:
-            return dt
-    raise ValueError(f"invalid type: '{name}'")
-
-
-class LegacyType:
-    """`torch.FloatTensor` and its kin: constructor and instance check for one dtype."""
-
-    def __init__(self, dt: dtype, place: str = "cpu") -> None:
-        self.dtype = dt
-        self.place = place
-        prefix = "torch." if place == "cpu" else f"torch.{place}."
-        self.__name__ = f"{prefix}{dtypes.SCALAR_NAMES[dt]}Tensor"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        made = _legacy(args, self.dtype)
-        return made if self.place == "cpu" else made.to(self.place)
-
-    def __instancecheck__(self, instance: Any) -> bool:
-        return (
-            isinstance(instance, TensorBase)
-            and instance._aval.dtype is self.dtype
-            and instance._storage.device.type == self.place
-        )
-
-    def __repr__(self) -> str:
-        return f"<class '{self.__name__}'>"
-
-
-LEGACY_TYPES = {
-    f"{dtypes.SCALAR_NAMES[d]}Tensor": d
-    for d in dtypes.ALL
-    if d.name not in ("float8_e5m2", "float8_e4m3fn", "uint16", "uint32", "uint64")
-    and not d.is_complex
-}
-
-
-# --- Python's operators ------------------------------------------------------------------------------
-
-
-_NUMBERS = frozenset((float, int, bool, complex))
-
-
-def _binary(name: str, swapped: bool = False) -> Callable[..., Any]:
-    """`a + b` by operator name; what is no operand gives NotImplemented, as Python expects."""
-    function = getattr(ops, name)
-    operator = getattr(function, "operator", None)
-    direct = operator is not None and not swapped
-
-    def method(self: Any, other: Any) -> Any:
-        if type(other) not in _NUMBERS and not isinstance(other, TensorBase):
-            if isinstance(other, np.ndarray):
-                other = ops.as_tensor(other)
-            elif not _operand(other):
-                return NotImplemented
-            else:
-                return function(other, self) if swapped else function(self, other)
-        if direct:
-            return call_binary(operator, self, other)
-        return function(other, self) if swapped else function(self, other)
-
-    method.__name__ = name
-    return method
-
-
-def _inplace(name: str) -> Callable[..., Any]:
-    def method(self: Any, other: Any) -> Any:
-        if not isinstance(other, TensorBase | int | float | complex | np.number | np.bool_):
-            return NotImplemented
-        return getattr(self, name)(other)
-
-    return method
-
-
-_PLAIN = {
-    "__add__": "add", "__radd__": "add", "__sub__": "sub", "__mul__": "mul", "__rmul__": "mul",
-    "__truediv__": "div", "__div__": "div", "__floordiv__": "floor_divide", "__mod__": "remainder",
-    "__pow__": "pow", "__matmul__": "matmul", "__and__": "bitwise_and", "__or__": "bitwise_or",
-    "__xor__": "bitwise_xor", "__rand__": "bitwise_and", "__ror__": "bitwise_or",
-    "__rxor__": "bitwise_xor", "__lshift__": "bitwise_left_shift",
-    "__rshift__": "bitwise_right_shift", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt",
-    "__le__": "le", "__gt__": "gt", "__ge__": "ge",
-}  # fmt: skip
-_SWAPPED = {
-    "__rmod__": "remainder", "__rpow__": "pow", "__rmatmul__": "matmul",
-    "__rlshift__": "bitwise_left_shift", "__rrshift__": "bitwise_right_shift",
-    "__rfloordiv__": "floor_divide",
-}  # fmt: skip
-_IN_PLACE = {
-    "__iadd__": "add_", "__isub__": "sub_", "__imul__": "mul_", "__itruediv__": "div_",
-    "__ifloordiv__": "floor_divide_", "__imod__": "remainder_", "__ipow__": "pow_",
-    "__iand__": "bitwise_and_", "__ior__": "bitwise_or_", "__ixor__": "bitwise_xor_",
-    "__ilshift__": "bitwise_left_shift_", "__irshift__": "bitwise_right_shift_",
-}  # fmt: skip
-
-
-def _rsub(self: Any, other: Any) -> Any:
-    return ops.rsub(self, other) if _operand(other) else NotImplemented
-
-
-def _rdiv(self: Any, other: Any) -> Any:
-    return ops.mul(ops.reciprocal(self), other) if _operand(other) else NotImplemented
-
-
-def _invert(self: Any) -> Any:
-    if self._aval.dtype.category > dtypes.INT:
-        raise TypeError(
-            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
-        )
-    return ops.bitwise_not(self)
-
-
-def _operand(other: Any) -> bool:
-    return isinstance(other, TensorBase | int | float | complex | np.number | np.bool_)
-
-
-def _attach() -> None:
-    """Put the registry's methods and Python's operators on the class."""
-    for name, method in registry.table("method").items():
-        if name not in Tensor.__dict__:
-            setattr(Tensor, name, method)
-    for name, label in _PLAIN.items():
-        if name not in Tensor.__dict__ or name in ("__eq__", "__ne__"):
-            setattr(Tensor, name, _binary(label))
-    for name, label in _SWAPPED.items():
-        if name not in Tensor.__dict__:
-            setattr(Tensor, name, _binary(label, swapped=True))
-    for name, label in _IN_PLACE.items():
-        setattr(Tensor, name, _inplace(label))
-    Tensor.__rsub__ = _rsub  # type: ignore[attr-defined]
-    Tensor.__rtruediv__ = Tensor.__rdiv__ = _rdiv  # type: ignore[attr-defined]
-    Tensor.__neg__ = lambda self: ops.neg(self)  # type: ignore[attr-defined]
-    Tensor.__pos__ = lambda self: ops.positive(self)  # type: ignore[attr-defined]
-    Tensor.__abs__ = lambda self: ops.abs(self)  # type: ignore[attr-defined]
-    Tensor.__invert__ = _invert  # type: ignore[attr-defined]
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]
-    process.tensor_class = Tensor
-
-
-_attach()
-
-__all__ = ["LEGACY_TYPES", "LegacyType", "Tensor", "operator", "run_backward"]
+__all__ = ["LEGACY_TYPES", "LegacyType", "Tensor"]

@@ -16,34 +16,49 @@ small = st.integers(-3, 4)
 
 # name -> (strategy of arguments, function of (torch, tensor, *args))
 VIEWS: dict[str, tuple[Any, Callable[..., Any]]] = {
-    "view": (st.sampled_from([(-1,), (3, 2), (2, 3), (2, -1), (6,), (1, -1), (3, 4), (2, 2, -1)]),
-             lambda T, t, s: t.view(s)),
-    "reshape": (st.sampled_from([(-1,), (3, 2), (2, 3), (6, 1), (3, -1), (4, 3)]),
-                lambda T, t, s: t.reshape(s)),
+    "view": (
+        st.sampled_from([(-1,), (3, 2), (2, 3), (2, -1), (6,), (1, -1), (3, 4), (2, 2, -1)]),
+        lambda T, t, s: t.view(s),
+    ),
+    "reshape": (
+        st.sampled_from([(-1,), (3, 2), (2, 3), (6, 1), (3, -1), (4, 3)]),
+        lambda T, t, s: t.reshape(s),
+    ),
     "transpose": (st.tuples(dims, dims), lambda T, t, a: t.transpose(*a)),
     "t": (st.just(None), lambda T, t, _: t.t()),
     "T": (st.just(None), lambda T, t, _: t.permute(tuple(range(t.dim()))[::-1])),
     "select": (st.tuples(dims, small), lambda T, t, a: t.select(*a)),
-    "narrow": (st.tuples(dims, st.integers(-1, 2), st.integers(0, 2)),
-               lambda T, t, a: t.narrow(*a)),
-    "slice": (st.tuples(st.integers(-3, 3), st.integers(-2, 6), st.integers(1, 3)),
-              lambda T, t, a: t[slice(*a)]),
-    "slice_last": (st.tuples(st.integers(-2, 2), st.integers(0, 4), st.integers(1, 2)),
-                   lambda T, t, a: t[..., slice(*a)]),
-    "squeeze": (st.one_of(st.none(), dims), lambda T, t, d: t.squeeze() if d is None
-                else t.squeeze(d)),
+    "narrow": (
+        st.tuples(dims, st.integers(-1, 2), st.integers(0, 2)),
+        lambda T, t, a: t.narrow(*a),
+    ),
+    "slice": (
+        st.tuples(st.integers(-3, 3), st.integers(-2, 6), st.integers(1, 3)),
+        lambda T, t, a: t[slice(*a)],
+    ),
+    "slice_last": (
+        st.tuples(st.integers(-2, 2), st.integers(0, 4), st.integers(1, 2)),
+        lambda T, t, a: t[..., slice(*a)],
+    ),
+    "squeeze": (
+        st.one_of(st.none(), dims),
+        lambda T, t, d: t.squeeze() if d is None else t.squeeze(d),
+    ),
     "unsqueeze": (dims, lambda T, t, d: t.unsqueeze(d)),
-    "expand": (st.sampled_from([(2, -1, -1), (3, -1), (4, 3), (2, 2, 3), (-1, 3)]),
-               lambda T, t, s: t.expand(s)),
+    "expand": (
+        st.sampled_from([(2, -1, -1), (3, -1), (4, 3), (2, 2, 3), (-1, 3)]),
+        lambda T, t, s: t.expand(s),
+    ),
     "diagonal": (st.integers(-1, 1), lambda T, t, k: t.diagonal(k)),
-    "unfold": (st.tuples(dims, st.integers(1, 2), st.integers(1, 2)),
-               lambda T, t, a: t.unfold(*a)),
+    "unfold": (st.tuples(dims, st.integers(1, 2), st.integers(1, 2)), lambda T, t, a: t.unfold(*a)),
     "flatten": (st.just(None), lambda T, t, _: t.flatten()),
     "unbind": (st.just(None), lambda T, t, _: t.unbind(0)[0]),
     "split": (st.integers(1, 2), lambda T, t, n: t.split(n)[-1]),
     "chunk": (st.integers(1, 3), lambda T, t, n: t.chunk(n, -1)[0]),
-    "as_strided": (st.sampled_from([((2, 2), (1, 2), 0), ((2,), (2,), 1), ((3, 2), (2, 1), 0)]),
-                   lambda T, t, a: t.as_strided(*a)),
+    "as_strided": (
+        st.sampled_from([((2, 2), (1, 2), 0), ((2,), (2,), 1), ((3, 2), (2, 1), 0)]),
+        lambda T, t, a: t.as_strided(*a),
+    ),
     "movedim": (st.tuples(dims, dims), lambda T, t, a: t.movedim(*a)),
     "no_grad_view": (st.just(None), lambda T, t, _: _under_no_grad(T, lambda: t.view(-1))),
 }
@@ -53,8 +68,10 @@ WRITES: dict[str, tuple[Any, Callable[..., Any]]] = {
     "fill_": (st.sampled_from([0.0, 3]), lambda T, t, x: t.fill_(x)),
     "zero_": (st.just(None), lambda T, t, _: t.zero_()),
     "setitem": (st.integers(-3, 3), lambda T, t, i: t.__setitem__(i, 7.0)),
-    "setitem_slice": (st.tuples(st.integers(0, 2), st.integers(1, 3)),
-                      lambda T, t, a: t.__setitem__(slice(*a), -1.0)),
+    "setitem_slice": (
+        st.tuples(st.integers(0, 2), st.integers(1, 3)),
+        lambda T, t, a: t.__setitem__(slice(*a), -1.0),
+    ),
     "no_grad_add_": (st.just(None), lambda T, t, _: _under_no_grad(T, lambda: t.add_(1.0))),
     "exp_": (st.just(None), lambda T, t, _: t.exp_()),
 }
@@ -84,7 +101,8 @@ def _under_no_grad(T: Any, action: Callable[[], Any]) -> Any:
 @st.composite
 def programs(draw: Any) -> dict[str, Any]:
     """A random program: leaves, steps, and which tensors go into the loss."""
-    leaves = draw(st.lists(st.tuples(st.sampled_from(SHAPES), st.booleans()), min_size=1, max_size=2))
+    leaf = st.tuples(st.sampled_from(SHAPES), st.booleans())
+    leaves = draw(st.lists(leaf, min_size=1, max_size=2))
     steps = []
     for _ in range(draw(st.integers(1, 7))):
         kind = draw(st.sampled_from(["view", "view", "view", "write", "write", "pair", "fresh"]))
@@ -99,8 +117,12 @@ def programs(draw: Any) -> dict[str, Any]:
             steps.append((kind, draw(st.sampled_from(sorted(PAIRS))), i, draw(st.integers(0, 5))))
         else:
             steps.append((kind, draw(st.sampled_from(sorted(FRESH))), i, None))
-    return {"leaves": leaves, "steps": steps, "loss": draw(st.lists(st.integers(0, 7), max_size=3)),
-            "again": draw(st.booleans())}
+    return {
+        "leaves": leaves,
+        "steps": steps,
+        "loss": draw(st.lists(st.integers(0, 7), max_size=3)),
+        "again": draw(st.booleans()),
+    }
 
 
 def describe(tensor: Any) -> Any:
@@ -110,10 +132,14 @@ def describe(tensor: Any) -> Any:
     except RuntimeError as error:  # a view that may not be rebased
         return {"refused": str(error).split("\n")[0], "values": tensor.tolist()}
     return {
-        "values": tensor.detach().tolist(), "shape": tuple(tensor.shape),
-        "stride": tensor.stride(), "offset": tensor.storage_offset(),
-        "requires_grad": tensor.requires_grad, "leaf": leaf,
-        "version": tensor._version, "contiguous": tensor.is_contiguous(),
+        "values": tensor.detach().tolist(),
+        "shape": tuple(tensor.shape),
+        "stride": tensor.stride(),
+        "offset": tensor.storage_offset(),
+        "requires_grad": tensor.requires_grad,
+        "leaf": leaf,
+        "version": tensor._version,
+        "contiguous": tensor.is_contiguous(),
     }
 
 

@@ -1,7 +1,7 @@
 """Aliasing and in-place writes: 2,000 random programs give what PyTorch gives.
 
-Compared after every step: values, shape, strides, offset, requires_grad, leaf, version, errors; at the
-end: which tensors share memory, what backward did, and the gradients.
+Compared after every step: values, shape, strides, offset, requires_grad, leaf, version, errors; at
+the end: which tensors share memory, what backward did, and the gradients.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ def link(
         if isinstance(x, TensorBase) and x._inference:
             raise RuntimeError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created "
-                "in inference mode in computation tracked by autograd. To work around this, you can "
+                "in inference mode in computation tracked by autograd. To work around this, "
+                "you can "
                 "make a clone to get a normal tensor and use it in autograd, or use "
                 "`torch.no_grad()` instead of `torch.inference_mode()`."
             )
@@ -89,7 +90,8 @@ def check_history(target: TensorBase, needs_grad: bool) -> None:
     """
     if target._inference and not state.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a "
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can "
+            "make a "
             "clone to get a normal tensor before doing inplace update.See "
             "https://github.com/pytorch/rfcs/pull/17 for more details."
         )

@@ -1,8 +1,8 @@
 """Backward: walks grad nodes in reverse order and records each node's vjp.
 
 Invariants: a node runs once a pass, after every node that uses its outputs; gradients in flight are
-(Value, edge) pairs, and edges exist only under create_graph; leaving the pass by an exception leaves
-grad mode and trace as they were.
+(Value, edge) pairs, and edges exist only under create_graph; leaving the pass by an exception
+leaves grad mode and trace as they were.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .values import Aval, Value
 Buffer = list[Var | None]
 
 
-# --- grad mode -------------------------------------------------------------------------------------
+# --- grad mode -----------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def grad_mode(enabled: bool) -> Iterator[None]:
         state.grad_enabled = before
 
 
-# --- arithmetic on gradients -----------------------------------------------------------------------
+# --- arithmetic on gradients ---------------------------------------------------------------------
 
 
 def _sum_kernel(aval: Aval) -> Kernel:
@@ -90,7 +90,7 @@ def constant(aval: Aval, number: float, dev: Any) -> Value:
 _CONSTANTS: dict[Any, Kernel] = {}
 
 
-# --- tensors and vars ------------------------------------------------------------------------------
+# --- tensors and vars ----------------------------------------------------------------------------
 
 
 def as_tensor(var: Var) -> Any:
@@ -130,7 +130,7 @@ def _grad_strides(variable: TensorBase) -> tuple[int, ...] | None:
     return strides if is_dense(shape, strides) else None
 
 
-# --- the pass --------------------------------------------------------------------------------------
+# --- the pass ------------------------------------------------------------------------------------
 
 
 class Pass:
@@ -205,9 +205,7 @@ class Pass:
         grads = self._before(node, grads)
         outs: Sequence[Var | None] = [None] * len(node.edges)
         target = self.captures is not None and self._capture(node, grads)
-        runs = self.useful is None or (
-            node in self.useful and (not target or self._leads_on(node))
-        )
+        runs = self.useful is None or (node in self.useful and (not target or self._leads_on(node)))
         if runs and any(g is not None for g in grads):
             outs = node.apply(grads, self.graph)
             outs = self._after(node, outs, grads)
@@ -257,9 +255,7 @@ class Pass:
             )
         return as_var(got, self.graph)
 
-    def _after(
-        self, node: Node, outs: Sequence[Var | None], grads: Buffer
-    ) -> Sequence[Var | None]:
+    def _after(self, node: Node, outs: Sequence[Var | None], grads: Buffer) -> Sequence[Var | None]:
         if state.anomaly:
             _check_nan(node, outs)
         if node.post_hooks:
@@ -303,7 +299,9 @@ def _check_nan(node: Node, outs: Sequence[Var | None]) -> None:
                     f"error:\n{made}",
                     stacklevel=2,
                 )
-                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {k}th output.")
+                raise RuntimeError(
+                    f"Function '{node.name()}' returned nan values in its {k}th output."
+                )
 
 
 def run_backward(

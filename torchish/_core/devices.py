@@ -20,7 +20,7 @@ _TYPES = (
 )  # fmt: skip
 
 
-class device:  # noqa: N801 - torch's name
+class device:
     """A device such as `torch.device("cuda:1")`; also a context manager that sets the default.
 
     Raises: RuntimeError for an unknown device string.
@@ -31,15 +31,14 @@ class device:  # noqa: N801 - torch's name
     type: str
     index: int | None
 
-    def __new__(cls, type: Any, index: int | None = None) -> device:  # noqa: A002
+    def __new__(cls, type: Any, index: int | None = None) -> device:
         if isinstance(type, device):
             return type
         if isinstance(type, int) and index is None:
             return cls._make("cuda", type)
         if not isinstance(type, str):
             raise TypeError(
-                "device(): argument 'type' (position 1) must be str, not "
-                f"{type.__class__.__name__}"
+                f"device(): argument 'type' (position 1) must be str, not {type.__class__.__name__}"
             )
         name, _, number = type.partition(":")
         if number and index is not None:
@@ -118,7 +117,8 @@ def _platform(name: str) -> list[Any]:
 
 
 def _visible(found: list[Any]) -> list[Any]:
-    """CUDA_VISIBLE_DEVICES for simulated devices (the CUDA runtime itself applies it to real ones)."""
+    """CUDA_VISIBLE_DEVICES for simulated devices (the CUDA runtime itself applies it to "
+    "real ones)."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not settings.fake_cuda or chosen is None:
         return found

@@ -15,7 +15,7 @@ import numpy as np
 BOOL, INT, FLOAT, COMPLEX = range(4)
 
 
-class dtype:  # noqa: N801 - torch's name
+class dtype:
     """An element type, such as `torch.float32`."""
 
     __slots__ = (
@@ -120,7 +120,7 @@ def _join(a: dtype, b: dtype) -> dtype | None:
         return None
     wide = {uint16, uint32, uint64}
     low, high = sorted((a, b), key=lambda d: d.category)
-    if low in wide and high.category in (INT, COMPLEX) or (high in wide and low.category == INT):
+    if (low in wide and high.category in (INT, COMPLEX)) or (high in wide and low.category == INT):
         return None  # torch refuses wide unsigned integers here
     if low.category != high.category:
         if high.category == COMPLEX and low.category == FLOAT:
@@ -187,8 +187,8 @@ def can_cast(from_: dtype, to: dtype) -> bool:
 def result_type(dims: list[dtype], zeros: list[dtype], wrapped: list[dtype]) -> dtype:
     """The promoted dtype of operands that are tensors with dims, 0-dim tensors and numbers.
 
-    A lower group decides only by its category: `int_tensor + 1.5` is float, `float32 + float64 0-dim`
-    stays float32. Source: torch's type promotion doc.
+    A lower group decides only by its category: `int_tensor + 1.5` is float, `float32 + float64
+    0-dim` stays float32. Source: torch's type promotion doc.
     """
     return _combine(_joined(dims), _combine(_joined(zeros), _joined(wrapped)))  # type: ignore[return-value]
 

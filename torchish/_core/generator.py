@@ -214,7 +214,7 @@ class Generator:
 
     def __reduce__(self) -> Any:
         offset = None if self.is_host else self._offset
-        return Generator, (self.device,), (self._seed, offset, self.state_array())
+        return _rebuild, (str(self.device),), (self._seed, offset, self.state_array())
 
     def __setstate__(self, saved: Any) -> None:
         _, _, array = saved
@@ -222,6 +222,11 @@ class Generator:
             self.set_state(array)
         else:
             self.load_state_array(array)
+
+
+def _rebuild(device: str) -> Generator:
+    """What a pickle calls: `Generator` itself is named after a module of PyTorch's."""
+    return Generator(device)
 
 
 def _check_device(dev: Device) -> None:

@@ -73,7 +73,7 @@ class _Mode:
         return wrapped
 
 
-class no_grad(_Mode):  # noqa: N801 - torch's name
+class no_grad(_Mode):
     """Record no history inside; results do not require grad."""
 
     def __new__(cls, function: Any = None) -> Any:
@@ -90,14 +90,14 @@ class no_grad(_Mode):  # noqa: N801 - torch's name
         state.grad_enabled = False
 
 
-class enable_grad(no_grad):  # noqa: N801 - torch's name
+class enable_grad(no_grad):
     """Record history inside, also within `no_grad`."""
 
     def _enter(self) -> None:
         state.grad_enabled = True
 
 
-class set_grad_enabled(_Mode):  # noqa: N801 - torch's name
+class set_grad_enabled(_Mode):
     """Switch history on or off: at once as a function, or for a block."""
 
     def __init__(self, mode: bool) -> None:
@@ -122,7 +122,7 @@ class set_grad_enabled(_Mode):  # noqa: N801 - torch's name
         state.grad_enabled = self.mode
 
 
-class inference_mode(_Mode):  # noqa: N801 - torch's name
+class inference_mode(_Mode):
     """`no_grad` whose results may never take part in autograd."""
 
     def __new__(cls, mode: Any = True) -> Any:

@@ -1,7 +1,7 @@
 """Between tensors, numpy arrays and storages, without touching JAX where the data is on the host.
 
-Invariant: `wrap_host` and `host_array` of a host-backed tensor never start a JAX computation, so code
-that runs in DataLoader workers may use them freely.
+Invariant: `wrap_host` and `host_array` of a host-backed tensor never start a JAX computation, so
+code that runs in DataLoader workers may use them freely.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ def _strided(storage: Storage, tensor: TensorBase) -> np.ndarray[Any, Any]:
     """A numpy view of a host-backed storage through the tensor's layout."""
     flat = storage.host if storage.host is not None else storage._value.array
     return strided_view(
-        np.asarray(flat).reshape(-1), tuple(tensor._aval.shape), tensor._strides, tensor._offset, False
+        np.asarray(flat).reshape(-1),
+        tuple(tensor._aval.shape),
+        tensor._strides,
+        tensor._offset,
+        False,
     )
 
 

@@ -1,9 +1,10 @@
 """Kernels: operators specialised to static arguments and input avals.
 
-Invariant: a Kernel's function is pure and total on its input avals; its output avals were worked out
-once by `jax.eval_shape`, so errors of shape and dtype are raised when the kernel is made, at the
-user's line. Scalars (`float`, `int`, `bool`, `complex` instead of an Aval) arrive as 0-d arrays of
-float64, int64, bool and complex128: numbers are operands, so a changed number makes no new kernel.
+Invariant: a Kernel's function is pure and total on its input avals; its output avals were worked
+out once by `jax.eval_shape`, so errors of shape and dtype are raised when the kernel is made, at
+the user's line. Scalars (`float`, `int`, `bool`, `complex` instead of an Aval) arrive as 0-d
+arrays of float64, int64, bool and complex128: numbers are operands, so a changed number makes no
+new kernel.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ the base's memory as torch does. `plan_for` turns a layout into a short chain of
 
     base -> memory order -> reshape to radices -> (dynamic) slice -> reshape -> permute -> broadcast
 
-Invariant: a plan's structure is static and its slice starts are operands, so `x[i]` for any i is one
-kernel. A gather stands in only for layouts that no such chain describes (overlapping windows,
+Invariant: a plan's structure is static and its slice starts are operands, so `x[i]` for any i is
+one kernel. A gather stands in only for layouts that no such chain describes (overlapping windows,
 strides that divide nothing); it is exact too, and slower.
 """
 
@@ -143,12 +143,14 @@ def _radices(
     return tuple(radices), tuple(sizes), tuple(steps), tuple(starts)
 
 
-def _push(radices: list[int], sizes: list[int], steps: list[int], starts: list[int], new: Any) -> None:
+def _push(
+    radices: list[int], sizes: list[int], steps: list[int], starts: list[int], new: Any
+) -> None:
     for target, value in zip((radices, sizes, steps, starts), new, strict=True):
         target.append(value)
 
 
-# --- what kernels do with a plan -------------------------------------------------------------------
+# --- what kernels do with a plan -----------------------------------------------------------------
 
 
 def _flat(x: Any, slab: Slab) -> Any:
@@ -255,7 +257,7 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
     return _unflat(block.reshape(-1), base, slab)
 
 
-# --- kernels ---------------------------------------------------------------------------------------
+# --- kernels -------------------------------------------------------------------------------------
 
 
 def _start_operands(slab: Slab, starts: Ints) -> Ints:
@@ -363,7 +365,7 @@ def _memory(source: Layout, view: Layout, dt: dtype) -> Geometry:
     return Geometry((reach,), (1,), dt)
 
 
-# --- torch's stride rules --------------------------------------------------------------------------
+# --- torch's stride rules ------------------------------------------------------------------------
 
 
 def is_dense(shape: Ints, strides: Ints) -> bool:

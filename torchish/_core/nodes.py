@@ -1,8 +1,8 @@
 """Grad nodes: what a result remembers of how it was made.
 
 Invariants: a node refers to its inputs' nodes, never to its own outputs (no reference cycles); what
-it saves are immutable Values, so an in-place write cannot corrupt a gradient. The version numbers it
-also keeps serve one purpose: to raise torch's error where torch raises it.
+it saves are immutable Values, so an in-place write cannot corrupt a gradient. The version numbers
+it also keeps serve one purpose: to raise torch's error where torch raises it.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ NOWHERE = _Nowhere((), (aval_of((), float32),))
 class OpNode(Node):
     """The history of one recorded kernel."""
 
-    def __init__(self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]) -> None:
+    def __init__(
+        self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]
+    ) -> None:
         super().__init__(edges, kernel.out_avals)
         self.kernel = kernel
         wanted = tuple([i for i, e in enumerate(edges) if e is not None and e[0] is not NOWHERE])

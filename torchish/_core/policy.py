@@ -3,11 +3,11 @@
 Invariant: a structure that repeats is compiled whole once and then hit; a program whose structure
 differs every time stops costing compiles after a bounded number of them.
 
-The rule. Every flush is a hit (its structure has a compiled program) or a miss. While misses are rare
-a miss is compiled at once, so that a steady loop runs whole programs from its second iteration at the
-latest. When more than `NOVEL_SHARE` of the last `WINDOW` flushes were misses, the script's structures
-do not repeat: a miss then runs node by node from the per-kernel cache, and only a structure that has
-come `PROMOTE` times is compiled whole.
+The rule. Every flush is a hit (its structure has a compiled program) or a miss. While misses are
+rare a miss is compiled at once, so that a steady loop runs whole programs from its second
+iteration at the latest. When more than `NOVEL_SHARE` of the last `WINDOW` flushes were misses, the
+script's structures do not repeat: a miss then runs node by node from the per-kernel cache, and
+only a structure that has come `PROMOTE` times is compiled whole.
 """
 
 from __future__ import annotations

@@ -131,7 +131,8 @@ def run_nodes(
 
 
 class NodeError(RuntimeError):
-    """A node failed while it ran; carries its position so that the trace can name the user's line."""
+    """A node failed while it ran; carries its position so that the trace can name the "
+    "user's line."""
 
     def __init__(self, position: int, kernel: Kernel) -> None:
         super().__init__(position, kernel)

@@ -33,7 +33,9 @@ class Settings:
 
     eager: bool = field(default_factory=lambda: _flag("TORCHISH_EAGER"))
     cache_folder: str | None = field(default_factory=_cache_folder)
-    max_nodes: int = field(default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 50_000)))
+    max_nodes: int = field(
+        default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 50_000))
+    )
     max_bytes: int = field(
         default_factory=lambda: int(os.environ.get("TORCHISH_MAX_BYTES", 4 << 30))
     )

@@ -1,7 +1,8 @@
 """Everything that is thread-wide, in one thread-local object.
 
 Invariant: each field is changed by context managers that restore it on exceptions; a new thread
-starts from the defaults, except for the default dtype and device, which are process-wide as in torch.
+starts from the defaults, except for the default dtype and device, which are process-wide as in
+torch.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class ProcessState:
     def __init__(self) -> None:
         self.default_dtype = dtypes.float32
         self.default_device: Any = None
-        # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with it).
+        # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with
+        # it).
         self.tensor_class: Any = None
 
 

@@ -1,9 +1,9 @@
 """Storage: the mutable cell behind tensors.
 
-Invariants: `value` is the current content as one dense array of the base geometry; every write makes
-a new Value and bumps `writes`. While `host` is set, memory is shared with numpy: the numpy array is
-then the truth, each read takes a snapshot of it and each write goes into it, so writes on either side
-show on the other. A storage whose numpy side has died goes back to plain values.
+Invariants: `value` is the current content as one dense array of the base geometry; every write
+makes a new Value and bumps `writes`. While `host` is set, memory is shared with numpy: the numpy
+array is then the truth, each read takes a snapshot of it and each write goes into it, so writes on
+either side show on the other. A storage whose numpy side has died goes back to plain values.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Storage:
         self._address = 0
         self.writes += 1
 
-    # --- memory shared with numpy ------------------------------------------------------------------
+    # --- memory shared with numpy ----------------------------------------------------------------
 
     def share(self) -> np.ndarray[Any, Any]:
         """The base's memory as a writable 1-D numpy array that stays shared from now on."""

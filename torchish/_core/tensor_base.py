@@ -1,8 +1,8 @@
 """The user's handle as the engine sees it: storage + layout + autograd state.
 
 Invariants: `_layout` is None exactly when the tensor is its storage's whole base; a view holds no
-value of its own, it reads the storage through its layout (memoised until the next write); `_base` is
-the root of a differentiable view and never itself such a view.
+value of its own, it reads the storage through its layout (memoised until the next write); `_base`
+is the root of a differentiable view and never itself such a view.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class TensorBase:
     _own_version: VersionCounter | None = None
     _inference: bool = False
 
-    # --- values ------------------------------------------------------------------------------------
+    # --- values ----------------------------------------------------------------------------------
 
     def _value(self) -> Value:
         """The current content as a Value of this tensor's shape (records a read for a view)."""
@@ -94,7 +94,7 @@ class TensorBase:
             raise RuntimeError("Inference tensors do not track version counter.")
         return int(self._version_counter.version)
 
-    # --- geometry ----------------------------------------------------------------------------------
+    # --- geometry --------------------------------------------------------------------------------
 
     @property
     def _strides(self) -> tuple[int, ...]:
@@ -126,7 +126,7 @@ class TensorBase:
                 expected *= n
         return True
 
-    # --- autograd ----------------------------------------------------------------------------------
+    # --- autograd --------------------------------------------------------------------------------
 
     @property
     def output_nr(self) -> int:
@@ -182,14 +182,16 @@ def check_rebase(view: TensorBase, *, indirect: bool) -> None:
         text = f"Output {view.output_nr} of {nodes.short_name(type(fn))} is a view"
         if creation == NO_GRAD:
             text += (
-                f" of a view which was created in no_grad mode and {what} modified inplace with grad "
+                f" of a view which was created in no_grad mode and {what} modified inplace "
+                f"with grad "
                 "mode enabled."
             )
         else:
             text += f" and {what} modified inplace."
     else:
         text = (
-            f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
+            f"A view was created in no_grad mode and {what} modified inplace with grad mode "
+            "enabled."
         )
     raise RuntimeError(text + _REBASE_REASONS[creation])
 
@@ -197,19 +199,24 @@ def check_rebase(view: TensorBase, *, indirect: bool) -> None:
 _REBASE_REASONS = {
     MULTI_OUTPUT: (
         " This view is the output of a function that returns multiple views. Such functions do not "
-        "allow the output views to be modified inplace. You should replace the inplace operation by "
+        "allow the output views to be modified inplace. You should replace the inplace "
+        "operation by "
         "an out-of-place one."
     ),
     NO_GRAD: (
         " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
-        "your code by moving both the view and the inplace either both inside the no_grad block (if "
+        "your code by moving both the view and the inplace either both inside the no_grad "
+        "block (if "
         "you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
         "tracked)."
     ),
     CUSTOM: (
-        " This view was created inside a custom Function (or because an input was returned as-is) and "
-        "the autograd logic to handle view+inplace would override the custom backward associated with "
-        "the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix "
+        " This view was created inside a custom Function (or because an input was returned "
+        "as-is) and "
+        "the autograd logic to handle view+inplace would override the custom backward "
+        "associated with "
+        "the custom Function, leading to incorrect gradients. This behavior is forbidden. "
+        "You can fix "
         "this by cloning the output of the custom Function."
     ),
 }
@@ -266,7 +273,7 @@ def _same_dtype(base: TensorBase, view: TensorBase) -> Any:
     return base._aval.dtype
 
 
-# --- making tensors --------------------------------------------------------------------------------
+# --- making tensors ------------------------------------------------------------------------------
 
 
 def from_value(value: Value, strides: tuple[int, ...] | None = None) -> Any:
@@ -327,9 +334,9 @@ def view_of(
     """A differentiable view: alias, plus history under the grad node `name`.
 
     `rule` maps (shape, strides, offset) to the view's. Applied to the source's own layout it gives
-    the alias; applied to a row-major layout of the same shape it gives the view as a function of the
-    source's value, whose vjp is the gradient. `in_memory` marks a rule that ignores its input and
-    addresses memory directly (`as_strided`); `flip` toggles conjugation.
+    the alias; applied to a row-major layout of the same shape it gives the view as a function of
+    the source's value, whose vjp is the gradient. `in_memory` marks a rule that ignores its input
+    and addresses memory directly (`as_strided`); `flip` toggles conjugation.
     """
     shape, strides, offset = rule(tuple(source._aval.shape), source._strides, source._offset)
     conj = source._conjugated ^ flip

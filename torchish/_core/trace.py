@@ -49,8 +49,8 @@ class Trace:
     """The nodes that one thread has recorded for one device and not yet run."""
 
     __slots__ = (
-        "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals", "floats",
-        "ints", "lock", "outs", "sites",
+        "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals",
+        "floats", "ints", "lock", "outs", "sites",
     )  # fmt: skip
 
     def __init__(self, dev: device) -> None:

@@ -1,7 +1,8 @@
 """Avals and Values.
 
-Invariants: an `Aval` is interned, so equal avals are the same object and hash by identity; a `Value`
-is immutable: once it has an array, that array never changes and nobody writes to its buffer.
+Invariants: an `Aval` is interned, so equal avals are the same object and hash by identity; a
+`Value` is immutable: once it has an array, that array never changes and nobody writes to its
+buffer.
 """
 
 from __future__ import annotations

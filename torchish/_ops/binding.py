@@ -51,7 +51,8 @@ class Binder:
         self.is_unary = bool(params) and all(not p.required for p in params[1:])
 
     def bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-        """Operands in order, and the key: an aval, scalar type or static value for each parameter."""
+        """Operands in order, and the key: an aval, scalar type or static value for each "
+        "parameter."""
         try:
             return self._bind(args, kwargs)
         except TypeError:
@@ -75,9 +76,7 @@ class Binder:
             if position < given:
                 value = args[position]
                 if kwargs and p.name in kwargs:
-                    raise TypeError(
-                        f"{self.name}() got multiple values for argument '{p.name}'"
-                    )
+                    raise TypeError(f"{self.name}() got multiple values for argument '{p.name}'")
             elif kwargs and p.name in kwargs:
                 value = kwargs[p.name]
                 used += 1

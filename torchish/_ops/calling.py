@@ -41,7 +41,8 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
 
 
 def call_binary(operator: Operator, a: Any, b: Any) -> Any:
-    """`call` for two operands, the commonest case (Python's operators), without the binder's loop."""
+    """`call` for two operands, the commonest case (Python's operators), without the "
+    "binder's loop."""
     second = b._aval if isinstance(b, TensorBase) else type(b)
     kernel = operator.kernels.get((a._aval, second, *operator.tail))
     if kernel is None or a._layout is not None or a._storage.strides is not None:
@@ -96,9 +97,7 @@ def make_function(operator: Operator, *, out: bool) -> Callable[..., Any]:
     return _dress(function, operator, operator.name)
 
 
-def make_method(
-    operator: Operator, label: str, varargs: bool, out: bool
-) -> Callable[..., Any]:
+def make_method(operator: Operator, label: str, varargs: bool, out: bool) -> Callable[..., Any]:
     """The method form (`Tensor.add`)."""
     if varargs:
 
@@ -164,9 +163,7 @@ def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands:
         raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(avals)} Tensors")
     for target, aval in zip(targets, avals, strict=True):
         if not isinstance(target, TensorBase):
-            raise TypeError(
-                f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}"
-            )
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
         if not can_cast(aval.dtype, target._aval.dtype):
             raise RuntimeError(
                 f"result type {SCALAR_NAMES[aval.dtype]} can't be cast to the desired output type "

@@ -150,8 +150,11 @@ def _from_numbers(data: Any, shape: tuple[int, ...], dt: dtype) -> np.ndarray[An
     if dt.category == dtypes.INT:
         wide = np.array(data, object) if shape else np.array([data], object)
         numbers = [_to_int(x, dt) for x in wide.reshape(-1)]
-        return np.array(numbers, np.uint64 if dt is dtypes.uint64 else np.int64).astype(
-            dt.np).reshape(shape)
+        return (
+            np.array(numbers, np.uint64 if dt is dtypes.uint64 else np.int64)
+            .astype(dt.np)
+            .reshape(shape)
+        )
     if dt.category == dtypes.FLOAT:
         flat = np.array(data, object).reshape(-1) if shape else np.array([data], object)
         if any(isinstance(x, complex) for x in flat):
@@ -206,7 +209,8 @@ def tensor(
     """
     if isinstance(data, TensorBase):
         warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() "
+            "To copy construct from a tensor, it is recommended to use "
+            "sourceTensor.detach().clone() "
             "or sourceTensor.detach().clone().requires_grad_(True), rather than "
             "torch.tensor(sourceTensor).",
             UserWarning,
@@ -255,7 +259,8 @@ def from_numpy(ndarray: Any) -> Any:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable "
             "tensors. This means writing to this tensor will result in undefined behavior. You may "
-            "want to copy the array to protect its data or make it writable before converting it to "
+            "want to copy the array to protect its data or make it writable before "
+            "converting it to "
             "a tensor. This type of warning will be suppressed for the rest of this program.",
             stacklevel=2,
         )
@@ -263,8 +268,10 @@ def from_numpy(ndarray: Any) -> Any:
     dt = from_np(ndarray.dtype)
     size = ndarray.dtype.itemsize
     if any(s % size for s in ndarray.strides):
-        raise ValueError("given numpy array strides not a multiple of the element byte size. "
-                         "Copy the numpy array to reallocate the memory.")
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. "
+            "Copy the numpy array to reallocate the memory."
+        )
     shape = tuple(ndarray.shape)
     strides = tuple(s // size for s in ndarray.strides)
     flat = np.lib.stride_tricks.as_strided(ndarray, (dense_span(shape, strides),), (size,))
@@ -301,9 +308,13 @@ def asarray(
 
 
 @composite(into=("torch",), name="scalar_tensor")
-def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """A 0-dim tensor of the default dtype."""
-    return tensor(s, dtype=dtype or process.default_dtype, device=device, requires_grad=requires_grad)
+    return tensor(
+        s, dtype=dtype or process.default_dtype, device=device, requires_grad=requires_grad
+    )
 
 
 @composite(into=("torch",))

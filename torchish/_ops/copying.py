@@ -91,7 +91,8 @@ def detach_(input: Any) -> Any:
             "Can't detach views in-place. Use detach() instead. If you are using "
             "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
             "True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
-            "these gradients. To fix this error, please refer to the Optimizer.zero_grad() function "
+            "these gradients. To fix this error, please refer to the Optimizer.zero_grad() "
+            "function "
             "in torch/optim/optimizer.py as the solution."
         )
     input._grad_fn, input._requires_grad = None, False
@@ -104,7 +105,7 @@ def alias(self: Any) -> Any:
     return view_of(self, "AliasBackward0", lambda s, t, o: (s, t, o))
 
 
-# --- writing ---------------------------------------------------------------------------------------
+# --- writing -------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=8192)
@@ -165,8 +166,10 @@ def fill_(input: Any, value: Any) -> Any:
     else:
         value = value.item() if hasattr(value, "item") else value
         if type(value) is complex and not input._aval.dtype.is_complex:
-            raise RuntimeError("value cannot be converted to type "
-                               f"{SCALAR_NAMES[input._aval.dtype].lower()} without overflow")
+            raise RuntimeError(
+                "value cannot be converted to type "
+                f"{SCALAR_NAMES[input._aval.dtype].lower()} without overflow"
+            )
         kernel = _fill_kernel(input._aval, type(value))
     return write_inplace(input, kernel, (input, value), cast=False)
 
@@ -178,7 +181,7 @@ def zero_(input: Any) -> Any:
     return write_inplace(input, kernel, (input, 0), cast=False, overlap=False)
 
 
-# --- dtype and device ------------------------------------------------------------------------------
+# --- dtype and device ----------------------------------------------------------------------------
 
 
 class _ToDevice(Node):
@@ -229,17 +232,15 @@ def to(
     copy: bool = False, memory_format: Any = None, other: Any = None,
 ) -> Any:  # fmt: skip
     """`to(dtype)`, `to(device, dtype)`, `to(other)`: the tensor itself when nothing changes."""
-    for position, a in enumerate(args):
+    flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
+    if len(flags) > 1:
+        copy = flags[1]
+    for a in args:
         if isinstance(a, dtypes.dtype):
             dtype = a
         elif isinstance(a, TensorBase):
             other = a
-        elif isinstance(a, bool):
-            if position and not isinstance(args[position - 1], bool):
-                non_blocking = a
-            else:
-                copy = a
-        elif a is not None:
+        elif a is not None and not isinstance(a, bool):
             device = a
     if other is not None:
         dtype, device = other._aval.dtype, other._storage.device
@@ -274,7 +275,9 @@ def cpu(self: Any, memory_format: Any = None) -> Any:
 
 
 @composite(into=("method",))
-def cuda(self: Any, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
+def cuda(
+    self: Any, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Any:
     """The tensor on a GPU (the current one by default)."""
     where = "cuda" if device is None else device
     where = f"cuda:{where}" if isinstance(where, int) else where

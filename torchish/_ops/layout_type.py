@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class layout:  # noqa: N801 - torch's name
+class layout:
     """How a tensor lies in memory."""
 
     __slots__ = ("name",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._core.values import contiguous_strides
 
 
-class memory_format:  # noqa: N801 - torch's name
+class memory_format:
     """A named order of dims in memory."""
 
     __slots__ = ("name",)

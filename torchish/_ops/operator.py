@@ -93,9 +93,7 @@ class Operator:
                     return a.dtype
             return avals[0].dtype if avals else None
         if self.promote == "bool_int64":
-            asked = next(
-                (k for p, k in zip(params, key, strict=True) if p.name == "dtype"), None
-            )
+            asked = next((k for p, k in zip(params, key, strict=True) if p.name == "dtype"), None)
             if isinstance(asked, dtype):
                 return asked
             have = avals[0].dtype
@@ -167,9 +165,7 @@ def _described(params: Sequence[Parameter], key: Sequence[Any]) -> dict[str, Any
     return seen
 
 
-def _inputs(
-    params: Sequence[Parameter], key: Sequence[Any]
-) -> tuple[list[Any], frozenset[int]]:
+def _inputs(params: Sequence[Parameter], key: Sequence[Any]) -> tuple[list[Any], frozenset[int]]:
     avals: list[Any] = []
     wrapped = set()
     for p, k in zip(params, key, strict=True):

@@ -1,10 +1,10 @@
 """The registry: the one place where an operator is described.
 
-An operator is a pure function on JAX arrays under `@op`; its signature says what torch does with each
-argument (see `Tensor`, `Operand`, `Scalar` …), the decorator's keywords say the rest. Everything else
-is derived here and never written again: the function, the method, the in-place form, `out=`,
-promotion, recording and history. A composite (`@composite`) is plain Python over tensors that only
-needs a public name.
+An operator is a pure function on JAX arrays under `@op`; its signature says what torch does with
+each argument (see `Tensor`, `Operand`, `Scalar` …), the decorator's keywords say the rest.
+Everything else is derived here and never written again: the function, the method, the in-place
+form, `out=`, promotion, recording and history. A composite (`@composite`) is plain Python over
+tensors that only needs a public name.
 """
 
 from __future__ import annotations
@@ -155,9 +155,7 @@ def parameters(body: Callable[..., Any]) -> list[Parameter]:
         note = p.annotation
         kind = _KINDS.get(note.strip()) if isinstance(note, str) else _MARKERS.get(id(note))
         found.append(
-            Parameter(
-                p.name, kind or "static", p.default, p.kind is inspect.Parameter.KEYWORD_ONLY
-            )
+            Parameter(p.name, kind or "static", p.default, p.kind is inspect.Parameter.KEYWORD_ONLY)
         )
     return found
 

@@ -8,26 +8,16 @@ from typing import Any
 from .._core.autograd import run_backward
 from .._core.grad_mode import (
     enable_grad as enable_grad,
-)
-from .._core.grad_mode import (
     inference_mode as inference_mode,
-)
-from .._core.grad_mode import (
     is_grad_enabled as is_grad_enabled,
-)
-from .._core.grad_mode import (
     no_grad as no_grad,
-)
-from .._core.grad_mode import (
     set_grad_enabled as set_grad_enabled,
 )
 from .._core.tensor_base import TensorBase
 from .._ops.copying import born_with_grad
 from ..tensor import Tensor
-from .function import Function as Function
-from .function import once_differentiable as once_differentiable
-from .modes import detect_anomaly as detect_anomaly
-from .modes import set_detect_anomaly as set_detect_anomaly
+from .function import Function as Function, once_differentiable as once_differentiable
+from .modes import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
 
 
 class _VariableMeta(type):
@@ -76,9 +66,7 @@ def backward(
     roots = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
     grads = _as_tuple(grad_tensors if grad_tensors is not None else grad_variables, len(roots))
     if len(grads) != len(roots):
-        raise RuntimeError(
-            f"got {len(roots)} tensors and {len(grads)} gradients"
-        )
+        raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
     chosen = None if inputs is None else _as_tuple(inputs, 1)
     keep = create_graph if retain_graph is None else retain_graph
     run_backward(roots, grads, keep, create_graph, chosen, accumulate_inputs=chosen is not None)

@@ -7,7 +7,7 @@ from typing import Any
 from .._core.state import state
 
 
-class set_detect_anomaly:  # noqa: N801 - torch's name
+class set_detect_anomaly:
     """Switch anomaly detection on or off; also a context manager."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -21,7 +21,7 @@ class set_detect_anomaly:  # noqa: N801 - torch's name
         state.anomaly, state.anomaly_check_nan = self._before
 
 
-class detect_anomaly:  # noqa: N801 - torch's name
+class detect_anomaly:
     """Detect NaN gradients inside a block; errors name the forward call."""
 
     def __init__(self, check_nan: bool = True) -> None:
@@ -29,7 +29,8 @@ class detect_anomaly:  # noqa: N801 - torch's name
 
         self._check = check_nan
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only "
+            "Anomaly Detection has been enabled. This mode will increase the runtime and "
+            "should only "
             "be enabled for debugging.",
             stacklevel=2,
         )

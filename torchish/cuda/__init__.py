@@ -1,6 +1,7 @@
 """`torch.cuda`: GPUs, answered from JAX's devices.
 
-Work is queued and memory pooled by XLA; what PyTorch manages by hand (streams, caches) is XLA's here.
+Work is queued and memory pooled by XLA; what PyTorch manages by hand (streams, caches) is XLA's
+here.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def set_device(device: Any) -> None:
         devices.set_current_cuda(index)
 
 
-class device:  # noqa: N801 - torch's name
+class device:
     """Context manager: the current GPU inside a block."""
 
     def __init__(self, device: Any) -> None:
@@ -85,7 +86,7 @@ class device:  # noqa: N801 - torch's name
         devices.set_current_cuda(self.before)
 
 
-class device_of(device):  # noqa: N801 - torch's name
+class device_of(device):
     """Context manager: the GPU of a tensor inside a block."""
 
     def __init__(self, obj: Any) -> None:

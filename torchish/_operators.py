@@ -1,0 +1,111 @@
+"""Python's operators on tensors: `a + b`, `a += b`, `-a`, by the registry's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._core import dtypes
+from ._core.tensor_base import TensorBase
+from ._ops import registry
+from ._ops.calling import call_binary
+from ._ops.registry import ops
+
+_NUMBERS = frozenset((float, int, bool, complex))
+
+
+def _binary(name: str, swapped: bool = False) -> Callable[..., Any]:
+    """`a + b` by operator name; what is no operand gives NotImplemented, as Python expects."""
+    function = getattr(ops, name)
+    operator = getattr(function, "operator", None)
+    direct = operator is not None and not swapped
+
+    def method(self: Any, other: Any) -> Any:
+        if type(other) not in _NUMBERS and not isinstance(other, TensorBase):
+            if isinstance(other, np.ndarray):
+                other = ops.as_tensor(other)
+            elif not _operand(other):
+                return NotImplemented
+            else:
+                return function(other, self) if swapped else function(self, other)
+        if direct:
+            return call_binary(operator, self, other)
+        return function(other, self) if swapped else function(self, other)
+
+    method.__name__ = name
+    return method
+
+
+def _inplace(name: str) -> Callable[..., Any]:
+    def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, TensorBase | int | float | complex | np.number | np.bool_):
+            return NotImplemented
+        return getattr(self, name)(other)
+
+    return method
+
+
+_PLAIN = {
+    "__add__": "add", "__radd__": "add", "__sub__": "sub", "__mul__": "mul", "__rmul__": "mul",
+    "__truediv__": "div", "__div__": "div", "__floordiv__": "floor_divide", "__mod__": "remainder",
+    "__pow__": "pow", "__matmul__": "matmul", "__and__": "bitwise_and", "__or__": "bitwise_or",
+    "__xor__": "bitwise_xor", "__rand__": "bitwise_and", "__ror__": "bitwise_or",
+    "__rxor__": "bitwise_xor", "__lshift__": "bitwise_left_shift",
+    "__rshift__": "bitwise_right_shift", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt",
+    "__le__": "le", "__gt__": "gt", "__ge__": "ge",
+}  # fmt: skip
+_SWAPPED = {
+    "__rmod__": "remainder", "__rpow__": "pow", "__rmatmul__": "matmul",
+    "__rlshift__": "bitwise_left_shift", "__rrshift__": "bitwise_right_shift",
+    "__rfloordiv__": "floor_divide",
+}  # fmt: skip
+_IN_PLACE = {
+    "__iadd__": "add_", "__isub__": "sub_", "__imul__": "mul_", "__itruediv__": "div_",
+    "__ifloordiv__": "floor_divide_", "__imod__": "remainder_", "__ipow__": "pow_",
+    "__iand__": "bitwise_and_", "__ior__": "bitwise_or_", "__ixor__": "bitwise_xor_",
+    "__ilshift__": "bitwise_left_shift_", "__irshift__": "bitwise_right_shift_",
+}  # fmt: skip
+
+
+def _rsub(self: Any, other: Any) -> Any:
+    return ops.rsub(self, other) if _operand(other) else NotImplemented
+
+
+def _rdiv(self: Any, other: Any) -> Any:
+    return ops.mul(ops.reciprocal(self), other) if _operand(other) else NotImplemented
+
+
+def _invert(self: Any) -> Any:
+    if self._aval.dtype.category > dtypes.INT:
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return ops.bitwise_not(self)
+
+
+def _operand(other: Any) -> bool:
+    return isinstance(other, TensorBase | int | float | complex | np.number | np.bool_)
+
+
+def attach(cls: Any) -> None:
+    """Put the registry's methods and Python's operators on the tensor class."""
+    for name, method in registry.table("method").items():
+        if name not in cls.__dict__:
+            setattr(cls, name, method)
+    for name, label in _PLAIN.items():
+        if name not in cls.__dict__ or name in ("__eq__", "__ne__"):
+            setattr(cls, name, _binary(label))
+    for name, label in _SWAPPED.items():
+        if name not in cls.__dict__:
+            setattr(cls, name, _binary(label, swapped=True))
+    for name, label in _IN_PLACE.items():
+        setattr(cls, name, _inplace(label))
+    cls.__rsub__ = _rsub  # type: ignore[attr-defined]
+    cls.__rtruediv__ = cls.__rdiv__ = _rdiv  # type: ignore[attr-defined]
+    cls.__neg__ = lambda self: ops.neg(self)  # type: ignore[attr-defined]
+    cls.__pos__ = lambda self: ops.positive(self)  # type: ignore[attr-defined]
+    cls.__abs__ = lambda self: ops.abs(self)  # type: ignore[attr-defined]
+    cls.__invert__ = _invert  # type: ignore[attr-defined]
+    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
