@@ -178,6 +178,15 @@ bad("unbind", lambda t, x: x.unbind(2), f(2, 3))
 bad("one_hot", lambda t, x: nnf(t).one_hot(t.tensor([3]), 2), f(1))
 bad("masked_select", lambda t, x, m: x.masked_select(m), f(2, 3), i(2, 3))
 
+# Indices that are themselves being computed: noticed when the result is read, at the latest.
+bad("computed index", lambda t, x, j: x[j + 4], f(2, 3), i(2))
+bad("computed negative index", lambda t, x, j: x[j - 9], f(2, 3), i(2))
+bad("computed gather", lambda t, x, j: x.gather(0, j + 4), f(2, 3), i(2, 3))
+bad("computed index_select", lambda t, x, j: x.index_select(0, j + 4), f(2, 3), i(2))
+bad("computed take", lambda t, x, j: x.take(j + 6), f(2, 3), i(2))
+bad("computed classes", lambda t, x, j: nnf(t).cross_entropy(x, j + 3), f(2, 3), i(2))
+bad("computed words", lambda t, x, j: nnf(t).embedding(j + 4, x), f(4, 2), i(2))
+
 # Dtypes that do not fit.
 bad("mm dtypes", lambda t, x, y: t.mm(x, y), f(2, 2), d(2, 2))
 bad("matmul dtypes", lambda t, x, y: x @ y, f(2, 2), i(2, 2))
