@@ -13,6 +13,7 @@ import numpy as np
 
 from ._core import devices, dtypes, interop
 from ._core.generator import Generator, default_generator
+from ._core.size import Size
 from ._core.state import process, state
 from ._core.storage import Storage
 from ._core.tensor_base import TensorBase
@@ -24,6 +25,7 @@ ENGINE_FIELDS = frozenset(TensorBase.__annotations__)
 __all__ = [
     "ENGINE_FIELDS",
     "Generator",
+    "Size",
     "Storage",
     "contents",
     "current_generator",

@@ -82,7 +82,7 @@ class device:
         return hash(self._key)
 
     def __reduce__(self) -> Any:
-        return (device, (self.type,) if self.index is None else (self.type, self.index))
+        return (_device, (self.type, self.index))
 
     def __enter__(self) -> device:
         state.device_stack.append(self)
@@ -90,6 +90,11 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         state.device_stack.pop()
+
+
+def _device(kind: str, index: int | None) -> device:
+    """What pickles call: the class itself is known as torch.device, which need not be importable."""
+    return device(kind, index)
 
 
 CPU = device("cpu")

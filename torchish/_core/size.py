@@ -53,4 +53,9 @@ class Size(tuple[int, ...]):
     __rmul__ = __mul__
 
     def __reduce__(self) -> Any:
-        return (Size, (tuple(self),))
+        return (_size, (tuple(self),))
+
+
+def _size(values: tuple[int, ...]) -> Size:
+    """What pickles call: the class itself is known as torch.Size, which need not be importable."""
+    return Size(values)

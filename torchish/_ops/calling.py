@@ -80,6 +80,9 @@ def result_strides(kernel: Kernel, operands: Sequence[Any]) -> tuple[int, ...] |
     return None if found == contiguous_strides(shape) else found
 
 
+_PUBLIC = __name__.split(".")[0]  # where torch's functions are found again (pickles name them)
+
+
 def make_function(operator: Operator, *, out: bool) -> Callable[..., Any]:
     """The public function of an operator (`torch.add`)."""
     if out:
@@ -127,6 +130,7 @@ def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
 def _dress(function: Callable[..., Any], operator: Operator, label: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = label
     function.__doc__ = operator.body.__doc__
+    function.__module__ = _PUBLIC
     function.operator = operator  # type: ignore[attr-defined]
     return function
 

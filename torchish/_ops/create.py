@@ -276,7 +276,7 @@ def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
 
 def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
     from .._core.storage import dense_span
-    from .views import as_strided
+    from .views_parts import as_strided
 
     size, stride = as_size("empty_strided", (size,), {}), tuple(int(s) for s in stride)
     if len(size) != len(stride):

@@ -79,6 +79,12 @@ class _TorchNames:
         if type(obj) is _host.Generator:
             cls, args, (seed, offset, words) = obj.__reduce__()
             return cls, args, (seed, offset, _host.wrap(words))
+        # Plain pickles rebuild these two through functions of ours; checkpoints name the classes.
+        if type(obj) is _host.Size:
+            return _host.Size, (tuple(obj),)
+        if type(obj) is _host.devices.device:
+            place = (obj.type,) if obj.index is None else (obj.type, obj.index)
+            return _host.devices.device, place
         return NotImplemented
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
@@ -105,7 +111,7 @@ def _name_of(obj: Any, name: str | None) -> tuple[str, str] | None:
     module = getattr(obj, "__module__", None)
     if not isinstance(module, str) or "." in qualname:
         return None
-    if module.startswith("torchish._ops."):
+    if module.startswith("torchish._ops.") or hasattr(obj, "operator"):
         return public_name(obj)
     return torch_name(module, qualname)
 
