@@ -7,6 +7,7 @@ numpy call different math libraries.
 from __future__ import annotations
 
 import copy
+import pickle
 import threading
 
 import ml_dtypes
@@ -240,7 +241,7 @@ def test_seeds():
 def test_copies_are_independent():
     gen = Generator().manual_seed(3)
     draws.normal(gen, 3, SINGLE)
-    twins = [gen.clone_state(), copy.deepcopy(gen)]
+    twins = [gen.clone_state(), copy.deepcopy(gen), pickle.loads(pickle.dumps(gen))]
     expected = draws.normal(gen, 5, SINGLE).tolist()
     for twin in twins:
         assert draws.normal(twin, 5, SINGLE).tolist() == expected

@@ -214,7 +214,11 @@ class Generator:
 
     def __reduce__(self) -> Any:
         offset = None if self.is_host else self._offset
-        return _rebuild, (str(self.device),), (self._seed, offset, self.state_array())
+        return Generator, (self.device,), (self._seed, offset, self.state_array())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For plain pickles, which do not find classes named after PyTorch's modules."""
+        return _rebuild, (str(self.device),), self.__reduce__()[2]
 
     def __setstate__(self, saved: Any) -> None:
         _, _, array = saved
@@ -225,7 +229,7 @@ class Generator:
 
 
 def _rebuild(device: str) -> Generator:
-    """What a pickle calls: `Generator` itself is named after a module of PyTorch's."""
+    """What a plain pickle calls."""
     return Generator(device)
 
 
