@@ -81,7 +81,7 @@ class Problem:
         return loss
 
     def run(self, steps: int) -> list[float]:
-        return [float(self.optimizer.step(self.closure)) for _ in range(steps)]
+        return [float(self.optimizer.step(self.closure).detach()) for _ in range(steps)]
 
     def weights(self) -> list[np.ndarray]:
         return [p.detach().numpy() for p in self.net.parameters()]
