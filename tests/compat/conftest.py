@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sheet_runner import SUBJECT, Transcript, compare, run_script
+
+from tests.compat.sheet_runner import SUBJECT, Transcript, compare, run_script
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sheet_runner import SUBJECT, library_module, text_of_error
+
+from tests.compat.sheet_runner import SUBJECT, library_module, text_of_error
 
 RNG = np.random.default_rng(0)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sheet_runner import run_with_gpus
+
+from tests.compat.sheet_runner import run_with_gpus
 
 DCGAN = """
     ngpu, nc, nz, ngf, ndf = 1, 3, 8, 4, 4

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sheet_runner import run_with_gpus
+
+from tests.compat.sheet_runner import run_with_gpus
 
 
 def test_item_1_input_and_weight_types_differ(both):

@@ -10,13 +10,13 @@ import re
 import warnings
 from typing import Any
 
-import chains
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
 import torchish
+from tests.fuzz import chains
 from torchish._core.settings import settings as engine
 
 

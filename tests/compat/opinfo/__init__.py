@@ -1,0 +1,1 @@
+"""PyTorch's OpInfo database through both libraries."""
