@@ -18,7 +18,7 @@ import torch
 
 import torchish
 
-from .compare import Differs, is_tensor, leaves, same, same_gradients
+from .compare import Differs, is_tensor, leaves, same, same_aliases, same_gradients
 from .convert import Missing, counterpart, to_torch, to_torchish
 from .excluded import label
 
@@ -148,9 +148,12 @@ def forward(op: Any, calls: list[Call]) -> None:
     """Values, shape, dtype and layout of the function's results."""
     own_op = counterpart(op.op)
     for call in calls:
-        theirs = run(torch, op.op, *call.theirs())
-        own = run(torchish, own_op, *call.own())
+        (args, kwargs), (own_args, own_kwargs) = call.theirs(), call.own()
+        theirs = run(torch, op.op, args, kwargs)
+        own = run(torchish, own_op, own_args, own_kwargs)
         agree(own, theirs, values=op.name not in UNDEFINED)
+        if not isinstance(theirs, Exception):
+            same_aliases(own, theirs, own_args, args)
 
 
 def variant(op: Any, calls: list[Call], function: Any) -> None:

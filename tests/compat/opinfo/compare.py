@@ -45,14 +45,27 @@ def same_dtype(own: Any, theirs: Any, what: str) -> None:
 
 
 def same_layout(own: Any, theirs: Any, what: str) -> None:
-    """Views have torch's strides and offset; other results are contiguous where torch's are."""
-    if theirs._is_view() and not own._is_view():
-        raise Differs(f"{what}is no view")
+    """Views have torch's strides; other results are contiguous where torch's are."""
     if theirs._is_view() or not theirs.is_contiguous():
         if tuple(own.stride()) != tuple(theirs.stride()):
             raise Differs(f"{what}strides {tuple(own.stride())} instead of {theirs.stride()}")
     elif not own.is_contiguous():
         raise Differs(f"{what}strides {tuple(own.stride())}: not contiguous")
+
+
+def same_aliases(own: Any, theirs: Any, own_args: Any, args: Any) -> None:
+    """A result that shares memory with an argument in torch does so here, and no other one does."""
+    ours = {id(t._storage) for t in leaves(own_args) if is_tensor(t)}
+    shared = {_memory(t) for t in leaves(args) if isinstance(t, torch.Tensor) and t.numel()}
+    for x, y in zip(leaves(own), leaves(theirs), strict=True):
+        if isinstance(y, torch.Tensor) and y.numel():
+            want, have = _memory(y) in shared, id(x._storage) in ours
+            if want != have:
+                raise Differs("is no view of its argument" if want else "shares memory")
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def same_values(own: Any, theirs: Any, what: str, factor: float = 1.0) -> None:
