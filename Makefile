@@ -23,11 +23,11 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 
 $(DEMO_DEPS): pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
 $(DEV_DEPS): pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -e '.[test,dev]'
 	@touch $@ $(DEMO_DEPS)
 
 env: $(DEV_DEPS)
@@ -60,7 +60,7 @@ compat: $(DEV_DEPS)
 	$(PY) tools/compat_matrix.py
 
 bench: $(DEV_DEPS)
-	$(PY) benchmarks/run.py
+	$(PY) -m benchmarks $(BENCH)
 
 wheel: $(DEV_DEPS)
 	rm -rf dist

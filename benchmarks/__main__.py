@@ -1,0 +1,12 @@
+"""Run every benchmark, or those named: `python -m benchmarks chain mlp dcgan imports`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("imports", "chain", "mlp", "dcgan")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or NAMES:
+        importlib.import_module(f"benchmarks.{name}").main()
