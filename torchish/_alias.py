@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
+from typing import Any
 
 PACKAGES = {"torch": "torchish", "torchvision": "torchish.vision"}
 VERSIONS = {"torch": "2.13.0+torchish", "torchvision": "0.28.0+torchish"}
@@ -58,7 +59,7 @@ class _Distribution(importlib.metadata.Distribution):
             return None
         return f"Metadata-Version: 2.1\nName: {self.alias}\nVersion: {VERSIONS[self.alias]}\n"
 
-    def locate_file(self, path: str | os.PathLike[str]) -> os.PathLike[str]:
+    def locate_file(self, path: str | os.PathLike[str]) -> Any:
         raise FileNotFoundError(f"{self.alias} is provided by torchish and has no files")
 
 

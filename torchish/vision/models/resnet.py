@@ -176,7 +176,11 @@ class ResNet(nn.Module):
         width = planes * block.expansion
         if stride != 1 or self.inplanes != width:
             downsample = nn.Sequential(_conv1x1(self.inplanes, width, stride), norm(width))
-        shared = {"groups": self.groups, "base_width": self.base_width, "norm_layer": norm}
+        shared: dict[str, Any] = {
+            "groups": self.groups,
+            "base_width": self.base_width,
+            "norm_layer": norm,
+        }
         first = block(self.inplanes, planes, stride, downsample, dilation=before, **shared)
         self.inplanes = width
         rest = [

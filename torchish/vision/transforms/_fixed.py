@@ -12,18 +12,8 @@ from torchish.nn import Module
 
 from .._tensors import Tensor, array_of, tensor_of
 from . import functional as F
+from ._geometry import pair
 from ._modes import InterpolationMode, interpolation_mode
-
-
-def pair(size: Any, error: str = "Please provide only two dimensions (h, w) for size.") -> Any:
-    """A size as (height, width)."""
-    if isinstance(size, numbers.Number):
-        return int(size), int(size)  # type: ignore[call-overload]
-    if isinstance(size, Sequence) and len(size) == 1:
-        return size[0], size[0]
-    if len(size) != 2:
-        raise ValueError(error)
-    return size
 
 
 class ToTensor:

@@ -147,15 +147,22 @@ def _part(img: Tensor, top: int, bottom: int, left: int, right: int) -> Tensor:
     )
 
 
+def pair(size: Any) -> Any:
+    """A size as (height, width); one number stands for both."""
+    if isinstance(size, numbers.Number):
+        return int(size), int(size)  # type: ignore[call-overload]
+    if len(size) == 1:
+        return size[0], size[0]
+    if len(size) != 2:
+        raise ValueError("Please provide only two dimensions (h, w) for size.")
+    return size
+
+
 def center_crop(img: Any, output_size: int | Sequence[int]) -> Any:
     """The middle of the image, with a black border where the image is smaller."""
-    if isinstance(output_size, numbers.Number):
-        output_size = (int(output_size), int(output_size))  # type: ignore[call-overload]
-    elif len(output_size) == 1:  # type: ignore[arg-type]
-        output_size = (output_size[0], output_size[0])  # type: ignore[index]
     require_image(img)
     _, height, width = get_dimensions(img)
-    crop_height, crop_width = output_size  # type: ignore[misc]
+    crop_height, crop_width = pair(output_size)
     if crop_width > width or crop_height > height:
         more_x, more_y = max(crop_width - width, 0), max(crop_height - height, 0)
         img = pad(img, [more_x // 2, more_y // 2, (more_x + 1) // 2, (more_y + 1) // 2], fill=0)
@@ -182,16 +189,11 @@ def resized_crop(
     return resize(part, size, interpolation, antialias=antialias)
 
 
-def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, ...]:
+def five_crop(img: Any, size: Any) -> tuple[Any, ...]:
     """The four corners and the middle."""
-    if isinstance(size, numbers.Number):
-        size = (int(size), int(size))  # type: ignore[call-overload]
-    elif len(size) == 1:  # type: ignore[arg-type]
-        size = (size[0], size[0])  # type: ignore[index]
-    if len(size) != 2:  # type: ignore[arg-type]
-        raise ValueError("Please provide only two dimensions (h, w) for size.")
+    size = pair(size)
     _, height, width = get_dimensions(img)
-    crop_height, crop_width = size  # type: ignore[misc]
+    crop_height, crop_width = size
     if crop_width > width or crop_height > height:
         raise ValueError(f"Requested crop size {size} is bigger than input size {(height, width)}")
     down, across = height - crop_height, width - crop_width
@@ -260,7 +262,7 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
 
 
 def _pad_array(
-    array: np.ndarray, border: list[int], mode: str, channels_before: int, fill: Any = 0
+    array: np.ndarray, border: list[int], mode: Any, channels_before: int, fill: Any = 0
 ) -> np.ndarray:
     """Pad axes -2 and -1 (channels first) or 0 and 1 (channels_before = 0)."""
     first = array.ndim - 2 if channels_before else 0
@@ -273,7 +275,7 @@ def _pad_array(
     widths[first + 1] = (max(left, 0), max(right, 0))
     if mode == "constant":
         return np.pad(array[tuple(cut)], widths, mode, constant_values=fill)
-    return np.pad(array[tuple(cut)], widths, mode)  # type: ignore[call-overload]
+    return np.pad(array[tuple(cut)], widths, mode)
 
 
 def _pad_pil(img: Any, border: list[int], fill: Any, mode: str) -> Any:

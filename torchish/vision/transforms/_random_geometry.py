@@ -14,7 +14,7 @@ from torchish.nn import Module
 
 from .._tensors import Tensor, normal, randint, random, tensor_of, uniform
 from . import functional as F
-from ._fixed import pair
+from ._geometry import pair
 from ._modes import InterpolationMode, interpolation_mode
 
 
@@ -435,7 +435,7 @@ class RandomErasing(Module):
     def forward(self, img: Tensor) -> Tensor:
         if random() >= self.p:
             return img
-        value = self.value
+        value: Any = self.value
         if isinstance(value, numbers.Number):
             value = [float(value)]  # type: ignore[arg-type]
         elif isinstance(value, str):
