@@ -156,10 +156,12 @@ def binary(*, domain: Callable[..., Any] = f, number: Any = 2.5) -> list[Sample]
 
 def all_samples() -> dict[str, list[Sample]]:
     """The samples of all families; a name listed twice raises."""
+    global _counter
     from tests.ops import samples
 
     found: dict[str, list[Sample]] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(samples.__path__)):
+        _counter = itertools.count()  # a family's arrays do not depend on the others
         family = importlib.import_module(f"tests.ops.samples.{module}").SAMPLES
         for name, listed in family.items():
             if name in found:

@@ -181,6 +181,8 @@ def gradients(call: Call, result: Any) -> list[Any]:
     """The gradients of a call's tensors; None where there is none."""
     outs = [t for t in flat(result) if is_tensor(t) and t.requires_grad]
     ins = [t for t in call.tensors() if t.requires_grad]
+    if not ins:
+        return []
     convert = to_torch if call.library is torch else to_torchish
     upstream = [convert(random_like(t), False) for t in outs]
     return list(call.library.autograd.grad(outs, ins, upstream, allow_unused=True))
@@ -250,7 +252,8 @@ def check_out(function: Any, oracle: Any, sample: Sample) -> str:
     theirs = their.run(oracle)
     if isinstance(theirs, TypeError):
         return ""  # no `out=` there
-    return compare(own.run(function), theirs, sample) or compare(own_out, their_out, sample)
+    found = compare(own.run(function), theirs, sample, strides=False)
+    return found or compare(own_out, their_out, sample, strides=False)
 
 
 def check_forms(place: str, name: str, function: Any, oracle: Any, sample: Sample) -> list[str]:

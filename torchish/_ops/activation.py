@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
+from .pointwise_unary import modulus
 from .registry import Scalar, Tensor, op
 
 
@@ -171,12 +172,12 @@ def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:
     return jnp.where(input <= limit, value, input)
 
 
-@op("none", into=("nn.functional",), elementwise=True, grad_name="LogSigmoidBackward0")
+@op("none", into=("nn.functional",), grad_name="LogSigmoidBackward0")
 @num.widened
 def logsigmoid(input: Tensor) -> Array:
     """log(sigmoid(x)), stable."""
     _floating("log_sigmoid_cpu", input)
-    return jnp.minimum(input, jnp.zeros_like(input)) - jnp.log1p(jnp.exp(-jnp.abs(input)))
+    return jnp.minimum(input, jnp.zeros_like(input)) - jnp.log1p(jnp.exp(-modulus(input)))
 
 
 @op("none", elementwise=False, grad_name="PreluKernelBackward0")

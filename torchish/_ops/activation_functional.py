@@ -7,8 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from . import _numeric as num
-from . import activation as act
+from . import _numeric as num, activation as act
 from ._dispatch import in_place
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
 

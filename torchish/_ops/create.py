@@ -22,7 +22,7 @@ from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Aval, aval_of
 from .copying import _format_strides, born_with_grad
-from .registry import composite
+from .registry import composite, ops
 
 _PYTHON_TYPES = {int: dtypes.int64, float: dtypes.float64, bool: dtypes.bool_}
 _PYTHON_TYPES[complex] = dtypes.complex128
@@ -276,15 +276,15 @@ def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
 
 def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
     from .._core.storage import dense_span
-    from .views_parts import as_strided
 
     size, stride = as_size("empty_strided", (size,), {}), tuple(int(s) for s in stride)
     if len(size) != len(stride):
         raise RuntimeError(
-            f"mismatch in length of strides and shape: {len(stride)} and {len(size)}"
+            f"dimensionality of sizes ({len(size)}) must match dimensionality of strides "
+            f"({len(stride)})"
         )
     flat = finish(np.zeros(dense_span(size, stride), dt.np), device, False)
-    return as_strided(flat, size, stride).detach()
+    return ops.as_strided(flat, size, stride).detach()
 
 
 @composite(into=("torch",))

@@ -9,7 +9,7 @@ from jax.numpy import ndarray as Array
 from .._core.dtypes import SCALAR_NAMES, float32, float64
 from .._core.interop import host_array
 from . import _numeric as num
-from ._dispatch import to
+from ._dispatch import into, to
 from .create import finish
 from .reduce_order import bin_range
 from .registry import OptTensor, Scalar, Tensor, composite, op, wrap_dim
@@ -139,7 +139,7 @@ def _histogram_edges(input: Tensor, weight: OptTensor, edges: Tensor, density: b
 
 
 def _check_histogram(input: Any, weight: Any) -> None:
-    if input.dtype.name not in ("float32", "float64"):
+    if not input.dtype.is_floating_point:
         raise NotImplementedError(
             f"\"histogramdd\" not implemented for '{SCALAR_NAMES[input.dtype]}'"
         )
@@ -165,8 +165,10 @@ def histogram(
     if not isinstance(bins, int):
         from .return_types import return_type
 
-        counts = _histogram_edges(input, weight, bins, density)
-        return return_type("histogram", "hist bin_edges")((counts, bins))
+        found = (_histogram_edges(input, weight, bins, density), bins)
+        if out is not None:
+            found = tuple(into(target, part) for target, part in zip(out, found, strict=True))
+        return return_type("histogram", "hist bin_edges")(found)
     low, high = (0.0, 0.0) if range is None else range
     return _histogram(input, weight, low, high, bins, density, **to(out))
 

@@ -148,7 +148,8 @@ def logit(input: Tensor, eps: float | None = None) -> Array:
     x = input
     if eps is None:
         inside = (x >= 0) & (x <= 1)
-        return jnp.where(inside, jnp.log(x / (1 - x)), jnp.full_like(x, jnp.nan))
+        x = x + jnp.where(inside, jnp.zeros_like(x), jnp.full_like(x, jnp.nan))
+        return jnp.log(x / (1 - x))
     low, high = num.as_dtype(eps, x), num.as_dtype(1 - eps, x)
     # Outside of the limits the gradient is 0.
     limited = jnp.where(x < low, low, jnp.where(x > high, high, x))

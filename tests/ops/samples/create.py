@@ -25,7 +25,7 @@ def _like(*args: object) -> list[Sample]:
 SAMPLES = {
     "torch.zeros": _filled(),
     "torch.ones": _filled(),
-    "torch.empty": [s.only_shapes() for s in _filled()],
+    "torch.empty": [s.only_shapes().no_forms() for s in _filled()],
     "torch.full": [
         S((2, 3), 1.5),
         S((2,), 1),

@@ -63,7 +63,7 @@ SAMPLES = {
     "torch.isin": [
         S(_REPEATED, i(3)),
         S(_REPEATED, 3),
-        S(3, _REPEATED),
+        S(3, _REPEATED).no_forms(),
         S(i(3, 3), i(3), invert=True),
         S(i(50), i(40)),
         S(f(3), f(3)),
