@@ -23,14 +23,12 @@ from .torch_version import __version__ as __version__  # noqa: E402
 
 globals().update(_namespace.public())
 
-from . import autograd as autograd, nn as nn  # noqa: E402
-
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
-    "accelerator", "amp", "backends", "cuda", "distributed", "distributions", "fft", "func", "hub",
-    "jit", "library", "linalg", "mps", "multiprocessing", "onnx", "optim", "overrides", "profiler",
-    "random", "serialization", "special", "testing", "types", "utils", "vision", "xpu",
-    "return_types", "storage",
+    "accelerator", "amp", "autograd", "backends", "cuda", "distributed", "distributions", "fft",
+    "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim",
+    "overrides", "profiler", "random", "return_types", "serialization", "special", "storage",
+    "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
 
 

@@ -141,7 +141,7 @@ def _partly_overlaps(a: TensorBase, b: TensorBase) -> bool:
     ]
     if spans[0] == spans[1]:
         return layouts[0][1] != layouts[1][1]
-    return spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1]
+    return bool(spans[0][0] < spans[1][1] and spans[1][0] < spans[0][1])
 
 
 def write_inplace(

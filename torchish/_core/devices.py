@@ -30,6 +30,7 @@ class device:
     __module__ = "torch"
     type: str
     index: int | None
+    _key: tuple[str, int | None]
 
     def __new__(cls, type: Any, index: int | None = None) -> device:
         if isinstance(type, device):
@@ -93,7 +94,7 @@ class device:
 
 
 def _device(kind: str, index: int | None) -> device:
-    """What pickles call: the class itself is known as torch.device, which need not be importable."""
+    """What pickles call: the class is known as torch.device, which need not be importable."""
     return device(kind, index)
 
 

@@ -100,7 +100,7 @@ class Kernel:
         if self._jitted is None:
             stats.kernels_compiled += 1
             self._jitted = jax.jit(self.fn)
-        return self._jitted
+        return self._jitted  # type: ignore[no-any-return]
 
     def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
         """The gradient kernel for the inputs `wanted` from cotangents of the outputs `given`."""

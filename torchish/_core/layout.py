@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +83,7 @@ def plan_for(
     radices, sizes, steps, starts = cut
     rest = [d for d in range(len(shape)) if unit[d] == 1]
     in_memory = live + rest
-    back = tuple(int(k) for k in np.argsort(in_memory, kind="stable"))
+    back = inverse(in_memory)
     if back == tuple(range(len(back))):
         back = ()
     slab = Slab(
@@ -90,6 +91,11 @@ def plan_for(
         shape, unit, strides, conj,
     )  # fmt: skip
     return slab, starts
+
+
+def inverse(order: Sequence[int]) -> Ints:
+    """The permutation that undoes `order`."""
+    return tuple(int(k) for k in np.argsort(order, kind="stable"))
 
 
 def _gather_slab(
@@ -166,7 +172,7 @@ def _unflat(flat: Any, base: Geometry, slab: Slab) -> Any:
     if not slab.order:
         return x.reshape(base.shape)
     x = x.reshape([base.shape[d] for d in slab.order])
-    return jnp.transpose(x, np.argsort(slab.order))
+    return jnp.transpose(x, inverse(slab.order))
 
 
 def reinterpret(flat: Any, to: dtype) -> Any:
@@ -244,7 +250,7 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
         flat = flat.at[index].set(new.reshape(-1))
         return _unflat(flat, base, slab)
     if slab.back:
-        new = jnp.transpose(new, np.argsort(slab.back))
+        new = jnp.transpose(new, inverse(slab.back))
     new = new.reshape(slab.sizes)
     block = flat.reshape(slab.radices)
     if not _is_sliced(slab):

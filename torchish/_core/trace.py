@@ -235,7 +235,7 @@ class _Taken:
     def _fail(self, error: Exception) -> None:
         """Name the operator and the user's line; the values that were lost say so when read."""
         for value in self.alive:
-            value.trace = _Lost(error)  # type: ignore[assignment]
+            value.trace = _Lost(error)
         while isinstance(error, NodeError) and error.__cause__ is not None:
             code, lasti = self.sites[error.position]
             kernel, cause = error.kernel, error.__cause__

@@ -14,8 +14,8 @@ import jax
 import numpy as np
 
 from . import dtypes
-from .devices import CPU, device
-from .dtypes import dtype
+from .devices import CPU, device as Device
+from .dtypes import dtype as Dtype
 from .size import Size
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class Aval:
     __slots__ = ("dtype", "nbytes", "ndim", "numel", "shape", "strides", "struct")
 
     shape: Size
-    dtype: dtype
+    dtype: Dtype
 
-    def __init__(self, shape: tuple[int, ...], dt: dtype) -> None:
+    def __init__(self, shape: tuple[int, ...], dt: Dtype) -> None:
         self.shape = tuple.__new__(Size, shape)
         self.dtype = dt
         self.ndim = len(shape)
@@ -43,7 +43,7 @@ class Aval:
         return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
 
 
-_AVALS: dict[tuple[tuple[int, ...], dtype], Aval] = {}
+_AVALS: dict[tuple[tuple[int, ...], Dtype], Aval] = {}
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def aval_of(shape: tuple[int, ...], dt: dtype) -> Aval:
+def aval_of(shape: tuple[int, ...], dt: Dtype) -> Aval:
     """The one Aval of this shape and dtype."""
     key = (shape, dt)
     found = _AVALS.get(key)
@@ -80,11 +80,11 @@ class Value:
 
     array: Any
     aval: Aval
-    device: device
+    device: Device
     trace: Trace | None
     slot: int
 
-    def __init__(self, array: Any, aval: Aval, dev: device = CPU) -> None:
+    def __init__(self, array: Any, aval: Aval, dev: Device = CPU) -> None:
         self.array = array
         self.aval = aval
         self.device = dev
