@@ -41,16 +41,20 @@ class Coefficient:
         """For `jax.jit` inside optax."""
         return cls(*children)
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any) -> Coefficient:
+        """The same number: an array that meets it says the dtype."""
+        return self
+
+    def in_dtype_of(self, array: Any) -> Any:
         """The number as a 0-d array."""
-        return self.value.astype(dtype)
+        return self.value.astype(array.dtype)
 
     def _with(self, other: Any, combine: Callable[[Any, Any], Any]) -> Any:
         if isinstance(other, Coefficient):
             return Coefficient(combine(self.value, other.value))
         if isinstance(other, (int, float)):
             return Coefficient(combine(self.value, other))
-        return combine(self.value.astype(other.dtype), other)
+        return combine(self.in_dtype_of(other), other)
 
     def __add__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: a + b)
@@ -68,7 +72,8 @@ class Coefficient:
         return self._with(other, lambda a, b: a / b)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: b / a)
+        # one division in float64 instead of one for each element
+        return Coefficient(1 / self.value) * other
 
     def __pow__(self, count: Any) -> Coefficient:
         if not isinstance(count, (int, float)):

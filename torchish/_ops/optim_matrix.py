@@ -48,7 +48,7 @@ def adafactor_step(
         rows = _mixed(rows, [jnp.mean(s, -1, keepdims=True) for s in squares], keep)
         cols = _mixed(cols, [jnp.mean(s, -2, keepdims=True) for s in squares], keep)
         estimates = [
-            r * c / jnp.maximum(jnp.mean(r, -2, keepdims=True), floor.astype(r.dtype))
+            r * c / jnp.maximum(jnp.mean(r, -2, keepdims=True), floor.in_dtype_of(r))
             for r, c in zip(rows, cols, strict=True)
         ]
     else:
@@ -56,8 +56,8 @@ def adafactor_step(
         estimates = full
     moved = []
     for p, g, v in zip(params, grads, estimates, strict=True):
-        u = g / jnp.sqrt(jnp.maximum(v, (floor * floor).astype(v.dtype)))
-        size = Coefficient(rate).astype(p.dtype) * jnp.maximum(eps2.astype(p.dtype), _rms(p))
+        u = g / jnp.sqrt(jnp.maximum(v, (floor * floor).in_dtype_of(v)))
+        size = Coefficient(rate).in_dtype_of(p) * jnp.maximum(eps2.astype(p.dtype), _rms(p))
         clip = jnp.maximum(jnp.ones_like(size), _rms(u) / d.astype(p.dtype))
         if decays:
             p = (1 - Coefficient(lr) * Coefficient(weight_decay)) * p
