@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from .._core.checks import defer_check
+from .._core.dtypes import INT
 from .._core.kernels import Kernel
 from .._core.state import state
+from .._core.tensor_base import TensorBase
 from .._core.trace import record
 from .._core.values import aval_of
 
@@ -83,3 +85,36 @@ def check_later(
         )  # fmt: skip
     (flag,) = record(kernel, values)
     defer_check(flag, error)
+
+
+def check_divisor(input: Any, other: Any) -> None:
+    """Raise torch's RuntimeError where integers are divided by zero; floats give inf and nan.
+
+    Numbers and host tensors are looked at here, other tensors when their program has run.
+    """
+    if not (_is_integral(input) and _is_integral(other)) or _is_empty(input):
+        return
+    if not isinstance(other, TensorBase):
+        if other == 0:
+            raise _zero_division()
+        return
+    array = other._value().array
+    if isinstance(array, np.ndarray):
+        if (array == 0).any():
+            raise _zero_division()
+        return
+    check_later(("zero_divisor",), lambda y: (y == 0).any(), [other], _zero_division)
+
+
+def _is_integral(operand: Any) -> bool:
+    if isinstance(operand, TensorBase):
+        return operand._aval.dtype.category <= INT
+    return isinstance(operand, int)
+
+
+def _is_empty(operand: Any) -> bool:
+    return isinstance(operand, TensorBase) and operand._aval.numel == 0
+
+
+def _zero_division() -> Exception:
+    return RuntimeError("ZeroDivisionError")

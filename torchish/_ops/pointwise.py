@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from ._dispatch import in_place, is_number, numbered_by, warn_old_form
+from ._dispatch import in_place, is_number, numbered_by, to, warn_old_form
+from ._ranges import check_divisor
 from .registry import Operand, Scalar, Tensor, composite, op
 
 
@@ -120,15 +121,19 @@ def _quotient(mode: str | None) -> Any:
 @composite(aliases=("divide",))
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """out = input / other in floating point; `rounding_mode` "floor" or "trunc" keeps integers."""
-    if out is None:
-        return _quotient(rounding_mode)(input, other)
-    return _quotient(rounding_mode)(input, other, out=out)
+    function = _quotient(rounding_mode)
+    if rounding_mode is not None:
+        check_divisor(input, other)
+    return function(input, other, **to(out))
 
 
 @composite(into=("method",), aliases=("divide_",))
 def div_(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """In-place `div`."""
-    return in_place(_quotient(rounding_mode), input, other)
+    function = _quotient(rounding_mode)
+    if rounding_mode is not None:
+        check_divisor(input, other)
+    return in_place(function, input, other)
 
 
 @op("float", inplace=True, grad_name="DivBackward0")
@@ -153,11 +158,24 @@ def _div_trunc(input: Operand, other: Operand) -> Array:
     return jax.lax.stop_gradient(jnp.trunc(input / other))
 
 
-@op("arith", inplace=True, differentiable=False)
+@op("arith", into=("internal",), name="floor_divide", differentiable=False)
 @num.widened
-def floor_divide(input: Operand, other: Operand) -> Array:
-    """The quotient rounded down: Python's `//`."""
+def _floor_divide(input: Operand, other: Operand) -> Array:
     return _floor_division(input, other)
+
+
+@composite()
+def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+    """The quotient rounded down: Python's `//`."""
+    check_divisor(input, other)
+    return _floor_divide(input, other, **to(out))
+
+
+@composite(into=("method",))
+def floor_divide_(input: Any, other: Any) -> Any:
+    """In-place `floor_divide`."""
+    check_divisor(input, other)
+    return in_place(_floor_divide, input, other)
 
 
 def _floor_division(a: Array, b: Array) -> Array:
@@ -179,10 +197,9 @@ def _floor_quotient(a: Array, b: Array) -> Array:
     return jnp.where(b == 0, a / b, result)
 
 
-@op("arith", inplace=True, grad_name=numbered_by("other", "Remainder"))
+@op("arith", into=("internal",), name="remainder", grad_name=numbered_by("other", "Remainder"))
 @num.widened
-def remainder(input: Operand, other: Operand) -> Array:
-    """Python's `%`: the result has the sign of `other`."""
+def _remainder(input: Operand, other: Operand) -> Array:
     if num.is_bool(input):
         raise num.not_implemented_for("remainder_cpu", input)
     a, b = jnp.broadcast_arrays(input, other)
@@ -190,13 +207,40 @@ def remainder(input: Operand, other: Operand) -> Array:
     return jnp.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
 
 
-@op("arith", inplace=True, grad_name=numbered_by("other", "Fmod"))
+@composite()
+def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+    """Python's `%`: the result has the sign of `other`."""
+    check_divisor(input, other)
+    return _remainder(input, other, **to(out))
+
+
+@composite(into=("method",))
+def remainder_(input: Any, other: Any) -> Any:
+    """In-place `remainder`."""
+    check_divisor(input, other)
+    return in_place(_remainder, input, other)
+
+
+@op("arith", into=("internal",), name="fmod", grad_name=numbered_by("other", "Fmod"))
 @num.widened
-def fmod(input: Tensor, other: Operand) -> Array:
-    """C's fmod: the result has the sign of `input`."""
+def _fmod(input: Tensor, other: Operand) -> Array:
     if num.is_bool(input):
         raise num.not_implemented_for("fmod_cpu", input)
     return jax.lax.rem(*jnp.broadcast_arrays(input, other))
+
+
+@composite()
+def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
+    """C's fmod: the result has the sign of `input`."""
+    check_divisor(input, other)
+    return _fmod(input, other, **to(out))
+
+
+@composite(into=("method",))
+def fmod_(input: Any, other: Any) -> Any:
+    """In-place `fmod`."""
+    check_divisor(input, other)
+    return in_place(_fmod, input, other)
 
 
 @op("arith", inplace=True)
