@@ -6,6 +6,8 @@ from typing import Any
 
 from torchish._core.autograd import no_grad
 from torchish._core.size import Size
+from torchish._core.tensor_base import from_value
+from torchish._core.values import Value
 from torchish._ops.registry import ops
 from torchish.tensor import Tensor
 
@@ -74,9 +76,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         if id(self) not in memo:
             # torch keeps the grad out of a copied parameter
-            with no_grad():
-                data = self.data.clone()
-            memo[id(self)] = type(self)(data, self.requires_grad)
+            memo[id(self)] = type(self)(_copied(self), self.requires_grad)
         return memo[id(self)]
 
     def __repr__(self, **kwargs: Any) -> str:
@@ -88,6 +88,19 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         from torchish._utils import reduce_parameter
 
         return reduce_parameter(self, protocol)
+
+
+def _copied(param: Parameter) -> Tensor:
+    """The contents as a tensor of its own.
+
+    An array is never written to, so both may refer to it; as Values of their own, so that the first
+    step runs the same program as the later ones.
+    """
+    value = param._value()
+    if not param._is_plain or value.array is None:
+        with no_grad():
+            return param.data.clone()
+    return from_value(Value(value.array, value.aval, value.device))
 
 
 class Buffer(Tensor, metaclass=_BufferMeta):
