@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 import torchish
-from tests.fuzz from tests.fuzz import chains
+from tests.fuzz import chains
 from torchish._core.settings import settings as engine
 
 
