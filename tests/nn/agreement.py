@@ -57,13 +57,13 @@ def same(ours: Any, theirs: Any, tolerance: float) -> None:
     elif isinstance(theirs, float):
         assert ours == theirs or abs(ours - theirs) <= tolerance * max(1, abs(theirs))
     else:
-        assert ours == theirs
+        assert ours == theirs, f"{ours!r} != {theirs!r}"
 
 
 def agree(function: Callable[[Any], Any], tolerance: float = 1e-5) -> None:
     """Asserts the same result, warnings and error from both libraries."""
     ours, our_warnings, our_error = attempt(function, torchish)
     theirs, their_warnings, their_error = attempt(function, oracle)
-    assert our_error == their_error
-    assert our_warnings == their_warnings
+    assert our_error == their_error, f"{our_error!r} != {their_error!r}"
+    assert our_warnings == their_warnings, f"{our_warnings} != {their_warnings}"
     same(ours, theirs, tolerance)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch.nn.utils.prune  # noqa: F401 - torch imports it only when asked
 
 from tests.nn.agreement import agree
 
@@ -271,5 +272,39 @@ def test_data_parallel_without_gpu() -> None:
     def run(lib: Any) -> Any:
         net = lib.nn.DataParallel(lib.nn.Linear(2, 3))
         return [repr(net), net(lib.ones(1, 2)), list(net.state_dict())]
+
+    agree(run)
+
+
+PRUNING = {
+    "identity": "prune.identity(m, 'weight')",
+    "l1": "prune.l1_unstructured(m, 'weight', 0.4)",
+    "l1 count": "prune.l1_unstructured(m, 'weight', 3)",
+    "random": "prune.random_unstructured(m, 'weight', 0.3)",
+    "ln": "prune.ln_structured(m, 'weight', 1, 2, 0)",
+    "random structured": "prune.random_structured(m, 'weight', 0.5, 1)",
+    "twice": "prune.ln_structured(prune.l1_unstructured(m, 'weight', 0.4), 'weight', 1, 1, 1)",
+    "mask": "prune.custom_from_mask(m, 'bias', lib.tensor([0, 1, 1]))",
+    "global": "prune.global_unstructured([(m, 'weight'), (m, 'bias')], prune.L1Unstructured,"
+    " amount=0.4)",
+    "too many": "prune.l1_unstructured(m, 'weight', 99)",
+    "share": "prune.l1_unstructured(m, 'weight', 1.5)",
+    "vector": "prune.ln_structured(m, 'bias', 1, 2, 0)",
+    "not pruned": "prune.remove(m, 'weight')",
+}
+
+
+@pytest.mark.parametrize("name", PRUNING)
+def test_prune(name: str) -> None:
+    def run(lib: Any) -> Any:
+        m, prune = lib.nn.Linear(4, 3), lib.nn.utils.prune
+        exec(PRUNING[name], {"m": m, "prune": prune, "lib": lib})
+        out = m(lib.ones(1, 4))
+        out.sum().backward()
+        found = [dict(m.state_dict()), out, prune.is_pruned(m), [p.grad for p in m.parameters()]]
+        for pruned in ("weight", "bias"):
+            if hasattr(m, pruned + "_mask"):
+                prune.remove(m, pruned)
+        return [*found, dict(m.state_dict()), prune.is_pruned(m)]
 
     agree(run)

@@ -35,3 +35,11 @@ from .spectral_norm import (
     spectral_norm as spectral_norm,
 )
 from .weight_norm import remove_weight_norm as remove_weight_norm, weight_norm as weight_norm
+
+
+def __getattr__(name: str) -> object:
+    if name == "prune":
+        import importlib
+
+        return importlib.import_module(f"{__name__}.prune")
+    raise AttributeError(f"module 'torch.nn.utils' has no attribute {name!r}")
