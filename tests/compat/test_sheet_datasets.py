@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import pickle
+import struct
 
 import numpy as np
 
@@ -120,3 +122,39 @@ def test_horse_loader_block(both, cifar_folder):
         batch = pickle.loads((cifar_folder / f"data_batch_{number}").read_bytes(), encoding="bytes")
         horses += int(np.sum(np.asarray(batch[b"labels"]) == 7))
     assert len(transcript.names["dataset"]) == horses > 0
+
+
+def write_idx(path, array: np.ndarray) -> None:
+    """The format of the MNIST files: a magic number with the rank, the sizes, the bytes."""
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    with gzip.open(path, "wb") as file:
+        file.write(head + array.tobytes())
+
+
+def test_mnist_loader_block(script, tmp_path):
+    """The block's other line, `datasets.MNIST(...)`: nothing to download where the files lie."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    digits = rng.integers(0, 256, (6, 28, 28), dtype=np.uint8)
+    labels = np.arange(6, dtype=np.uint8)
+    for split in ("train", "t10k"):
+        write_idx(raw / f"{split}-images-idx3-ubyte.gz", digits)
+        write_idx(raw / f"{split}-labels-idx1-ubyte.gz", labels)
+    transcript = script(
+        """
+        import torchvision
+        dataset = torchvision.datasets.MNIST(root=root, download=True,
+                                             transform=torchvision.transforms.ToTensor())
+        data_loader = torch.utils.data.DataLoader(dataset, batch_size=4, shuffle=True,
+                                                  num_workers=2)
+        batches = list(data_loader)
+        [tuple(images.shape) for images, _ in batches]
+        """,
+        root=str(tmp_path),
+    )
+    assert transcript.errors == []
+    assert transcript.printed == "[(4, 1, 28, 28), (2, 1, 28, 28)]\n"
+    for images, targets in transcript.names["batches"]:
+        expected = digits[targets.numpy()][:, None].astype(np.float32) / 255
+        np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
