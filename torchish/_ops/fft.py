@@ -62,7 +62,8 @@ def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, oneside
     if onesided:
         x = _half(x, last, norm, forward)
     else:
-        x = _one(x.astype(jnp.result_type(x.dtype, jnp.complex64)), last, norm, forward)
+        kind = jnp.complex128 if x.dtype == jnp.float64 else jnp.complex64
+        x = _one(x.astype(kind), last, norm, forward)
     for dim in others:
         x = _one(x, dim, norm, forward)
     return x

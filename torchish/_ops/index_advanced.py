@@ -15,7 +15,8 @@ from .._core.interop import host_array, wrap_host
 from .._core.tensor_base import TensorBase
 from ._describe import scalar_name, show_size as show
 from ._ranges import check_range
-from .registry import Operand, Tensor, Tensors, composite, methods, op
+from .calling import call_inplace
+from .registry import Operand, Tensor, Tensors, composite, op
 
 Noted = list[tuple[int, Any]]
 
@@ -119,7 +120,7 @@ def setter(dims: tuple[int, ...]) -> Any:
     return set_at
 
 
-@op("none", into=("method",), name="_index_put", inplace=True, grad_name="IndexPutBackward0")
+@op("none", into=("internal",), name="_index_put", grad_name="IndexPutBackward0")
 def _index_put(
     input: Tensor, values: Operand, indices: Tensors, dims: Any, accumulate: bool = False
 ):
@@ -133,7 +134,7 @@ def _index_put(
     return setter(tuple(dims))(input, values, *indices)
 
 
-@op("none", into=("method",), name="_mask_put", inplace=True, grad_name="IndexPutBackward0")
+@op("none", into=("internal",), name="_mask_put", grad_name="IndexPutBackward0")
 def _mask_put(input: Tensor, value: Operand, mask: Tensor, dim: int):
     trailing = input.ndim - dim - mask.ndim
     mask = mask.reshape(*mask.shape, *[1] * trailing)
@@ -148,13 +149,13 @@ def fill_masked(view: Any, dim: int, mask: Any, value: Any) -> None:
             "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
         )
     mask = mask if mask._storage.device is view._storage.device else mask.to(view._storage.device)
-    methods._mask_put_(view, value, mask, dim)
+    call_inplace(_mask_put.operator, view, (value, mask, dim), {})
 
 
 def put(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> None:
     """Write `value`, broadcast, at the given positions of `view`, in place."""
     check_values(view, dims, indices, value)
-    methods._index_put_(view, value, indices, dims)
+    call_inplace(_index_put.operator, view, (value, indices, dims), {})
 
 
 def check_values(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> None:
@@ -220,7 +221,7 @@ def index_put(input, indices, values, accumulate=False):
     _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
-    return methods._index_put(input, values, positions, dims, bool(accumulate))
+    return _index_put(input, values, positions, dims, bool(accumulate))
 
 
 @composite(into=("torch", "method"))
@@ -229,4 +230,5 @@ def index_put_(input, indices, values, accumulate=False):
     _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
-    return methods._index_put_(input, values, positions, dims, bool(accumulate))
+    arguments = (values, positions, dims, bool(accumulate))
+    return call_inplace(_index_put.operator, input, arguments, {})

@@ -29,16 +29,20 @@ register("linalg", "LinAlgError", LinAlgError)
 # ---------------------------------------------------------------------------- cholesky
 
 
+def from_triangle(input: Any, upper: bool) -> Any:
+    """The Hermitian matrix whose lower (or upper) triangle is read; its gradient is Hermitian."""
+    triangle = jnp.triu(input, 1) if upper else jnp.tril(input, -1)
+    diagonal = input * jnp.eye(input.shape[-1], dtype=input.dtype)
+    read = triangle + adjoint(triangle) + diagonal.real.astype(input.dtype)
+    even = (input + adjoint(input)) / 2
+    return even + lax.stop_gradient(read - even)
+
+
 @op("none", into=("internal",), name="linalg_cholesky", grad_name="LinalgCholeskyExBackward0")
 def _cholesky(input: Tensor, *, upper: bool = False, name: str = "linalg.cholesky"):
     check_square(name, input)
     check_float(name, input)
-    triangle = jnp.triu(input, 1) if upper else jnp.tril(input, -1)
-    diagonal = input * jnp.eye(input.shape[-1], dtype=input.dtype)
-    read = triangle + adjoint(triangle) + diagonal.real.astype(input.dtype)
-    # One triangle is read, but as in torch the gradient is symmetric.
-    even = (input + adjoint(input)) / 2
-    factor = lax.linalg.cholesky(even + lax.stop_gradient(read - even), symmetrize_input=False)
+    factor = lax.linalg.cholesky(from_triangle(input, upper), symmetrize_input=False)
     return adjoint(factor) if upper else factor
 
 
@@ -303,8 +307,8 @@ def _eigh(name: str, A: Any, UPLO: str) -> Any:
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
     if not jnp.issubdtype(A.dtype, jnp.inexact):
         raise NotImplementedError(f"\"linalg_eigh_cpu\" not implemented for '{scalar_name(A)}'")
-    lower = A if UPLO.upper() == "L" else adjoint(A)
-    vectors, values = lax.linalg.eigh(lower, symmetrize_input=False)
+    even = from_triangle(A, UPLO.upper() == "U")
+    vectors, values = lax.linalg.eigh(even, symmetrize_input=False)
     return values, vectors
 
 

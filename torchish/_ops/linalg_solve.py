@@ -188,9 +188,24 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False):
                 f"{letter} should have at least 2 dimensions, but has {array.ndim} dimensions "
                 "instead"
             )
-    lower = adjoint(input2) if upper else input2
-    half = _triangular(lower, input, False, True, False)
-    return _triangular(lower, half, False, True, False, transpose=True, conj=True)
+    batch = jnp.broadcast_shapes(input.shape[:-2], input2.shape[:-2])
+    given = jnp.broadcast_to(input2, (*batch, *input2.shape[-2:]))
+    rhs = jnp.broadcast_to(input, (*batch, *input.shape[-2:]))
+    lower = adjoint(given) if upper else given
+    # Only one triangle is read, but as in torch the gradient is that of a full factor.
+    factor = lower + lax.stop_gradient(jnp.tril(lower) - lower)
+
+    def multiply(x: Any) -> Any:
+        return factor @ (adjoint(factor) @ x)
+
+    def solve_(_: Any, b: Any) -> Any:
+        half = _triangular(factor, b, False, True, False)
+        return _triangular(factor, half, False, True, False, transpose=True, conj=True)
+
+    def solve_transposed(matvec: Any, b: Any) -> Any:
+        return jnp.conj(solve_(matvec, jnp.conj(b)))
+
+    return lax.custom_linear_solve(multiply, rhs, solve_, solve_transposed)
 
 
 @op("none")

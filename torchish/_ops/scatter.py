@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from .._core.tensor_base import TensorBase
 from ._describe import scalar_name, show_size as show
@@ -241,16 +242,19 @@ def product_at(dims: tuple[int, ...]) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def extreme_at(dims: tuple[int, ...], largest: bool) -> Any:
+def extreme_at(dims: tuple[int, ...], largest: bool, include_self: bool) -> Any:
     """`f(x, values, *indices)`: the largest (or smallest) of x and the values at the positions.
 
-    As in torch, elements that tie share the gradient equally.
+    Elements that tie share the gradient equally. As in torch, x counts among those that tie even
+    where `include_self=False` leaves it out.
     """
 
     @jax.custom_jvp
     def extreme(x: Any, values: Any, *indices: Any) -> Any:
-        spot = x.at[_at(x, dims, indices)]
-        return spot.max(values, mode="clip") if largest else spot.min(values, mode="clip")
+        at = _at(x, dims, indices)
+        if not include_self:
+            x = x.at[at].set(_identity(x.dtype, "amax" if largest else "amin"), mode="clip")
+        return (x.at[at].max if largest else x.at[at].min)(values, mode="clip")
 
     @extreme.defjvp
     def _(primals: Any, tangents: Any) -> Any:
@@ -260,9 +264,11 @@ def extreme_at(dims: tuple[int, ...], largest: bool) -> Any:
         result = extreme(x, values, *indices)
         mine = (x == result).astype(x.dtype)
         theirs = (values == result.at[at].get(mode="clip")).astype(x.dtype)
-        ties = jax.lax.stop_gradient(mine.at[at].add(theirs, mode="clip"))
+        ties = lax.stop_gradient(mine.at[at].add(theirs, mode="clip"))
+        if not include_self:
+            mine = mine.at[at].set(0, mode="clip")
         total = (mine * dx).at[at].add(theirs * dv, mode="clip")
-        return result, total / ties
+        return result, total / jnp.maximum(ties, 1)
 
     return extreme
 
@@ -290,6 +296,8 @@ def reduce_at(
 ) -> Any:
     """Combine values that fall on one position, with or without what was there."""
     at = _at(x, dims, indices)
+    if reduce in ("amax", "amin"):
+        return extreme_at(dims, reduce == "amax", include_self)(x, values, *indices)
     start = x
     if not include_self:
         start = x.at[at].set(_identity(x.dtype, reduce), mode="clip")
@@ -297,8 +305,6 @@ def reduce_at(
         return start.at[at].add(values, mode="clip")
     if reduce == "prod":
         return product_at(dims)(start, values, *indices)
-    if reduce in ("amax", "amin"):
-        return extreme_at(dims, reduce == "amax")(start, values, *indices)
     total = start.at[at].add(values, mode="clip")
     count = (
         jnp.ones(x.shape, jnp.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax.numpy as jnp
@@ -57,6 +58,7 @@ def stft(
 
     Raises: RuntimeError for lengths that do not fit and real input without `return_complex`.
     """
+    _warn_without_window(window)
     hop = n_fft // 4 if hop_length is None else hop_length
     length = n_fft if win_length is None else win_length
     if center and align_to_window is not None:
@@ -100,6 +102,15 @@ def stft(
         raise RuntimeError("Cannot have onesided output if window or input is complex")
     made = _stft(input, window, n_fft, hop, length, bool(normalized), bool(onesided))
     return made if return_complex or return_complex is None else ops.view_as_real(made)
+
+
+def _warn_without_window(window: Any) -> None:
+    if window is None:
+        warnings.warn(
+            "A window was not provided. A rectangular window will be applied. Pass "
+            "window=torch.ones(n_fft) to say so, and the same window to stft and istft.",
+            stacklevel=3,
+        )
 
 
 def _flag(value: Any) -> str:
@@ -154,6 +165,7 @@ def istft(
             "istft requires a complex-valued input tensor matching the output from stft with "
             "return_complex=True."
         )
+    _warn_without_window(window)
     hop = n_fft // 4 if hop_length is None else hop_length
     size = n_fft if win_length is None else win_length
     call = (
