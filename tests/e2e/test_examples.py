@@ -119,7 +119,8 @@ def test_dcgan_on_other_datasets(dataset, tmp_path):
         Image.new("RGB", (40, 30), (60 * k, 90, 200)).save(root / f"{k}.png")
     printed = run(
         EXAMPLES / "dcgan.py", "--dataset", dataset, "--dataroot", root.parent, "--imageSize", "16",
-        "--ngf", "4", "--ndf", "4", "--nz", "8", "--batchSize", "4", "--dry-run", "--outf", tmp_path,
+        "--ngf", "4", "--ndf", "4", "--nz", "8", "--batchSize", "4", "--dry-run",
+        "--outf", tmp_path,
     ).stdout  # fmt: skip
     assert np.isfinite(losses(printed)).all()
 
