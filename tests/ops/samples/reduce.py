@@ -94,7 +94,7 @@ SAMPLES = {
         S(i(3, 4), 1),
         S(b(4), 0).no_forms(),
         S(f(), 0),
-        S(f(3), 0, dtype=N("float64")),
+        S(f(3), 0, dtype=N("float64")).no_forms(),
         S(f(3), 2),
     ],
     "torch.cumprod": [S(f(3, 4), 0), S(_ZEROS, 1), S(i(3, 4), 1), S(f(), 0)],

@@ -8,6 +8,8 @@ from tests.ops.sampling import S, f, i, pos, unary, unit
 
 _EDGES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.5, 30.0], np.float32)
 
+_BESSEL = np.array([0.0, 0.3, 10.0, 24.0, 40.0, -2.0, np.nan], np.float32)
+
 SAMPLES = {
     "torch.erf": [*unary(), S(_EDGES)],
     "torch.erfc": [*unary(), S(_EDGES)],
@@ -58,4 +60,23 @@ SAMPLES = {
     "special.xlogy": [S(f(3), pos(3))],
     "special.polygamma": [S(1, pos(3)).within(5)],
     "special.sinc": [S(f(3))],
-}
+    **{
+        f"special.{name}": [S(f(3, 4)).no_grad(), S(i(4, low=1)), S(_BESSEL).no_grad().no_half()]
+        for name in (
+            "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "modified_bessel_i0",
+            "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1",
+            "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0",
+            "airy_ai",
+        )
+    },
+    **{
+        f"special.{name}": [S(f(3, 4), 3).no_grad(), S(f(3), i(3, low=0, high=6)).no_grad(),
+                            S(f(3), -1).no_grad(), S(2.0, i(3, low=0, high=4))]
+        for name in (
+            *(f"{prefix}chebyshev_polynomial_{kind}" for prefix in ("", "shifted_")
+              for kind in "tuvw"),
+            "hermite_polynomial_h", "hermite_polynomial_he", "laguerre_polynomial_l",
+            "legendre_polynomial_p",
+        )
+    },
+}  # fmt: skip
