@@ -54,6 +54,7 @@ class Operator:
         self.check = check
         self.elementwise = elementwise
         self.kernels: dict[tuple[Any, ...], Kernel] = {}
+        self.takes_tensors = any(p.kind in ("tensor", "operand") for p in binder.params)
         # What a key of two operands ends with when nothing else is given.
         self.tail = (MISSING,) * max(len(binder.params) - 2, 0)
         _all.append(self)
@@ -64,6 +65,8 @@ class Operator:
     def specialise(self, key: tuple[Any, ...]) -> Kernel:
         """The kernel for one combination of avals, number types and static values."""
         params = self.binder.params
+        if self.takes_tensors and not _avals(params, key):
+            raise TypeError(_no_tensor(self.name, params, key))
         if self.check is not None:
             self.check(**_described(params, key))
         compute = self._compute_dtype(params, key)
@@ -115,6 +118,15 @@ def forget_kernels() -> None:
 
 def _camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def _no_tensor(name: str, params: Sequence[Parameter], key: Sequence[Any]) -> str:
+    """The text of the error for a call in which no argument is a tensor."""
+    given = [k.__name__ for p, k in zip(params, key, strict=True) if k in _SCALARS]
+    return (
+        f"{name}() received an invalid combination of arguments - got ({', '.join(given)}), but "
+        "expected one of them to be a Tensor"
+    )
 
 
 def _avals(params: Sequence[Parameter], key: Sequence[Any]) -> list[Aval]:
