@@ -117,9 +117,7 @@ def taps(x: Any, axis: int, win: Windows, dim: int, fill: Any) -> list[Any]:
         pads = [(0, 0, 0)] * x.ndim
         pads[axis] = (p, after, 0)
         x = lax.pad(x, jnp.asarray(fill, x.dtype), pads)
-    return [
-        lax.slice_in_dim(x, j * d, j * d + (out - 1) * s + 1, s, axis=axis) for j in range(k)
-    ]
+    return [lax.slice_in_dim(x, j * d, j * d + (out - 1) * s + 1, s, axis=axis) for j in range(k)]
 
 
 def tiles(win: Windows) -> bool:

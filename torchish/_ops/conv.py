@@ -213,9 +213,7 @@ def _convolve_transposed(
     kernel = w.shape[2:]
     size = tuple(
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for n, s, p, d, k, e in zip(
-            x.shape[2:], stride, pads, dilation, kernel, extra, strict=True
-        )
+        for n, s, p, d, k, e in zip(x.shape[2:], stride, pads, dilation, kernel, extra, strict=True)
     )
     if min(size) < 0:
         raise RuntimeError(

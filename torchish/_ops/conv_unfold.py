@@ -21,9 +21,7 @@ def _pair(value: Any) -> tuple[int, int]:
     return pair * 2 if len(pair) == 1 else pair
 
 
-def _blocks(
-    size: Sequence[int], kernel: Any, dilation: Any, padding: Any, stride: Any
-) -> Windows:
+def _blocks(size: Sequence[int], kernel: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
     kernel, dilation, padding, stride = map(_pair, (kernel, dilation, padding, stride))
     for name, value in (("kernel size", kernel), ("dilation", dilation), ("stride", stride)):
         if min(value) <= 0:

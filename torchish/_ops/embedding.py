@@ -62,9 +62,7 @@ def embedding_rows(
         raise RuntimeError("'weight' must be 2-D")
     _check_indices(indices, "embedding")
     rows = _rows(weight, indices)
-    share = _gradient_share(
-        indices, weight.shape[0], padding_idx, scale_grad_by_freq, weight.dtype
-    )
+    share = _gradient_share(indices, weight.shape[0], padding_idx, scale_grad_by_freq, weight.dtype)
     return rows if share is None else _scaled_rows(rows, share[..., None])
 
 

@@ -138,9 +138,7 @@ def sample(input: Tensor, grid: Tensor, mode: str, padding: str, align_corners: 
     _check(input, grid, mode)
     size = input.shape[2:]
     x, places = num.widen(input), num.widen(grid)
-    at = [
-        _pixels(places[..., len(size) - 1 - d], n, align_corners) for d, n in enumerate(size)
-    ]
+    at = [_pixels(places[..., len(size) - 1 - d], n, align_corners) for d, n in enumerate(size)]
     if mode == "bicubic":
         return _cubic(x, at, padding, align_corners).astype(input.dtype)
     at = [_padded(a, n, padding, align_corners) for a, n in zip(at, size, strict=True)]

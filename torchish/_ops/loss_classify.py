@@ -42,9 +42,7 @@ def binary_cross_entropy_op(
 ) -> Any:
     """-weight (target log input + (1 - target) log(1 - input))."""
     if target.dtype != input.dtype:
-        raise RuntimeError(
-            f"Found dtype {_type_name(target)} but expected {_type_name(input)}"
-        )
+        raise RuntimeError(f"Found dtype {_type_name(target)} but expected {_type_name(input)}")
     loss = _bce(input, target)
     return reduced(loss if weight is None else loss * weight.astype(loss.dtype), reduction)
 
@@ -180,9 +178,7 @@ def _check_class_shapes(x: Any, target: Any, weight: Any) -> None:
             f"got weight tensor of shape: {list(weight.shape)}"
         )
     if weight is not None and weight.dtype != x.dtype:
-        raise RuntimeError(
-            f"expected scalar type {_type_name(x)} but found {_type_name(weight)}"
-        )
+        raise RuntimeError(f"expected scalar type {_type_name(x)} but found {_type_name(weight)}")
     expected = list(x.shape[:1] + x.shape[2:])
     if x.ndim <= 2:
         if target.ndim > 1:
@@ -217,9 +213,7 @@ def _picked(x: Any, target: Any, ignore_index: int) -> tuple[Any, Any, Any]:
     return jnp.sum(jnp.where(hot, x, jnp.zeros_like(x)), axis), counted, hot
 
 
-def _nll(
-    log_prob: Any, target: Any, weight: Any, ignore_index: int, reduction: str
-) -> Any:
+def _nll(log_prob: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     axis = _class_dim(log_prob.ndim)
     picked, counted, hot = _picked(log_prob, target, ignore_index)
     loss = -picked
@@ -299,9 +293,7 @@ def cross_entropy_index(
         return hard.astype(input.dtype)
     scaled = log_prob
     if weight is not None:
-        scaled = log_prob * wide_weight.reshape(
-            [-1 if d == axis else 1 for d in range(input.ndim)]
-        )
+        scaled = log_prob * wide_weight.reshape([-1 if d == axis else 1 for d in range(input.ndim)])
     smooth = -jnp.sum(scaled, axis)
     labels = target.reshape(()) if input.ndim == 1 else target
     counted = labels.astype(jnp.int64) != ignore_index
@@ -310,9 +302,7 @@ def cross_entropy_index(
         if weight is None:
             smooth = jnp.sum(smooth) / jnp.sum(counted.astype(smooth.dtype))
         else:
-            picked = -_nll(
-                jnp.ones_like(log_prob), target, wide_weight, ignore_index, "sum"
-            )
+            picked = -_nll(jnp.ones_like(log_prob), target, wide_weight, ignore_index, "sum")
             smooth = jnp.sum(smooth) / picked
     else:
         smooth = reduced(smooth, reduction)
@@ -341,9 +331,7 @@ def cross_entropy_prob(
     log_prob = _log_softmax(num.widen(input), axis)
     loss = -log_prob * target.astype(log_prob.dtype)
     if weight is not None:
-        loss = loss * num.widen(weight).reshape(
-            [-1 if d == axis else 1 for d in range(input.ndim)]
-        )
+        loss = loss * num.widen(weight).reshape([-1 if d == axis else 1 for d in range(input.ndim)])
     loss = jnp.sum(loss, axis)
     if reduction == "mean":
         loss = jnp.sum(loss) / (input.size // classes if classes else 0)
@@ -366,9 +354,7 @@ def cross_entropy(
     """Cross entropy of logits (N, C, ...) against class numbers or class probabilities."""
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if target.shape == input.shape:
         if not target.dtype.is_floating_point:
             raise RuntimeError(
@@ -377,9 +363,7 @@ def cross_entropy(
             )
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")
-        return internal.cross_entropy_prob(
-            input, target, weight, reduction, float(label_smoothing)
-        )
+        return internal.cross_entropy_prob(input, target, weight, reduction, float(label_smoothing))
     out = internal.cross_entropy_index(
         input, target, weight, ignore_index, reduction, float(label_smoothing)
     )

@@ -115,9 +115,7 @@ def batch_norm(
     if training:
         _check_batch(tuple(input.shape), f"torch.Size({list(input.shape)})")
         if eps <= 0.0:
-            raise ValueError(
-                f"batch_norm eps must be positive during training, but got {eps}"
-            )
+            raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
     return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
 
@@ -136,9 +134,7 @@ def _batch_norm(
 ) -> Any:  # fmt: skip
     if not training:
         return internal.batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
-    outs = internal.batch_norm_train(
-        input, weight, bias, running_mean, running_var, momentum, eps
-    )
+    outs = internal.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps)
     if running_mean is None and running_var is None:
         return outs
     out, *news = outs
@@ -269,13 +265,9 @@ def rms_norm(
     return internal.rms_norm(input, normalized_shape, weight, eps)
 
 
-def _group_norm(
-    x: Any, groups: int, weight: Any, bias: Any, eps: Any
-) -> tuple[Any, Any, Any]:
+def _group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: Any) -> tuple[Any, Any, Any]:
     if x.ndim < 2:
-        raise RuntimeError(
-            f"Expected at least 2 dimensions for input tensor but received {x.ndim}"
-        )
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {x.ndim}")
     if groups <= 0:
         raise RuntimeError(f"Expected num groups to be greater than 0, got {groups}")
     shape = list(x.shape)
@@ -417,9 +409,7 @@ def _instance_norm(
                 "Expected running_mean and running_var to be defined when use_input_stats is false"
             )
         return internal.batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
-    outs = internal.instance_norm(
-        input, weight, bias, running_mean, running_var, momentum, eps
-    )
+    outs = internal.instance_norm(input, weight, bias, running_mean, running_var, momentum, eps)
     if running_mean is None and running_var is None:
         return outs
     out, *news = outs
@@ -448,9 +438,7 @@ def local_response_norm(
 
 
 @composite(into=("nn.functional",))
-def normalize(
-    input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
-) -> Any:
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """input / max(||input||_p, eps) along `dim`."""
     size = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return input / size if out is None else ops.div(input, size, out=out)

@@ -273,9 +273,7 @@ def _fractional(
     kernel = (kernel_size,) * nd if isinstance(kernel_size, int) else tuple(kernel_size)
     if samples is None:
         batch = 1 if input.dim() == nd + 1 else input.size(0)
-        samples = ops.rand(
-            batch, input.size(-nd - 1), nd, dtype=input.dtype, device=input.device
-        )
+        samples = ops.rand(batch, input.size(-nd - 1), nd, dtype=input.dtype, device=input.device)
     return internal.fractional_max_pool(input, kernel, sizes, samples, nd)
 
 

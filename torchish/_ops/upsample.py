@@ -21,9 +21,7 @@ from . import _numeric as num
 from .registry import Tensor, composite, internal, nnf, op
 
 _F = ("nn.functional",)
-_MODES = (
-    "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
-)
+_MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 _NAMED = {"linear": 1, "bilinear": 2, "trilinear": 3}
 _DIMS = {3: "linear", 4: "bilinear", 5: "trilinear"}
 
@@ -87,9 +85,7 @@ def _resize_dim(
         return jnp.repeat(x, factor, axis)
     if whole and mode != "nearest-exact":
         return _interleaved(x, axis, mode, factor)
-    index, weights = _tap_table(
-        mode, n, out, align_corners, scale, x.dtype == jnp.float64
-    )
+    index, weights = _tap_table(mode, n, out, align_corners, scale, x.dtype == jnp.float64)
     parts = [jnp.take(x, jnp.asarray(i), axis=axis, mode="clip") for i in index]
     if len(parts) == 1:
         return parts[0]
@@ -164,12 +160,8 @@ def _keys(x: Any) -> Any:
 def _smooth_dim(
     x: Any, axis: int, mode: str, out: int, align_corners: bool, scale: float | None
 ) -> Any:
-    matrix = jnp.asarray(
-        _smoothing_matrix(mode, x.shape[axis], out, align_corners, scale), x.dtype
-    )
-    mixed = lax.dot_general(
-        x, matrix, (((axis,), (0,)), ((), ())), precision=lax.Precision.HIGHEST
-    )
+    matrix = jnp.asarray(_smoothing_matrix(mode, x.shape[axis], out, align_corners, scale), x.dtype)
+    mixed = lax.dot_general(x, matrix, (((axis,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
     return jnp.moveaxis(mixed, -1, axis)
 
 
@@ -229,8 +221,10 @@ def _sizes(
     if isinstance(given, list | tuple) or hasattr(given, "__iter__"):
         given = tuple(given)
         if len(given) != nd:
-            other = "output size in (o1, o2, ...,oK)" if size is not None else (
-                "scale_factor in (s1, s2, ...,sK)"
+            other = (
+                "output size in (o1, o2, ...,oK)"
+                if size is not None
+                else ("scale_factor in (s1, s2, ...,sK)")
             )
             noun = "output" if size is not None else "scale_factor"
             raise ValueError(
@@ -289,9 +283,7 @@ def interpolate(
         if mode == "lanczos" and ndim == 4 and antialias:
             if align_corners:
                 raise ValueError("Lanczos mode does not support align_corners=True")
-            return internal.resize(
-                input, output_size, "lanczos", bool(align_corners), scales, True
-            )
+            return internal.resize(input, output_size, "lanczos", bool(align_corners), scales, True)
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
         f"{_MODES} (got {mode})"
