@@ -53,7 +53,7 @@ def _share_heads(q: Any, k: Any, v: Any) -> tuple[Any, Any]:
 
 
 def _check_product(q: Any, k: Any) -> None:
-    broadcast_check([q.shape[:-2] + (1, 1), k.shape[:-2] + (1, 1)])
+    broadcast_check([(*q.shape[:-2], 1, 1), (*k.shape[:-2], 1, 1)])
     if q.shape[-1] != k.shape[-1]:
         batch = math.prod(q.shape[:-2])
         raise RuntimeError(
@@ -222,7 +222,7 @@ def _check_mask_shape(mask: Any, length: int, source: int, rows: int) -> Any:
 
 
 def _check_static(given: Any, rows: int, width: int, name: str) -> Any:
-    for dim, wanted, label in ((0, rows, "bsz * num_heads"), (2, width, "head_dim")):
+    for dim, wanted in ((0, rows), (2, width)):
         if given.size(dim) != wanted:
             raise AssertionError(
                 f"expecting {name}.size({dim}) of {wanted}, but got {given.size(dim)}"
@@ -360,7 +360,7 @@ def _heads(
     batch: int,
 ) -> tuple[Any, Any]:  # fmt: skip
     """Attention over (N * heads, L, E): (L, N, heads * E) and the weights, if wanted."""
-    rows, length, head = q.shape
+    rows, _, head = q.shape
     if not need_weights:
         if mask is not None:
             one = mask.size(0) == 1
