@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,9 @@ import torch
 
 import torchish
 from tests.ops.sampling import N, Sample, all_samples
+from torchish._core import trace
 from torchish._core.interop import host_array
-from torchish._ops import registry
+from torchish._ops import operator, registry
 
 # Relative and absolute tolerance by dtype.
 TOLERANCE = {
@@ -34,6 +36,19 @@ def strict_promotion() -> Iterator[None]:
     """Dtypes must never be left to JAX's promotion."""
     with jax.numpy_dtype_promotion("strict"):
         yield
+
+
+_ran = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Drop compiled programs now and then: thousands of them would fill the machine."""
+    yield
+    if next(_ran) % 20 == 0:
+        trace._cache.programs.clear()
+        operator.forget_kernels()
+        jax.clear_caches()
 
 
 # --- from samples to tensors --------------------------------------------------------------------

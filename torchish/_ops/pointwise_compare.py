@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from .registry import Operand, Tensor, composite, op, ops
+from .registry import Operand, Scalar, Tensor, composite, op, ops
 
 
 def _ordered(name: str, x: Array) -> None:
@@ -102,17 +102,15 @@ def _same_dtypes(a: Any, b: Any) -> None:
         raise RuntimeError(f"{SCALAR_NAMES[a.dtype]} did not match {SCALAR_NAMES[b.dtype]}")
 
 
-@op("arith", into=("internal",), name="isclose")
-def _isclose(input: Tensor, other: Tensor, rtol: float, atol: float, equal_nan: bool) -> Array:
+@op("arith", into=("internal",), name="isclose", differentiable=False)
+def _isclose(
+    input: Tensor, other: Tensor, rtol: Scalar, atol: Scalar, equal_nan: bool = False
+) -> Array:
     close = input == other
-    if equal_nan and num.is_inexact(input):
+    if equal_nan:
         close = close | (jnp.isnan(input) & jnp.isnan(other))
-    if rtol == 0 and atol == 0:
-        return close
-    if not num.is_inexact(input):
-        input, other = input.astype(jnp.float64), other.astype(jnp.float64)
-    allowed = atol + jnp.abs(rtol * other)
     error = jnp.abs(input - other)
+    allowed = jnp.abs(atol) + jnp.abs(rtol * other)
     return close | (jnp.isfinite(error) & (error <= allowed))
 
 
@@ -126,7 +124,11 @@ def isclose(
         raise RuntimeError(f"rtol must be greater than or equal to zero, but got {rtol:g}")
     if atol < 0:
         raise RuntimeError(f"atol must be greater than or equal to zero, but got {atol:g}")
-    return _isclose(input, other, float(rtol), float(atol), bool(equal_nan))
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        # The tolerances are no integers; large integers must still be equal exactly.
+        close = _isclose(input.double(), other.double(), rtol, atol)
+        return ops.logical_or(ops.eq(input, other), close)
+    return _isclose(input, other, rtol, atol, bool(equal_nan))
 
 
 @composite(into=("torch", "method"))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
-from .registry import Tensor, composite, op
+from .registry import Scalar, Tensor, composite, op
 
 _NEG_BOOL = (
     "Negation, the `-` operator, on a bool tensor is not supported. "
@@ -321,9 +321,9 @@ def round(input: Tensor, *, decimals: int | None = None) -> Array:
 @op("none", inplace=True, elementwise=True)
 def nan_to_num(
     input: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
+    nan: Scalar = None,
+    posinf: Scalar = None,
+    neginf: Scalar = None,
 ) -> Array:
     """Replace NaN (by 0), inf and -inf (by the largest and smallest number)."""
     if not num.is_inexact(input):
@@ -334,7 +334,7 @@ def nan_to_num(
     return _finite(input, nan, posinf, neginf)
 
 
-def _finite(x: Array, nan: float | None, posinf: float | None, neginf: float | None) -> Array:
+def _finite(x: Array, nan: Any, posinf: Any, neginf: Any) -> Array:
     info = jnp.finfo(x.dtype)
     values = [
         num.as_dtype(given if given is not None else default, x)

@@ -11,7 +11,7 @@ from jax.scipy import special as jsp
 from . import _numeric as num, pointwise, pointwise_unary, reduce
 from .activation import sigmoid
 from .pointwise import xlogy_with
-from .registry import Operand, Tensor, composite, op, ops
+from .registry import Operand, Scalar, Tensor, composite, op, ops
 from .special_zeta import hurwitz
 
 _ALL = ("torch", "method", "special")
@@ -42,14 +42,14 @@ def erfinv(input: Tensor) -> Array:
 @num.widened
 def lgamma(input: Tensor) -> Array:
     """log |Gamma(input)|."""
-    return jax.lax.lgamma(input)
+    return _lgamma(input)
 
 
 @op("float", into=("special",), grad_name="LgammaBackward0")
 @num.widened
 def gammaln(input: Tensor) -> Array:
     """log |Gamma(input)|."""
-    return jax.lax.lgamma(input)
+    return _lgamma(input)
 
 
 @op("float", inplace=True, into=_ALL)
@@ -75,6 +75,13 @@ def _digamma_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 
 
 _digamma = num.with_derivative(_digamma_value, _digamma_tangent)
+
+
+def _lgamma_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return _digamma(primals[0]) * tangents[0]
+
+
+_lgamma = num.with_derivative(jax.lax.lgamma, _lgamma_tangent)
 
 
 def _order(n: int, x: Array) -> Array:
@@ -137,20 +144,21 @@ def _multigammaln(x: Array, p: int) -> Array:
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
     shift = jnp.arange(p, dtype=x.dtype) / 2
-    terms = jnp.sum(jax.lax.lgamma(x[..., None] - shift), axis=-1)
+    terms = jnp.sum(_lgamma(x[..., None] - shift), axis=-1)
     return terms + p * (p - 1) / 4 * math.log(math.pi)
 
 
 @op("float", inplace=True, into=_ALL)
 @num.widened
-def logit(input: Tensor, eps: float | None = None) -> Array:
+def logit(input: Tensor, eps: Scalar = None) -> Array:
     """log(x / (1 - x)), of x clamped to [eps, 1 - eps] if `eps` is given."""
     x = input
     if eps is None:
         inside = (x >= 0) & (x <= 1)
         x = x + jnp.where(inside, jnp.zeros_like(x), jnp.full_like(x, jnp.nan))
         return jnp.log(x / (1 - x))
-    low, high = num.as_dtype(eps, x), num.as_dtype(1 - eps, x)
+    low = num.as_dtype(eps, x)
+    high = 1 - low
     # Outside of the limits the gradient is 0.
     limited = jnp.where(x < low, low, jnp.where(x > high, high, x))
     return jnp.log(limited / (1 - limited))
