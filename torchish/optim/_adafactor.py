@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from torchish._core.interop import wrap_host
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, count_of, counter
+from ._rule import RuleOptimizer, count_of, counter, run
 
 __all__ = ["Adafactor"]
 
@@ -103,14 +103,15 @@ class Adafactor(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         params, grads, *state = lists
         eps1, eps2 = group["eps"]
         if eps1 is None:
             import torchish
 
             eps1 = torchish.finfo(params[0].dtype).eps
-        made = internal.adafactor_step(
+        made = run(
+            internal.adafactor_step,
             count_of(numbers),
             params,
             grads,

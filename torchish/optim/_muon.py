@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from torchish._core.interop import wrap_host
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, zeros_like
+from ._rule import RuleOptimizer, run, zeros_like
 
 __all__ = ["Muon"]
 
@@ -87,12 +87,13 @@ class Muon(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         if group["ns_steps"] >= 100:
             raise ValueError("Number of steps must be less than 100 for computational efficiency")
         if len(group["ns_coefficients"]) != 3:
             raise ValueError("Coefficients must be a tuple of exactly 3 values")
-        made = internal.muon_step(
+        made = run(
+            internal.muon_step,
             wrap_host(np.zeros((), np.float64)),
             *lists,
             lr=group["lr"],

@@ -12,6 +12,8 @@ from torchish._core.dtypes import float64
 from torchish._core.errors import NotSupportedError
 from torchish._core.interop import host_array, wrap_host
 from torchish._core.state import process
+from torchish._core.trace import record
+from torchish._core.values import Value
 from torchish.tensor import Tensor
 
 from .optimizer import Optimizer
@@ -63,10 +65,18 @@ def zeros_like(param: Tensor, fill: float = 0.0) -> Tensor:
     return wrap_host(array, param.device)
 
 
-def assign(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
+def run(rule: Any, *args: Any, **kwargs: Any) -> list[Value]:
+    """Records an update rule; gives its results as bare values, which no tensor has to hold."""
+    operator = rule.operator
+    operands, key = operator.binder.bind(args, kwargs)
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    return record(kernel, [x._value() if isinstance(x, Tensor) else x for x in operands])
+
+
+def assign(targets: Iterable[Tensor], values: Iterable[Value]) -> None:
     """Writes new contents into tensors, as in-place operators do, outside of autograd."""
-    for target, source in zip(targets, sources, strict=True):
-        target._write(source._value())
+    for target, value in zip(targets, values, strict=True):
+        target._write(value)
         target._version_counter.version += 1
 
 
@@ -127,7 +137,7 @@ class RuleOptimizer(Optimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         """Calls the operator on ``[params, grads, *state arrays]``; also gives the new counters."""
         raise NotImplementedError
 
@@ -148,16 +158,19 @@ class RuleOptimizer(Optimizer):
 
     def _step_group(self, group: dict[str, Any]) -> None:
         batches: dict[tuple[Any, ...], list[Tensor]] = {}
+        known: dict[
+            int, tuple[Value, float]
+        ] = {}  # most parameters share the values of their counters
         for param in group["params"]:
             if param.grad is None:
                 continue
             state = self.state[param]
             if not state:
                 state.update(self._init_state(param, group))
-            values = [float(host_array(state[name])) for name in self._counters]
-            batches.setdefault((param.device, param.dtype, *values), []).append(param)
-        for (_, _, *values), params in batches.items():
-            self._step_batch(group, dict(zip(self._counters, values, strict=True)), params)
+            numbers = tuple([_number(state[name], known) for name in self._counters])
+            batches.setdefault((param.device, param.dtype, numbers), []).append(param)
+        for (_, _, numbers), params in batches.items():
+            self._step_batch(group, dict(zip(self._counters, numbers, strict=True)), params)
 
     def _step_batch(
         self, group: dict[str, Any], numbers: dict[str, float], params: list[Tensor]
@@ -165,14 +178,20 @@ class RuleOptimizer(Optimizer):
         slots = self._slots(group)
         states = [self.state[param] for param in params]
         arrays = [[state[name] for state in states] for name in slots]
-        lists = [params, [param.grad for param in params], *arrays]
-        made, changed = self._update(group, numbers, lists)
-        made = (made,) if isinstance(made, Tensor) else made
-        targets = [*params, *(tensor for array in arrays for tensor in array)]
-        assign(targets, made)
-        for name, value in changed.items():
-            shared = counter(value)
-            assign((state[name] for state in states), [shared] * len(states))
+        made, changed = self._update(group, numbers, [params, [p.grad for p in params], *arrays])
+        assign([*params, *(tensor for array in arrays for tensor in array)], made)
+        for name, number in changed.items():
+            value = counter(number)._value()
+            assign((state[name] for state in states), [value] * len(states))
+
+
+def _number(tensor: Tensor, known: dict[int, tuple[Value, float]]) -> float:
+    """The number in a counter; equal values are looked at once (and kept, so that ids stay)."""
+    value = tensor._value()
+    found = known.get(id(value))
+    if found is None:
+        found = known[id(value)] = (value, float(host_array(tensor)))
+    return found[1]
 
 
 def count_of(numbers: dict[str, float]) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of
+from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
 
 __all__ = ["Adadelta"]
 
@@ -63,8 +63,13 @@ class Adadelta(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
-        made = internal.adadelta_step(
-            count_of(numbers), *lists, rho=group["rho"], eps=group["eps"], **options_of(group)
+    ) -> tuple[list[Value], dict[str, float]]:
+        made = run(
+            internal.adadelta_step,
+            count_of(numbers),
+            *lists,
+            rho=group["rho"],
+            eps=group["eps"],
+            **options_of(group),
         )
         return made, {"step": numbers["step"] + 1}

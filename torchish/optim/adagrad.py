@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, check_flags, check_lr, check_not_negative, count_of, options_of
+from ._rule import (
+    RuleOptimizer,
+    check_flags,
+    check_lr,
+    check_not_negative,
+    count_of,
+    options_of,
+    run,
+)
 
 __all__ = ["Adagrad"]
 
@@ -81,8 +89,9 @@ class Adagrad(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
-        made = internal.adagrad_step(
+    ) -> tuple[list[Value], dict[str, float]]:
+        made = run(
+            internal.adagrad_step,
             count_of(numbers),
             *lists,
             lr_decay=group["lr_decay"],

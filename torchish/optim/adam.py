@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
@@ -16,6 +16,7 @@ from ._rule import (
     check_not_negative,
     count_of,
     options_of,
+    run,
 )
 
 __all__ = ["Adam"]
@@ -88,9 +89,10 @@ class Adam(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         beta1, beta2 = group["betas"]
-        made = internal.adam_step(
+        made = run(
+            internal.adam_step,
             count_of(numbers),
             *lists,
             *([] if group["amsgrad"] else [[]]),

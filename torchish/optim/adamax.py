@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
@@ -15,6 +15,7 @@ from ._rule import (
     check_not_negative,
     count_of,
     options_of,
+    run,
 )
 
 __all__ = ["Adamax"]
@@ -69,9 +70,10 @@ class Adamax(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         beta1, beta2 = group["betas"]
-        made = internal.adamax_step(
+        made = run(
+            internal.adamax_step,
             count_of(numbers),
             *lists,
             beta1=beta1,

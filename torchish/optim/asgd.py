@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of
+from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, run
 
 __all__ = ["ASGD"]
 
@@ -67,8 +67,9 @@ class ASGD(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
-        made = internal.asgd_step(
+    ) -> tuple[list[Value], dict[str, float]]:
+        made = run(
+            internal.asgd_step,
             count_of(numbers),
             *lists,
             eta=numbers["eta"],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
@@ -15,6 +15,7 @@ from ._rule import (
     check_not_negative,
     count_of,
     options_of,
+    run,
 )
 
 __all__ = ["NAdam"]
@@ -81,7 +82,7 @@ class NAdam(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         beta1, beta2 = group["betas"]
         t = numbers["step"] + 1
 
@@ -90,7 +91,8 @@ class NAdam(RuleOptimizer):
 
         mu, mu_next = momentum(t), momentum(t + 1)
         product = numbers["mu_product"] * mu
-        made = internal.nadam_step(
+        made = run(
+            internal.nadam_step,
             count_of(numbers),
             *lists,
             beta1=beta1,

@@ -97,6 +97,15 @@ class Optimizer:
     Source: https://pytorch.org/docs/stable/optim.html
     """
 
+    _in_step: bool
+    # set by the learning-rate schedules, which warn about a wrong order of calls
+    _opt_called: bool
+    _optimizer_step_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_step_post_hooks: OrderedDict[int, Hook]
+    _optimizer_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_state_dict_post_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Hook]
     _HOOKS = (
         "_optimizer_step_pre_hooks",
         "_optimizer_step_post_hooks",

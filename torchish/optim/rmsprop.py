@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of
+from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
 
 __all__ = ["RMSprop"]
 
@@ -67,9 +67,10 @@ class RMSprop(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         named = dict(zip(self._slots(group), lists[2:], strict=True))
-        made = internal.rmsprop_step(
+        made = run(
+            internal.rmsprop_step,
             count_of(numbers),
             *lists[:2],
             named["square_avg"],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from torchish._core.values import Value
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, check_lr, count_of
+from ._rule import RuleOptimizer, check_lr, count_of, run
 
 __all__ = ["Rprop"]
 
@@ -62,10 +62,11 @@ class Rprop(RuleOptimizer):
 
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
-    ) -> tuple[Sequence[Tensor], dict[str, float]]:
+    ) -> tuple[list[Value], dict[str, float]]:
         eta_minus, eta_plus = group["etas"]
         smallest, largest = group["step_sizes"]
-        made = internal.rprop_step(
+        made = run(
+            internal.rprop_step,
             count_of(numbers),
             *lists,
             eta_minus=eta_minus,

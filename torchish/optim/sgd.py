@@ -10,7 +10,7 @@ from torchish._core.interop import wrap_host
 from torchish._ops.registry import internal
 from torchish.tensor import Tensor
 
-from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, zeros_like
+from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, run, zeros_like
 
 __all__ = ["SGD"]
 
@@ -85,7 +85,8 @@ class SGD(RuleOptimizer):
             buffers = []
             if group["momentum"] != 0:
                 buffers = [self.state[param]["momentum_buffer"] for param in params]
-            made = internal.sgd_step(
+            made = run(
+                internal.sgd_step,
                 wrap_host(np.zeros((), np.float64)),
                 params,
                 [param.grad for param in params],
@@ -96,4 +97,4 @@ class SGD(RuleOptimizer):
                 first=first,
                 **options_of(group),
             )
-            assign([*params, *buffers], (made,) if isinstance(made, Tensor) else made)
+            assign([*params, *buffers], made)

@@ -151,7 +151,7 @@ class AveragedModel(Module):
             for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
                 mine.detach().copy_(theirs.detach().to(mine.device))
         total = wrap_host(np.array(count + 1, np.int64), self.n_averaged.device)
-        assign([self.n_averaged], [total])
+        assign([self.n_averaged], [total._value()])
 
     def _average(self, averages: list[Tensor], now: list[Tensor]) -> None:
         if self.multi_avg_fn is not None:
