@@ -83,7 +83,7 @@ def _read(tensor: Any, index: Any, ensure_view: bool = False) -> tuple[Any, list
     used = sum(_dims_used(item) for item in items)
     ndim = tensor._aval.ndim
     if used > ndim:
-        raise _too_many(ndim, items if alone else ())
+        raise _too_many(ndim, index if alone else ())
     view, dim, noted = tensor, 0, []
     for position, item in enumerate(items):
         kind = type(item)
@@ -222,18 +222,16 @@ def _dims_used(item: Any) -> int:
 
 
 def _too_many(ndim: int, alone: Any) -> IndexError:
-    if ndim == 0 and alone:
-        if type(alone[0]) is int and alone[0]:
-            return IndexError(
-                f"index {alone[0]} is out of bounds for dimension 0 with size 0"
-            )
-        if type(alone[0]) is int:
-            return IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
-                "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
-            )
-        if type(alone[0]) is slice:
-            return IndexError("slice() cannot be applied to a 0-dim tensor.")
+    """`alone`: the index as given when it is no tuple."""
+    if ndim == 0 and isinstance(alone, int | np.integer):
+        if alone:
+            return IndexError(f"index {alone} is out of bounds for dimension 0 with size 0")
+        return IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+            "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+        )
+    if ndim == 0 and type(alone) is slice:
+        return IndexError("slice() cannot be applied to a 0-dim tensor.")
     return IndexError(f"too many indices for tensor of dimension {ndim}")
 
 
@@ -314,7 +312,11 @@ def _without_lead(value: Any) -> Any:
 
 
 def _copy_to(view: Any, value: Any) -> None:
-    if isinstance(value, TensorBase):
+    shape = tuple(view._aval.shape)
+    if isinstance(value, TensorBase) and tuple(value._aval.shape) != shape:
+        if value._aval.ndim == 0 and value._storage.device.type == "cpu":
+            ops.fill_(view, value)
+            return
         value = _without_lead(value)
-        check_expandable(value, tuple(view._aval.shape))
+        check_expandable(value, shape)
     methods.copy_(view, value)

@@ -11,12 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
+from .._core.apply import apply_kernel
 from .._core.interop import host_array, wrap_host
+from .._core.layout import elementwise_strides
 from .._core.tensor_base import TensorBase
+from .._core.values import contiguous_strides
 from ._describe import scalar_name, show_size as show
 from ._ranges import check_range
 from .calling import call_inplace
-from .registry import Operand, Tensor, Tensors, composite, op
+from .registry import Operand, Tensor, Tensors, composite, op, ops
 
 Noted = list[tuple[int, Any]]
 
@@ -91,7 +94,28 @@ def _index(input: Tensor, indices: Tensors, dims: Any):
 
 def gather(view: Any, dims: tuple[int, ...], indices: list[Any]) -> Any:
     """The elements at the given positions."""
-    return _index(view, indices, dims)
+    if view._is_plain:
+        return _index(view, indices, dims)
+    operator = _index.operator
+    operands, key = operator.binder.bind((view, indices, dims), {})
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    return apply_kernel(kernel, operands, _strides(view, dims, indices))[0]
+
+
+def _strides(view: Any, dims: tuple[int, ...], indices: list[Any]) -> tuple[int, ...] | None:
+    """Strides of the result: torch walks the view and the positions as one elementwise operator."""
+    shape, strides = tuple(view._aval.shape), tuple(view._strides)
+    joint = _joint_shape(indices)
+    at = dims[0] if _adjacent(dims) else 0
+    rest = [d for d in range(len(shape)) if d not in dims]
+    whole = _region(shape, dims, joint)
+    lead, tail = [strides[d] for d in rest[:at]], [strides[d] for d in rest[at:]]
+    layouts = [(whole, (*lead, *[0] * len(joint), *tail))]
+    for index in indices:
+        wide = ops.broadcast_to(index, joint)._strides
+        layouts.append((whole, (*[0] * at, *wide, *[0] * len(tail))))
+    found = elementwise_strides(whole, layouts)
+    return None if found == contiguous_strides(whole) else found
 
 
 # ---------------------------------------------------------------------------- assignment
@@ -180,10 +204,13 @@ def check_values(view: Any, dims: tuple[int, ...], indices: list[Any], value: An
 def _region(shape: tuple[int, ...], dims: tuple[int, ...], joint: tuple[int, ...]) -> Any:
     """Shape of the indexing result: the joint shape where the indices stand if they are adjacent,
     else in front."""
-    adjacent = list(dims) == list(range(dims[0], dims[0] + len(dims)))
-    at = dims[0] if adjacent else 0
+    at = dims[0] if _adjacent(dims) else 0
     rest = [n for d, n in enumerate(shape) if d not in dims]
     return (*rest[:at], *joint, *rest[at:])
+
+
+def _adjacent(dims: tuple[int, ...]) -> bool:
+    return dims == tuple(range(dims[0], dims[0] + len(dims)))
 
 
 def _noted(input: Any, indices: Any) -> Noted:
