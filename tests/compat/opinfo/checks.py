@@ -18,7 +18,7 @@ import torch
 
 import torchish
 
-from .compare import Differs, is_tensor, leaves, same, same_aliases, same_gradients
+from .compare import Differs, is_tensor, leaves, same, same_aliases, same_gradients, same_layout
 from .convert import Missing, counterpart, to_torch, to_torchish
 from .excluded import label
 
@@ -110,7 +110,7 @@ def run(library: Any, function: Any, args: Any, kwargs: Any) -> Any:
             return error
 
 
-def agree(own: Any, theirs: Any, *, values: bool = True, layout: bool = True) -> None:
+def agree(own: Any, theirs: Any, *, values: bool = True) -> None:
     """Both raise the same class, or both return equal results."""
     if isinstance(theirs, Exception):
         if not isinstance(own, Exception):
@@ -119,7 +119,7 @@ def agree(own: Any, theirs: Any, *, values: bool = True, layout: bool = True) ->
     elif isinstance(own, Exception):
         raise Differs(f"raises {type(own).__name__}: {short(own)}")
     else:
-        same(own, theirs, values=values, layout=layout)
+        same(own, theirs, values=values)
 
 
 def same_class(own: Exception, theirs: Exception) -> None:
@@ -154,6 +154,16 @@ def forward(op: Any, calls: list[Call]) -> None:
         agree(own, theirs, values=op.name not in UNDEFINED)
         if not isinstance(theirs, Exception):
             same_aliases(own, theirs, own_args, args)
+
+
+def layout(op: Any, calls: list[Call]) -> None:
+    """Strides of fresh results."""
+    own_op = counterpart(op.op)
+    for call in calls:
+        theirs = run(torch, op.op, *call.theirs())
+        own = run(torchish, own_op, *call.own())
+        if not isinstance(theirs, Exception) and not isinstance(own, Exception):
+            same_layout(own, theirs)
 
 
 def variant(op: Any, calls: list[Call], function: Any) -> None:
@@ -290,6 +300,8 @@ def plan(op: Any, dtype: torch.dtype, limits: Limits) -> Iterator[tuple[str, Cal
     calls = [Call(s) for s in samples]
     few = spread(calls, limits.forms)
     yield "forward", lambda: forward(op, spread(calls, limits.forward))
+    if dtype is torch.float32:
+        yield "layout", lambda: layout(op, spread(calls, limits.forward))
     if grads and dtype is not torch.float64:
         yield "gradient", lambda: gradient(op, spread(calls, limits.gradient))
     if dtype is torch.float64 and grads:

@@ -1,11 +1,12 @@
 """Runs OpInfo entries through both libraries and writes one JSON line an entry and dtype.
 
-    python -m tests.compat.opinfo.runner --shard 1/4 --dtypes float32,int64 --output part1.jsonl
+python -m tests.compat.opinfo.runner --shard 1/4 --dtypes float32,int64 --output part1.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import sys
@@ -14,11 +15,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
 from torchish._core.settings import settings
+from torchish._ops.operator import forget_kernels
 
 from .checks import EVERYTHING, Limits, examine, examine_errors
 from .excluded import excluded, label
@@ -52,11 +55,20 @@ def prepare() -> None:
     np.random.seed(0)
 
 
+def release() -> None:
+    """Drop compiled kernels: a run over everything would fill the memory with them."""
+    forget_kernels()
+    jax.clear_caches()
+    gc.collect()
+
+
 def rows(
     ops: list[Any], dtypes: tuple[str, ...], limits: Limits, with_errors: bool = True
 ) -> Iterator[dict[str, Any]]:
     """One row an entry and dtype, and one for the error inputs of each entry."""
-    for op in ops:
+    for count, op in enumerate(ops):
+        if count % 20 == 19:
+            release()
         for dtype in supported(op, dtypes):
             start = time.monotonic()
             np.random.seed(0)
@@ -85,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     prepare()
     ops = [op for op in entries(chosen.match) if in_shard(label(op), chosen.shard)]
     limits = EVERYTHING if chosen.all_samples else Limits()
-    sink = sys.stdout if chosen.output == "-" else open(chosen.output, "w")  # noqa: SIM115
+    sink = sys.stdout if chosen.output == "-" else open(chosen.output, "w")
     names = tuple(chosen.dtypes.split(","))
     for row in rows(ops, names, limits, not chosen.no_errors):
         print(json.dumps(row), file=sink, flush=True)
