@@ -82,6 +82,7 @@ def same_state(ours: Any, theirs: Any, tolerance: float) -> None:
         close(mine[key], other[key], tolerance, key)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize("name, case", ALL)
 def test_layer(name: str, case: Case) -> None:
     ours, theirs = make(name, case, torchish), make(name, case, oracle)
