@@ -58,6 +58,18 @@ def _take_at(x: Array, index: Array, axis: int) -> Array:
     return take(x)
 
 
+def first_extreme(x: Array, axis: int, largest: bool) -> Array:
+    """The index of the first maximum (minimum, or NaN) along `axis`, which keeps size 1.
+
+    Two plain reductions: XLA runs them several times faster than its argmax on the CPU.
+    """
+    best = (jnp.max if largest else jnp.min)(x, axis=axis, keepdims=True)
+    place = jax.lax.broadcasted_iota(jnp.int32, x.shape, axis)
+    beyond = jnp.int32(x.shape[axis])
+    candidate = jnp.where((x == best) | (x != x), place, beyond)
+    return jnp.min(candidate, axis=axis, keepdims=True).astype(jnp.int64)
+
+
 def pick(x: Array, index: Array, axis: int, keepdim: bool) -> tuple[Array, Array]:
     """(values, indices) of a reduction that selects `index` (with size 1 along `axis`)."""
     values = take_at(x, index, axis)

@@ -13,6 +13,7 @@ from ._dispatch import to
 from ._reducing import (
     accumulate_dtype,
     check_nonempty,
+    first_extreme,
     keep_all,
     pick,
     shared_gradient,
@@ -125,7 +126,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return low, _extreme("aminmax", input, dim, keepdim, jnp.max)
 
 
-def _arg(name: str, x: Array, dim: int | None, keepdim: bool, arg: Any) -> Array:
+def _arg(name: str, x: Array, dim: int | None, keepdim: bool, largest: bool) -> Array:
     if num.is_complex(x) or num.is_bool(x):
         raise num.not_implemented_for(f"{name}_cpu", x)
     check_nonempty(name, x, dim)
@@ -133,40 +134,44 @@ def _arg(name: str, x: Array, dim: int | None, keepdim: bool, arg: Any) -> Array
         wrap_dims(dim, 0)
         return jnp.zeros((), jnp.int64)
     if dim is None:
-        return keep_all(arg(x.reshape(-1), axis=0).astype(jnp.int64), x.ndim, keepdim)
-    return arg(x, axis=wrap_dim(dim, x.ndim), keepdims=keepdim).astype(jnp.int64)
+        return keep_all(first_extreme(x.reshape(-1), 0, largest)[0], x.ndim, keepdim)
+    axis = wrap_dim(dim, x.ndim)
+    index = first_extreme(x, axis, largest)
+    return index if keepdim else index.squeeze(axis)
 
 
 @op("none")
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the (first) maximum, of the flattened tensor if `dim` is None."""
-    return _arg("argmax", input, dim, keepdim, jnp.argmax)
+    return _arg("argmax", input, dim, keepdim, True)
 
 
 @op("none")
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Array:
     """The index of the (first) minimum, of the flattened tensor if `dim` is None."""
-    return _arg("argmin", input, dim, keepdim, jnp.argmin)
+    return _arg("argmin", input, dim, keepdim, False)
 
 
-def _pick_extreme(name: str, x: Array, dim: int, keepdim: bool, arg: Any) -> tuple[Array, Array]:
+def _pick_extreme(
+    name: str, x: Array, dim: int, keepdim: bool, largest: bool
+) -> tuple[Array, Array]:
     if num.is_complex(x):
         raise num.not_implemented_for(f"{name}_cpu", x)
     check_nonempty(name, x, dim)
     axis = wrap_dim(dim, x.ndim)
     if x.ndim == 0:
         return x, jnp.zeros((), jnp.int64)
-    return pick(x, arg(x, axis=axis, keepdims=True).astype(jnp.int64), axis, keepdim)
+    return pick(x, first_extreme(x, axis, largest), axis, keepdim)
 
 
 @op("none", into=("internal",), name="max", returns="values indices")
 def _max_dim(input: Tensor, dim: int, keepdim: bool = False) -> Any:
-    return _pick_extreme("max", input, dim, keepdim, jnp.argmax)
+    return _pick_extreme("max", input, dim, keepdim, True)
 
 
 @op("none", into=("internal",), name="min", returns="values indices")
 def _min_dim(input: Tensor, dim: int, keepdim: bool = False) -> Any:
-    return _pick_extreme("min", input, dim, keepdim, jnp.argmin)
+    return _pick_extreme("min", input, dim, keepdim, False)
 
 
 @op("none", into=("internal",), name="max_all", grad_name="MaxBackward1")
@@ -272,8 +277,8 @@ def _variance(name: str, x: Array, dim: Any, correction: float, keepdim: bool) -
             else "std and var only support floating point and complex dtypes"
         )
     if num.is_complex(x):
-        parts = (_variance(name, part, dim, correction, keepdim) for part in (x.real, x.imag))
-        return builtins.sum(parts)
+        real, imag = (_variance(name, part, dim, correction, keepdim) for part in (x.real, x.imag))
+        return real + imag
     axis = wrap_dims(dim, x.ndim)
     count = math.prod(x.shape[d] for d in axis)
     centred = x - jnp.mean(x, axis=axis, keepdims=True)

