@@ -149,7 +149,7 @@ def kl_div_op(input: Tensor, target: Tensor, reduction: str, log_target: bool) -
 
 
 @composite(into=("torch",), name="kl_div")
-def torch_kl_div(input: Any, target: Any, reduction: int = 1, *, log_target: bool = False) -> Any:
+def torch_kl_div(input: Any, target: Any, reduction: int = 0, *, log_target: bool = False) -> Any:
     """kl_div with torch's numbered reductions."""
     return internal.kl_div_op(input, target, ("none", "mean", "sum")[reduction], log_target)
 

@@ -9,7 +9,7 @@ from jax import lax
 
 from . import _numeric as num
 from ._reduction import guard, reduced, reduction_of
-from .registry import OptTensor, Tensor, composite, internal, op
+from .registry import OptTensor, Tensor, composite, internal, nnf, op
 
 _F = ("nn.functional",)
 _TARGET = "expected target dtype to be Long or Byte, but got {}"
@@ -148,7 +148,7 @@ def _type_name_of(tensor: Any) -> str:
 
 @composite(into=("torch",), name="binary_cross_entropy_with_logits")
 def torch_binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 0
 ) -> Any:
     """binary_cross_entropy_with_logits with torch's numbered reductions."""
     return internal.binary_cross_entropy_with_logits_op(
@@ -287,7 +287,7 @@ def cross_entropy_index(
     _check_logits(input)
     axis = _class_dim(input.ndim)
     log_prob = _log_softmax(num.widen(input), axis)
-    wide_weight = None if weight is None else num.widen(weight)
+    wide_weight: Any = None if weight is None else num.widen(weight)
     hard = _nll(log_prob, target, wide_weight, ignore_index, reduction)
     if label_smoothing == 0.0:
         return hard.astype(input.dtype)
@@ -369,3 +369,40 @@ def cross_entropy(
     )
     _check_targets(input, target, ignore_index)
     return out
+
+
+@composite(into=_F)
+def linear_cross_entropy(
+    input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Any:  # fmt: skip
+    """cross_entropy of linear(input, linear_weight, linear_bias).
+
+    `options` only steer how torch cuts the work into chunks; XLA plans that itself.
+    """
+    if input.dim() not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.dim()}")
+    if linear_weight.dim() < 2:
+        raise RuntimeError(
+            f"expected linear_weight with dimensionality at least 2, got {linear_weight.dim()}"
+        )
+    if input.shape[-1] != linear_weight.shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {linear_weight.shape[-1]}, respectively"
+        )
+    outputs = tuple(linear_weight.shape[:-1])
+    if linear_bias is not None and tuple(linear_bias.shape) != outputs:
+        raise RuntimeError(
+            f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}"
+        )
+    flat = linear_weight.reshape(-1, linear_weight.shape[-1])
+    logits = nnf.linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))
+    logits = logits.reshape(*input.shape[:-1], *outputs)
+    if target.shape == logits.shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    return nnf.cross_entropy(
+        logits, target, weight, reduction=reduction, label_smoothing=label_smoothing,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """Recurrent layers: LSTM, GRU and the plain cell, over padded or packed sequences.
 
 The input projection of all steps is one matrix product before the scan. The scan carries only what
-recurs, and its gradient is written here: a scan backwards gives every step's gate gradients, and the
+recurs; its gradient is written here: a scan backwards gives every step's gate gradients, and the
 recurrent weight's gradient is one product over all steps. Differentiating `lax.scan` would add up
 that product step by step.
 """
