@@ -88,7 +88,8 @@ def moved(value: Value, dev: device) -> Value:
     array = value.read()
     if dev is CPU:
         return Value(np.asarray(array), value.aval, CPU)
-    return Value(jax.device_put(np.asarray(array), jax_device(dev)), value.aval, dev)
+    # A copy always: neither side may see a buffer that the other gives away.
+    return Value(jax.device_put(array, jax_device(dev), may_alias=False), value.aval, dev)
 
 
 def layout_value(storage: Storage, aval: Any, layout: Any) -> Value:

@@ -56,6 +56,9 @@ class Kernel:
         "wrapped",
     )
 
+    # Whether the first two operands are a random seed and counter (replicas vary the seed).
+    draws = False
+
     def __init__(
         self,
         name: str,
@@ -113,6 +116,14 @@ class Kernel:
         """Which inputs the gradient for `wanted` needs."""
         given = tuple(k for k, d in enumerate(self.differentiable) if d)
         return self.vjp(wanted, given).saved
+
+
+class DrawKernel(Kernel):
+    """A kernel that draws random numbers by itself; its first operand is the seed."""
+
+    __slots__ = ()
+
+    draws = True
 
 
 class VjpKernel(Kernel):
@@ -202,4 +213,4 @@ def scalar_array(number: Any) -> np.ndarray[Any, Any]:
     return np.asarray(number, SCALAR_STRUCTS[type(number)].dtype)
 
 
-__all__ = ["Aval", "Kernel", "VjpKernel", "aval_of", "make_vjp", "scalar_array"]
+__all__ = ["Aval", "DrawKernel", "Kernel", "VjpKernel", "aval_of", "make_vjp", "scalar_array"]

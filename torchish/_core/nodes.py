@@ -26,6 +26,12 @@ Var = tuple[Value, Edge | None]
 
 _sequence = itertools.count()
 
+
+def next_sequence() -> int:
+    """A number between the grad nodes made before and those made after."""
+    return next(_sequence)
+
+
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after "
     "they have already been freed). Saved intermediate values of the graph are freed when you call "

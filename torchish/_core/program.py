@@ -37,9 +37,12 @@ def steps(entries: Sequence[Any]) -> list[tuple[Kernel, tuple[int, ...]]]:
 
 
 def compile_program(
-    entries: Sequence[Any], live: Sequence[int], donated: Sequence[int]
+    entries: Sequence[Any], live: Sequence[int], donated: Sequence[int], shardings: Any = None
 ) -> Callable[..., list[Any]]:
-    """Lower a trace to a jitted function of (kept inputs, donated inputs, numbers)."""
+    """Lower a trace to a jitted function of (kept inputs, donated inputs, numbers).
+
+    `shardings`, one a live output, are given for a program over several devices.
+    """
     plan = steps(entries)
     donated_at = {e: k for k, e in enumerate(donated)}
 
@@ -71,7 +74,10 @@ def compile_program(
         return [env[slot] for slot in live]
 
     stats.programs_compiled += 1
-    return jax.jit(program, donate_argnums=(1,) if donated else ())
+    donate = (1,) if donated else ()
+    if shardings is None:
+        return jax.jit(program, donate_argnums=donate)
+    return jax.jit(program, donate_argnums=donate, out_shardings=list(shardings))
 
 
 def pack(numbers: Numbers) -> list[Any]:

@@ -46,6 +46,8 @@ class ProcessState:
         # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with
         # it).
         self.tensor_class: Any = None
+        # Whether some program spans several devices: arrays may then lie on more than one.
+        self.spmd_used = False
 
 
 state = ThreadState()

@@ -29,9 +29,11 @@ from .program import (
     call_program,
     compile_program,
     run_nodes,
+    steps,
 )
 from .settings import settings
-from .state import state
+from .spmd import Layout, MeshKernel, on_one, spread_out
+from .state import process, state
 from .stats import stats
 from .values import Value, aval_of_array
 
@@ -39,6 +41,7 @@ _PACKAGE = __file__.rsplit("_core", 1)[0]
 # Whether a code object belongs to this package (a node's site is the innermost frame outside).
 _is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
+_layouts = ProgramCache()
 _policy = Policy()
 _cache_lock = threading.RLock()
 _new_value = Value.__new__
@@ -50,7 +53,7 @@ class Trace:
 
     __slots__ = (
         "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals",
-        "floats", "ints", "lock", "outs", "sites",
+        "floats", "ints", "lock", "mesh", "outs", "sites",
     )  # fmt: skip
 
     def __init__(self, dev: device) -> None:
@@ -68,6 +71,8 @@ class Trace:
         self.complexes: list[complex] = []
         self.sites: list[Any] = []
         self.bytes = 0
+        # The devices of a MeshKernel that was recorded: the program then spans them.
+        self.mesh: Any = None
 
     def record(self, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
         """Append one node; returns its pending outputs."""
@@ -163,6 +168,7 @@ class _Taken:
 
     def __init__(self, trace: Trace) -> None:
         self.device = trace.device
+        self.mesh = trace.mesh
         self.entries = trace.entries
         self.sites = trace.sites
         self.numbers = (trace.floats, trace.ints, trace.complexes)
@@ -177,11 +183,13 @@ class _Taken:
         in_avals = tuple([v.aval for v in self.values])
         donated = self._donations(in_avals)
         key = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
-        self._place(jdev)
-        arrays = [v.array for v in self.values]
+        layout = None if self.mesh is None else self._layout(key)
+        arrays = self._place(jdev) if layout is None else spread_out(self.values, layout)
         self.values.clear()
         try:
-            if jdev is _default_device():
+            if layout is not None:
+                results = self._execute(key, arrays, donated, layout.outputs)
+            elif jdev is _default_device():
                 results = self._execute(key, arrays, donated)
             else:
                 with jax.default_device(jdev):
@@ -192,26 +200,47 @@ class _Taken:
             value.array = array
             value.trace = None
 
-    def _execute(self, key: Any, arrays: list[Any], donated: tuple[int, ...]) -> list[Any]:
+    def _execute(
+        self, key: Any, arrays: list[Any], donated: tuple[int, ...], shardings: Any = None
+    ) -> list[Any]:
         if settings.eager:
-            return run_nodes(self.entries, self.live, arrays, self.numbers)
+            return self._run_nodes(arrays, shardings)
         with _cache_lock:
             program = _cache.find(key)
             if program is not None:
                 _policy.hit()
             elif _policy.compile_whole(key, len(self.sites)):
-                program = compile_program(self.entries, self.live, donated)
+                program = compile_program(self.entries, self.live, donated, shardings)
                 _cache.add(key, program)
         if program is None:
-            return run_nodes(self.entries, self.live, arrays, self.numbers)
+            return self._run_nodes(arrays, shardings)
         return call_program(program, arrays, donated, self.numbers)
 
-    def _place(self, jdev: Any) -> None:
+    def _layout(self, key: Any) -> Layout:
+        """Where inputs and outputs of a program over several devices lie."""
+        with _cache_lock:
+            found: Any = _layouts.find(key)
+            if found is None:
+                found = Layout(steps(self.entries), self.live, len(self.values), self.mesh)
+                _layouts.add(key, found)
+        return found  # type: ignore[no-any-return]
+
+    def _run_nodes(self, arrays: list[Any], shardings: Any) -> list[Any]:
+        results = run_nodes(self.entries, self.live, arrays, self.numbers)
+        return results if shardings is None else jax.device_put(results, shardings)
+
+    def _place(self, jdev: Any) -> list[Any]:
         """Host inputs go to the device once; whoever else holds the value profits later."""
+        arrays = []
         for v in self.values:
-            if type(v.array) is np.ndarray:
-                owned = v.array if v.array.base is None else v.array.copy()
-                v.array = jax.device_put(owned, jdev)
+            array = v.array
+            if type(array) is np.ndarray:
+                owned = array if array.base is None else array.copy()
+                array = v.array = jax.device_put(owned, jdev)
+            elif process.spmd_used:
+                array = on_one(array, jdev)  # the value itself stays where the mesh left it
+            arrays.append(array)
+        return arrays
 
     def _donations(self, in_avals: tuple[Any, ...]) -> tuple[int, ...]:
         """Inputs that only this trace still holds and whose buffer an output can take over."""
@@ -319,6 +348,16 @@ def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Valu
     if dev is META:
         return [_meta_value(a) for a in kernel.out_avals]
     return current_trace(dev).record(kernel, operands)
+
+
+def record_spmd(kernel: MeshKernel, operands: Sequence[Any], home: device) -> list[Value]:
+    """Record a kernel that spans several devices in the trace of its home device."""
+    trace = current_trace(home)
+    if trace.mesh is not None and trace.mesh != kernel.mesh:
+        trace.flush("the next operator runs on other devices")
+    values = trace.record(kernel, operands)
+    trace.mesh = kernel.mesh
+    return values
 
 
 def _meta_value(aval: Any) -> Value:

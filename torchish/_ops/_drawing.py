@@ -21,7 +21,7 @@ from .._core.checks import defer_check
 from .._core.devices import META, device
 from .._core.dtypes import SCALAR_NAMES, bool_, dtype
 from .._core.generator import Generator, default_generator, device_generator
-from .._core.kernels import Kernel
+from .._core.kernels import DrawKernel, Kernel
 from .._core.layout import memory_order
 from .._core.state import state
 from .._core.tensor_base import from_value
@@ -152,7 +152,7 @@ def _draw_on_device(
         def fn(seed: Any, counter: Any, *values: Any) -> tuple[Any]:
             return (dist.device(key_of(seed, counter), shape, np_dtype, *values).astype(np_dtype),)
 
-        kernel = _DEVICE_KERNELS[cache_key] = Kernel(
+        kernel = _DEVICE_KERNELS[cache_key] = DrawKernel(
             dist.name, fn, (int, int, *kinds), (aval,), differentiable=False
         )
     return record_on(dev, kernel, (*counters(gen), *numbers))[0]

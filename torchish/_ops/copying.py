@@ -187,25 +187,36 @@ def zero_(input: Any) -> Any:
 class _ToDevice(Node):
     """History of a copy between devices."""
 
-    def __init__(self, edge: Any, source: Any, target: Any) -> None:
-        super().__init__((edge,), (target._aval,))
-        self.home = source._storage.device
+    def __init__(self, edge: Any, aval: Any, home: device) -> None:
+        super().__init__((edge,), (aval,))
+        self.home = home
 
     def apply(self, grads: list[Any], graph: bool) -> list[Any]:
         """Send the gradient back to where the input lives."""
-        grad = grads[0]
-        return [None if grad is None else (moved(grad[0], self.home), grad[1])]
+        if grads[0] is None:
+            return [None]
+        value, edge = grads[0]
+        if edge is not None:
+            edge = _copied(edge, value.aval, value.device)
+        return [(moved(value, self.home), edge)]
+
+
+def _copied(edge: Any, aval: Any, home: device) -> Any:
+    """The edge of a copy of what `edge` leads to, which lives at `home`."""
+    node: Any = node_class("ToCopyBackward0", _ToDevice)
+    return node(edge, aval, home), 0
 
 
 def _on(input: Any, dev: device) -> Any:
     """The tensor on `dev` (itself if it is there), with history."""
-    if input._storage.device is dev:
+    home = input._storage.device
+    if home is dev:
         return input
     made = from_value(moved(input._value(), dev))
     if state.grad_enabled:
         edge = input._edge()
         if edge is not None:
-            made._grad_fn = node_class("ToCopyBackward0", _ToDevice)(edge, input, made)  # type: ignore[arg-type]
+            made._grad_fn, made._out_nr = _copied(edge, made._aval, home)
     return made
 
 

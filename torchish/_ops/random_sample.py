@@ -19,7 +19,7 @@ from .._core.apply import check_inplace
 from .._core.devices import META
 from .._core.dtypes import SCALAR_NAMES
 from .._core.interop import host_array
-from .._core.kernels import Kernel
+from .._core.kernels import DrawKernel, Kernel
 from .._core.layout import preserved_strides
 from .._core.state import process, state
 from .._core.tensor_base import TensorBase, from_value
@@ -356,7 +356,9 @@ def _sample(
         def fn(seed: Any, counter: Any, *arrays: Any) -> tuple[Any]:
             return (device(key_of(seed, counter), *arrays).astype(arrays[0].dtype),)
 
-        kernel = _KERNELS[name, avals] = Kernel(name, fn, (int, int, *avals), differentiable=False)
+        kernel = _KERNELS[name, avals] = DrawKernel(
+            name, fn, (int, int, *avals), differentiable=False
+        )
     return record_on(dev, kernel, (*counters(gen), *[x._value() for x in inputs]))[0]
 
 

@@ -11,6 +11,7 @@ from torchish.tensor import Tensor
 
 from .replicate import parallel_apply, replicate
 from .scatter_gather import as_device, gather, scatter_kwargs
+from .spmd import DataDependent, map_tensors, parallel_forward
 
 __all__ = ["DataParallel", "data_parallel"]
 
@@ -37,6 +38,25 @@ def _check_place(module: Module, source: Any) -> None:
 def _apply(
     module: Module, inputs: Any, kwargs: Any, device_ids: Sequence[int], output: Any, dim: int
 ) -> Any:
+    if len(device_ids) > 1:
+        try:
+            joined = parallel_forward(module, inputs, kwargs, device_ids, dim)
+        except DataDependent:
+            pass
+        else:
+            place = as_device(output)
+            return joined if output == device_ids[0] else _moved(joined, place)
+    return _each(module, inputs, kwargs, device_ids, output, dim)
+
+
+def _moved(joined: Any, place: Any) -> Any:
+    return map_tensors(lambda t: t.to(place), joined)
+
+
+def _each(
+    module: Module, inputs: Any, kwargs: Any, device_ids: Sequence[int], output: Any, dim: int
+) -> Any:
+    """Replica by replica, each a program of its own device."""
     args, named = scatter_kwargs(inputs, kwargs, device_ids, dim)
     if not args and not named:
         args, named = ((),), ({},)

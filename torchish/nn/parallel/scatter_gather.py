@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,15 @@ def as_device(place: Any) -> Any:
     return device("cuda", place) if isinstance(place, int) else device(place)
 
 
-def _is_namedtuple(obj: Any) -> bool:
+# torch's warning when scalars are joined.
+SCALARS = (
+    "Was asked to gather along dimension 0, but all input tensors were scalars; will instead "
+    "unsqueeze and return a vector."
+)
+
+
+def is_namedtuple(obj: Any) -> bool:
+    """Whether an object is an instance of a named tuple."""
     return isinstance(obj, tuple) and hasattr(obj, "_fields")
 
 
@@ -28,7 +37,7 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Any:
         return tuple(
             chunk.to(as_device(place)) for chunk, place in zip(chunks, target_gpus, strict=False)
         )
-    if _is_namedtuple(inputs):
+    if is_namedtuple(inputs):
         return [type(inputs)(*items) for items in _across(inputs, target_gpus, dim)]
     if isinstance(inputs, tuple) and inputs:
         return list(_across(inputs, target_gpus, dim))
@@ -65,6 +74,8 @@ def gather(outputs: Any, target_device: Any, dim: int = 0) -> Any:
         place = as_device(target_device)
         parts = [out.to(place) for out in outputs]
         if first.dim() == 0:
+            if dim == 0:
+                warnings.warn(SCALARS, stacklevel=4)
             return ops.stack(parts, 0)
         return ops.cat(parts, dim)
     if first is None:
@@ -76,4 +87,4 @@ def gather(outputs: Any, target_device: Any, dim: int = 0) -> Any:
             (k, gather([out[k] for out in outputs], target_device, dim)) for k in first
         )
     joined = [gather(list(items), target_device, dim) for items in zip(*outputs, strict=True)]
-    return type(first)._make(joined) if _is_namedtuple(first) else type(first)(joined)
+    return type(first)._make(joined) if is_namedtuple(first) else type(first)(joined)
