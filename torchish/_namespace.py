@@ -124,7 +124,9 @@ def promote_types(type1: Any, type2: Any) -> Any:
 
 def result_type(tensor1: Any, tensor2: Any) -> Any:
     """The dtype of an arithmetic result of two tensors or numbers."""
-    dims, zeros, wrapped = [], [], []
+    dims: list[Any] = []
+    zeros: list[Any] = []
+    wrapped: list[Any] = []
     for x in (tensor1, tensor2):
         if isinstance(x, TensorBase):
             (dims if x._aval.ndim else zeros).append(x._aval.dtype)

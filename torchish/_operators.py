@@ -19,7 +19,7 @@ _NUMBERS = frozenset((float, int, bool, complex))
 def _binary(name: str, swapped: bool = False) -> Callable[..., Any]:
     """`a + b` by operator name; what is no operand gives NotImplemented, as Python expects."""
     function = getattr(ops, name)
-    operator = getattr(function, "operator", None)
+    operator: Any = getattr(function, "operator", None)
     direct = operator is not None and not swapped
 
     def method(self: Any, other: Any) -> Any:

@@ -647,7 +647,8 @@ class Tensor(TensorBase, metaclass=_TensorMeta):
 
     def __contains__(self, element: Any) -> bool:
         if isinstance(element, TensorBase | int | float | complex):
-            return bool((element == self).any())  # type: ignore[union-attr]
+            same: Any = element == self
+            return bool(same.any())
         raise RuntimeError(
             "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
             f"{type(element)}."

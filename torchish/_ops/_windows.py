@@ -150,7 +150,7 @@ def window_counts(win: Windows, include_pad: bool) -> Any:
     """How many elements each window averages over (padding counts, overhang does not)."""
     import numpy as np
 
-    result = np.ones((), np.int64)
+    result: Any = np.ones((), np.int64)
     for n, k, s, p, out in zip(
         win.size, win.kernel, win.stride, win.padding, win.output, strict=True
     ):

@@ -203,7 +203,7 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
             f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
     dt, device, requires_grad, fmt = _options(name, kwargs)
-    dt = as_dtype(dt, input.dtype)
+    dt = as_dtype(dt, input._aval.dtype)
     dev = input._storage.device if device is None else resolve(device)
     strides = _format_strides(input, fmt)
     shape = tuple(input._aval.shape)
@@ -211,7 +211,8 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
         value = wrap_host(_filled(shape, number, dt))._value()
     else:  # inside the program; `_filled` checks the number
         _filled((), number, dt)
-        kernel = _fill_kernel(aval_of(shape, dt), type(number))
+        kind: Any = type(number)
+        kernel = _fill_kernel(aval_of(shape, dt), kind)
         value = record_on(dev, kernel, (number,))[0]
     made = from_value(value, strides)
     if requires_grad:

@@ -55,7 +55,7 @@ def _padded(at: Any, n: int, padding: str, align_corners: bool) -> Any:
 def _values(x: Any, places: list[Any]) -> Any:
     """x (N, C, *size) at integer places (each (N, *out)), 0 outside: (N, C, *out)."""
     size = x.shape[2:]
-    inside = None
+    inside: Any = None
     flat: Any = 0
     for at, n in zip(places, size, strict=True):
         ok = (at >= 0) & (at < n)
@@ -73,7 +73,8 @@ def _linear(x: Any, at: list[Any]) -> Any:
     lows = [jnp.floor(a) for a in at]
     total = None
     for corner in product((0, 1), repeat=len(at)):
-        places, weight = [], None
+        places = []
+        weight: Any = None
         for a, low, c in zip(at, lows, corner, strict=True):
             share = a - low if c else low + 1 - a
             weight = share if weight is None else weight * share

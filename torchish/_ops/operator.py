@@ -141,7 +141,9 @@ def _avals(params: Sequence[Parameter], key: Sequence[Any]) -> list[Aval]:
 
 def operand_type(params: Sequence[Parameter], key: Sequence[Any]) -> dtype:
     """torch's result type of a call's operands."""
-    dims, zeros, wrapped = [], [], []
+    dims: list[dtype] = []
+    zeros: list[dtype] = []
+    wrapped: list[dtype] = []
     for p, k in zip(params, key, strict=True):
         if p.kind in ("static", "scalar") or k is MISSING or k is None:
             continue

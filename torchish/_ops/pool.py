@@ -29,14 +29,14 @@ def argmax_windows(x: Any, win: Windows) -> tuple[Any, Any]:
     nd = len(win.size)
     first = x.ndim - nd
     fill = num.finfo_min(x.dtype)
-    index = None
+    index: Any = None
     for dim in reversed(range(nd)):
         axis = first + dim
         parts = taps(x, axis, win, dim, fill)
-        before = None if index is None else taps(index, axis, win, dim, 0)
+        before: Any = None if index is None else taps(index, axis, win, dim, 0)
         best = parts[0]
         where = jnp.zeros(best.shape, jnp.int32)
-        carried = None if before is None else before[0]
+        carried: Any = None if before is None else before[0]
         for k, part in enumerate(parts[1:], 1):
             better = part > best
             if num.is_float(x):

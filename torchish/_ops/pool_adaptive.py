@@ -124,7 +124,8 @@ def adaptive_avg_pool(input: Tensor, output_size: Any, nd: int) -> Any:
 
 def _best_along(x: Any, index: Any, axis: int, places: Any, step: int) -> tuple[Any, Any]:
     """The maximum over taps gathered at `places[tap]` along one dimension, with flat indices."""
-    best = where = None
+    best: Any = None
+    where: Any = None
     for at in places:
         part = jnp.take(x, jnp.asarray(at), axis=axis, mode="clip")
         flat = jnp.asarray(at * step, jnp.int64).reshape(-1, *(1,) * (x.ndim - 1 - axis))
@@ -223,7 +224,8 @@ def fractional_max_pool(
             raise RuntimeError(f"{name}(): pool {axis} {k} too large relative to input {axis} {n}")
     samples = jnp.broadcast_to(random_samples, (*x.shape[:2], nd))
     # torch draws the last spatial dimension's sample first.
-    best, index, step = lax.stop_gradient(x), None, 1
+    best, step = lax.stop_gradient(x), 1
+    index: Any = None
     for dim in reversed(range(nd)):
         which = dim if nd == 3 else nd - 1 - dim
         starts = _fractional_starts(
@@ -242,7 +244,8 @@ def fractional_max_pool(
 def _fractional_pass(
     x: Any, index: Any, starts: Any, axis: int, k: int, step: int
 ) -> tuple[Any, Any]:
-    best = where = None
+    best: Any = None
+    where: Any = None
     for tap in range(k):
         at = starts + tap
         whole = [*x.shape[:axis], at.shape[axis], *x.shape[axis + 1 :]]

@@ -187,7 +187,7 @@ def histogramdd(
         bins = [bins] * count
     if range is not None:
         range = [tuple(range[2 * d : 2 * d + 2]) for d in np.arange(count)]
-    parts = [b if isinstance(b, int) else host_array(b) for b in bins]
+    parts: list[Any] = [b if isinstance(b, int) else host_array(b) for b in bins]
     weights = None if weight is None else host_array(weight).reshape(-1)
     counts, edges = np.histogramdd(points, parts, range, density, weights)
     kind = input.dtype.np

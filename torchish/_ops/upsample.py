@@ -51,7 +51,7 @@ def _tap_table(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices and weights, both (taps, out); torch works them out in single precision too."""
     real = np.float64 if double else np.float32
-    at = np.arange(out).astype(real)
+    at: Any = np.arange(out).astype(real)
     if mode.startswith("nearest"):
         at = at.astype(np.float32)
         step = _step(n, out, False, scale, np.float32)
@@ -215,6 +215,7 @@ def _sizes(
         raise ValueError("only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
+    given: Any
     kind, given = ("output size of", size) if size is not None else ("scale_factor of shape", None)
     if size is None:
         given = scale_factor

@@ -86,7 +86,8 @@ def split(
     d = wrap_dim(dim, tensor._aval.ndim)
     n = tensor._aval.shape[d]
     if isinstance(sections, int | TensorBase):
-        size = int(sections)
+        number: Any = sections
+        size = int(number)
         if size < 0:
             raise RuntimeError(
                 f"split expects split_size be non-negative, but got split_size={size}"

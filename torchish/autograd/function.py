@@ -221,7 +221,7 @@ def _wrap(cls: Any, ctx: Any, args: Sequence[Any], output: Any, needs: bool) -> 
     plain = {id(t) for t in ctx._plain}
     made = []
     flows = []
-    avals = []
+    avals: list[Any] = []
     for k, out in enumerate(outs):
         if not isinstance(out, TensorBase):
             made.append(out)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchish._core.autograd import no_grad
 from torchish._core.size import Size
 from torchish._core.tensor_base import from_value
 from torchish._core.values import Value
 from torchish._ops.registry import ops
-from torchish.tensor import Tensor
+from torchish.tensor import Tensor, _TensorMeta
 
 __all__ = [
     "Buffer",
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-class _ParameterMeta(type(Tensor)):
+class _ParameterMeta(_TensorMeta):
     """Lets tensors that carry ``_is_param`` count as parameters."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -29,7 +29,7 @@ class _ParameterMeta(type(Tensor)):
         return cls is Parameter and isinstance(instance, Tensor) and _flag(instance, "_is_param")
 
 
-class _BufferMeta(type(Tensor)):
+class _BufferMeta(_TensorMeta):
     """Makes ``isinstance(t, Buffer)`` true for the plain tensors that ``Buffer`` returns."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -56,7 +56,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
     _shown_as = "tensor"
 
-    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = ops.empty(0)
         if type(data) is Tensor or isinstance(data, Parameter):
@@ -84,7 +84,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         text = text if type(self) is Parameter else f"Parameter({text})"
         return "Parameter containing:\n" + text
 
-    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         from torchish._utils import reduce_parameter
 
         return reduce_parameter(self, protocol)
@@ -111,13 +111,19 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         persistent: whether the buffer is part of ``state_dict``.
     """
 
-    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Tensor:
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         if data is None:
             data = ops.empty(0)
         tensor = data.detach().requires_grad_(data.requires_grad)
         tensor.persistent = persistent
         tensor._is_buffer = True
         return tensor
+
+
+if TYPE_CHECKING:
+    _Mixed = Tensor
+else:
+    _Mixed = object  # a tensor class stands after the mixin
 
 
 def _refuse(name: str) -> Any:
@@ -133,7 +139,7 @@ def _refuse(name: str) -> Any:
     return refused
 
 
-class UninitializedTensorMixin:
+class UninitializedTensorMixin(_Mixed):
     """What the two lazy tensors share: a dtype and device, no shape until ``materialize``."""
 
     cls_to_become: type
@@ -161,10 +167,10 @@ class UninitializedTensorMixin:
             "`module.share_memory()`."
         )
 
-    def __repr__(self) -> str:
+    def __repr__(self, **kwargs: Any) -> str:
         return f"<{type(self).__name__}>"
 
-    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return type(self), (self.requires_grad,)
 
 

@@ -188,8 +188,10 @@ def _track_steps(optimizer: Optimizer) -> None:
     """Notes on the optimizer that ``step`` was called, for the warning about the order."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
-    function = optimizer.step.__func__
-    owner = weakref.ref(optimizer)  # no cycle: optimizers are freed by reference counting
+    bound: Any = optimizer.step
+    function = bound.__func__
+    # no cycle: optimizers are freed by reference counting
+    owner: Callable[[], Any] = weakref.ref(optimizer)
 
     @functools.wraps(function)
     def step(*args: Any, **kwargs: Any) -> Any:
@@ -197,8 +199,9 @@ def _track_steps(optimizer: Optimizer) -> None:
         instance._opt_called = True
         return function(instance, *args, **kwargs)
 
-    step._wrapped_by_lr_sched = True
-    optimizer.step = step
+    tracked: Any = step
+    tracked._wrapped_by_lr_sched = True
+    optimizer.step = tracked  # type: ignore[method-assign]
 
 
 def function_state(function: Any) -> dict[str, Any] | None:

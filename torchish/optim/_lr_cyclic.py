@@ -105,11 +105,12 @@ class CyclicLR(_WithMomentum):
     def _init_scale_fn(self) -> None:
         if self._scale_fn_custom is not None:
             return
-        self._scale_fn_ref, self.scale_mode = {
+        shapes: dict[str, tuple[Callable[[float], float], str]] = {
             "triangular": (_one, "cycle"),
             "triangular2": (_halved, "cycle"),
             "exp_range": (partial(_power, self.gamma), "iterations"),
-        }[self.mode]
+        }
+        self._scale_fn_ref, self.scale_mode = shapes[self.mode]
 
     def scale_fn(self, x: float) -> float:
         """The height of cycle (or iteration) ``x``."""

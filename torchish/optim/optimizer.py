@@ -118,7 +118,7 @@ class Optimizer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.__dict__["step"])
+            cls.step = _with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -362,5 +362,6 @@ def _fitted(param: Tensor, value: Any, group: dict[str, Any], key: Any = None) -
     if isinstance(value, dict):
         return {k: _fitted(param, v, group, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_fitted(param, v, group) for v in value)
+        kind: Any = type(value)
+        return kind(_fitted(param, v, group) for v in value)
     return value

@@ -132,7 +132,8 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Takes the parameters of ``model`` into the averages; the first time copies them."""
-        averages, now = list(self.module.parameters()), list(model.parameters())
+        averages: list[Tensor] = list(self.module.parameters())
+        now: list[Tensor] = list(model.parameters())
         if self.use_buffers:
             averages, now = [*averages, *self.module.buffers()], [*now, *model.buffers()]
         averages = [average.detach() for average in averages]

@@ -54,7 +54,7 @@ class RemovableHandle:
         self.remove()
 
 
-def unserializable_hook(f: Callable[..., Any]) -> Callable[..., Any]:
+def unserializable_hook(f: Any) -> Any:
     """Marks a tensor hook whose loss on saving deserves a warning."""
     f.__torch_unserializable__ = True
     return f
@@ -114,7 +114,8 @@ class BackwardHook:
         if self.grad_outputs is None:
             # the gradient reached the input without passing the output: double backward
             return None
-        found = _scatter(self.input_tensors_index, grad_input, self.n_inputs)
+        indices = self.input_tensors_index or []
+        found = _scatter(indices, grad_input, self.n_inputs)
         for hook in self.user_hooks:
             changed = hook(self.module, found, self.grad_outputs)
             if changed is None:
@@ -126,10 +127,11 @@ class BackwardHook:
                 )
             found = changed
         self.grad_outputs = None
-        return tuple(found[i] for i in self.input_tensors_index)
+        return tuple(found[i] for i in indices)
 
     def _on_output_gradients(self, _: Any, grad_output: Any) -> Any:
-        grads = _scatter(self.output_tensors_index, grad_output, self.n_outputs)
+        indices = self.output_tensors_index or []
+        grads = _scatter(indices, grad_output, self.n_outputs)
         for hook in self.user_pre_hooks:
             changed = hook(self.module, grads)
             if changed is None:
@@ -143,7 +145,7 @@ class BackwardHook:
         self.grad_outputs = grads
         if self.input_tensors_index is None:
             self._call_without_input_gradients(grads)
-        return tuple(grads[i] for i in self.output_tensors_index)
+        return tuple(grads[i] for i in indices)
 
     def _call_without_input_gradients(self, grads: Any) -> None:
         warnings.warn(

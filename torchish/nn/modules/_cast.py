@@ -12,8 +12,10 @@ from torchish._core.dtypes import dtype as Dtype
 from torchish._ops.registry import ops
 from torchish.tensor import Tensor
 
+from ._tree import TreeMixin
 
-class CastMixin:
+
+class CastMixin(TreeMixin):
     """The methods of :class:`Module` that replace every tensor by a converted one."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from torchish.tensor import Tensor
 from torchish.utils.hooks import BackwardHook, RemovableHandle
 
-Hook = Callable[..., Any]
+from ._fields import Hook, ModuleFields
 
 # Process-wide hooks, run for every module before its own.
 global_forward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
@@ -139,7 +139,7 @@ class WrappedHook:
             self.module = weakref.ref(state["module"])
 
 
-class HookMixin:
+class HookMixin(ModuleFields):
     """The hook methods of :class:`Module` and its ``__call__``."""
 
     _compiled_call_impl: Callable[..., Any] | None = None

@@ -225,7 +225,7 @@ class ParameterDict(Module):
         return self
 
 
-def pairs_of(values: Any, own_type: type, name: str) -> Iterator[tuple[str, Any]]:
+def pairs_of(values: Any, own_type: type[Any], name: str) -> Iterator[tuple[str, Any]]:
     """The pairs that ``update`` sets; a plain mapping of parameters is sorted."""
     if isinstance(values, (OrderedDict, own_type)):
         yield from values.items()
@@ -238,8 +238,9 @@ def pairs_of(values: Any, own_type: type, name: str) -> Iterator[tuple[str, Any]
             raise TypeError(
                 f"{name} update sequence element #{j} should be Iterable; is" + type(pair).__name__
             )
-        if len(pair) != 2:
+        sized: Any = pair  # what has no length raises, as in torch
+        if len(sized) != 2:
             raise ValueError(
-                f"{name} update sequence element #{j} has length {len(pair)}; 2 is required"
+                f"{name} update sequence element #{j} has length {len(sized)}; 2 is required"
             )
-        yield pair[0], pair[1]
+        yield sized[0], sized[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict, namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torchish._core.autograd import no_grad
@@ -12,11 +12,10 @@ from torchish.nn.parameter import Parameter, is_lazy
 from torchish.tensor import Tensor
 from torchish.utils.hooks import RemovableHandle
 
+from ._fields import Hook, ModuleFields
 from ._hooks import WrappedHook
 
 EXTRA_STATE_KEY = "_extra_state"
-
-Hook = Callable[..., Any]
 
 
 class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
@@ -40,7 +39,7 @@ def _never_called(name: str) -> RuntimeError:
     )
 
 
-class StateMixin:
+class StateMixin(ModuleFields):
     """The methods of :class:`Module` that save and load its tensors."""
 
     _version: int = 1
@@ -64,7 +63,7 @@ class StateMixin:
         self._state_dict_hooks[handle.id] = hook
         return handle
 
-    def register_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
         """Runs ``hook(module, state_dict, prefix, local_metadata)`` after ``state_dict``."""
         hook._from_public_api = True
         handle = RemovableHandle(self._state_dict_hooks)
@@ -140,8 +139,9 @@ class StateMixin:
             prefix = args[1] if len(args) > 1 and prefix == "" else prefix
             keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
         if destination is None:
-            destination = OrderedDict()
-            destination._metadata = OrderedDict()
+            made: Any = OrderedDict()
+            made._metadata = OrderedDict()
+            destination = made
         local_metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):
             destination._metadata[prefix[:-1]] = local_metadata
@@ -266,9 +266,9 @@ class StateMixin:
         unexpected: list[str] = []
         errors: list[str] = []
         metadata = getattr(state_dict, "_metadata", None)
-        state_dict = OrderedDict(state_dict)
+        loaded: Any = OrderedDict(state_dict)
         if metadata is not None:
-            state_dict._metadata = metadata
+            loaded._metadata = metadata
 
         def load(module: Any, local: dict[str, Any], prefix: str) -> None:
             local_metadata = {} if metadata is None else metadata.get(prefix[:-1], {})
@@ -290,7 +290,7 @@ class StateMixin:
                         "modified, it should be done inplace."
                     )
 
-        load(self, state_dict, "")
+        load(self, loaded, "")
         if strict:
             if unexpected:
                 errors.insert(0, f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")

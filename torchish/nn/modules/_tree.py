@@ -8,8 +8,10 @@ from typing import Any
 from torchish.nn.parameter import Parameter
 from torchish.tensor import Tensor
 
+from ._fields import ModuleFields
 
-class TreeMixin:
+
+class TreeMixin(ModuleFields):
     """The methods of :class:`Module` that name and find what is inside it."""
 
     def _named_members(

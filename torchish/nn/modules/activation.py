@@ -113,7 +113,7 @@ class RReLU(_Activation):
 class Hardtanh(_Activation):
     """``y = min(max(x, min_val), max_val)``."""
 
-    _shown = ("min_val", "max_val")
+    _shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(
         self,

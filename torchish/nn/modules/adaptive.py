@@ -79,9 +79,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     def reset_parameters(self) -> None:
         """Draws all weights again."""
         self.head.reset_parameters()
-        for inner, outer in self.tail:
-            inner.reset_parameters()
-            outer.reset_parameters()
+        pair: Any
+        for pair in self.tail:
+            for layer in pair:
+                layer.reset_parameters()
 
     def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
         """``(log-probability of each target, mean negative log-probability)``."""

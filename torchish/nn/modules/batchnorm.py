@@ -182,7 +182,7 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
         if not self.has_uninitialized_params():
             return
         self.num_features = input.shape[1]
-        lazy = [self.weight, self.bias] if self.affine else []
+        lazy: list[Any] = [self.weight, self.bias] if self.affine else []
         if self.track_running_stats:
             lazy += [self.running_mean, self.running_var]
         for tensor in lazy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from torchish._core.autograd import no_grad
@@ -47,6 +48,7 @@ class _ConvNd(Module):
     """What all convolutions share: arguments, weights and printing."""
 
     _dims: int
+    _reversed_padding_repeated_twice: Sequence[int]
 
     def __init__(
         self,
@@ -240,6 +242,8 @@ class _ConvTransposeNd(_ConvNd):
     Source: https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
     """
 
+    padding: tuple[int, ...]  # never the name of a kind of padding
+
     def __init__(
         self,
         in_channels: int,
@@ -361,7 +365,7 @@ class ConvTranspose3d(_ConvTransposeNd):
     _dims = 3
 
 
-class _LazyConvXdMixin(LazyModuleMixin):
+class _LazyConvXdMixin(LazyModuleMixin, _ConvNd):
     """Takes ``in_channels`` from the first input."""
 
     def _make_lazy(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchish.nn.parameter import is_lazy
+
+if TYPE_CHECKING:
+    from .module import Module as _Mixed
+else:
+    _Mixed = object  # a module class stands after the mixin
 
 __all__ = ["LazyModuleMixin"]
 
 
-class LazyModuleMixin:
+class LazyModuleMixin(_Mixed):
     """Mixed in before a module class whose parameters are uninitialized at first.
 
     A forward pre-hook calls ``initialize_parameters`` with the first call's arguments, then removes

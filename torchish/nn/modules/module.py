@@ -11,11 +11,17 @@ from typing import Any
 from torchish.nn.parameter import Buffer, Parameter
 from torchish.tensor import Tensor
 
-from . import _hooks
 from ._cast import CastMixin
 from ._hooks import (
     HookMixin,
     WrappedHook as _WrappedHook,
+    global_backward_hooks as _global_backward_hooks,
+    global_backward_pre_hooks as _global_backward_pre_hooks,
+    global_buffer_registration_hooks as _global_buffer_registration_hooks,
+    global_forward_hooks as _global_forward_hooks,
+    global_forward_pre_hooks as _global_forward_pre_hooks,
+    global_module_registration_hooks as _global_module_registration_hooks,
+    global_parameter_registration_hooks as _global_parameter_registration_hooks,
     register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
@@ -27,12 +33,18 @@ from ._hooks import (
 )
 from ._names import typename
 from ._state import StateMixin, _IncompatibleKeys
-from ._tree import TreeMixin
 
 __all__ = [
     "Module",
     "_IncompatibleKeys",
     "_WrappedHook",
+    "_global_backward_hooks",
+    "_global_backward_pre_hooks",
+    "_global_buffer_registration_hooks",
+    "_global_forward_hooks",
+    "_global_forward_pre_hooks",
+    "_global_module_registration_hooks",
+    "_global_parameter_registration_hooks",
     "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
@@ -72,7 +84,7 @@ def _run_registration_hooks(hooks: Any, module: Any, name: str, value: Any) -> A
     return value
 
 
-class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
+class Module(StateMixin, CastMixin, HookMixin):
     """A callable with parameters, buffers and submodules, found by assigning them as attributes.
 
     Subclasses call ``super().__init__()`` first and define ``forward``.
@@ -150,9 +162,7 @@ class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
-        tensor = _run_registration_hooks(
-            _hooks.global_buffer_registration_hooks, self, name, tensor
-        )
+        tensor = _run_registration_hooks(_global_buffer_registration_hooks, self, name, tensor)
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -179,7 +189,7 @@ class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
                 "compute the value in the forward() method."
             )
         self._parameters[name] = _run_registration_hooks(
-            _hooks.global_parameter_registration_hooks, self, name, param
+            _global_parameter_registration_hooks, self, name, param
         )
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -188,7 +198,7 @@ class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", name, self._modules)
         self._modules[name] = _run_registration_hooks(
-            _hooks.global_module_registration_hooks, self, name, module
+            _global_module_registration_hooks, self, name, module
         )
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -253,7 +263,7 @@ class Module(TreeMixin, StateMixin, CastMixin, HookMixin):
 
     def _set_module(self, name: str, value: Module | None) -> None:
         self._modules[name] = _run_registration_hooks(
-            _hooks.global_module_registration_hooks, self, name, value
+            _global_module_registration_hooks, self, name, value
         )
 
     def _set_buffer(self, name: str, value: Tensor | None) -> None:

@@ -264,7 +264,12 @@ def _check_arguments(rnn: RNNBase, dropout: Any) -> None:
             f"num_layers={rnn.num_layers}",
             stacklevel=4,
         )
-    kinds = {"bias": bool, "batch_first": bool, "input_size": int, "hidden_size": int}
+    kinds: dict[str, type[Any]] = {
+        "bias": bool,
+        "batch_first": bool,
+        "input_size": int,
+        "hidden_size": int,
+    }
     for name, kind in kinds.items():
         value = getattr(rnn, name)
         if not isinstance(value, kind):

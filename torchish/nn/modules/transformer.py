@@ -300,7 +300,7 @@ class TransformerEncoder(Module):
                 src_key_padding_mask=src_key_padding_mask,
             )
         if mask is None and self._zeroes_padding(src, src_key_padding_mask):
-            padded = src_key_padding_mask
+            padded: Any = src_key_padding_mask
             if padded.is_floating_point():
                 padded = padded != 0
             output = output.masked_fill(padded.unsqueeze(-1), 0.0)

@@ -11,7 +11,7 @@ from torchish.nn.modules.module import Module
 __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
 
 
-def _convert(module: Module, kinds: tuple[type, ...], memory_format: Any) -> Module:
+def _convert(module: Module, kinds: tuple[type[Any], ...], memory_format: Any) -> Module:
     with no_grad():
         for layer in module.modules():
             if isinstance(layer, kinds):

@@ -219,7 +219,7 @@ def _own_deepcopy(self: Module, memo: dict[int, Any]) -> Module:
     replica = self.__new__(type(self))
     memo[id(self)] = replica
     replica.__dict__ = deepcopy(self.__dict__, memo)
-    for slot in copyreg._slotnames(type(self)):
+    for slot in copyreg._slotnames(type(self)):  # type: ignore[attr-defined]
         if hasattr(self, slot):
             setattr(replica, slot, deepcopy(getattr(self, slot), memo))
     return replica
