@@ -245,17 +245,13 @@ def _ragged(
         outs, own = jax.lax.cond(last, branch(1), branch(0), index, *arrays)
         flat = []
         for (kind, _, _, _), rows in zip(results, outs, strict=True):
-            flat.extend(
-                [jax.lax.psum(rows[0], axis)] if kind == "sum" else [x[None] for x in rows]
-            )
+            flat.extend([jax.lax.psum(rows[0], axis)] if kind == "sum" else [x[None] for x in rows])
         return (*flat, *[x[None] for xs in own for x in xs])
 
     in_specs = [_part(spec, axis) or PartitionSpec() for spec in specs]
     out_specs: list[Any] = []
     for kind, _, _, _ in results:
-        out_specs.extend(
-            [PartitionSpec()] if kind == "sum" else [PartitionSpec(axis)] * len(plans)
-        )
+        out_specs.extend([PartitionSpec()] if kind == "sum" else [PartitionSpec(axis)] * len(plans))
     out_specs += [PartitionSpec(axis)] * sum(map(len, exported))
     mapped = _shard_map(body, mesh, in_specs, out_specs)
 
@@ -274,9 +270,7 @@ def _ragged(
                 outs.append(flat.pop(0))
                 continue
             rows = [flat.pop(0) for _ in plans]
-            pieces = [
-                x[p] for x, plan in zip(rows, plans, strict=True) for p in plan.positions
-            ]
+            pieces = [x[p] for x, plan in zip(rows, plans, strict=True) for p in plan.positions]
             outs.append(_assembled(kind, dim, pieces))
         return (*outs, *flat)
 

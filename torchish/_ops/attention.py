@@ -137,9 +137,7 @@ def scaled_dot_product_attention(
     return ops.matmul(weights, value)
 
 
-def _as_float_mask(
-    mask: Any, name: str, like: Any, other: Any = None, other_name: str = ""
-) -> Any:
+def _as_float_mask(mask: Any, name: str, like: Any, other: Any = None, other_name: str = "") -> Any:
     """A mask in the form that is added to scores: -inf where a bool mask is true."""
     if mask is None:
         return None
@@ -187,9 +185,7 @@ def _is_batched(q: Any, k: Any, v: Any, padding: Any, mask: Any, heads: int) -> 
             )
         wanted = (heads, q.shape[0], k.shape[0])
         if not batched and mask.dim() == 3 and tuple(mask.shape) != wanted:
-            raise AssertionError(
-                f"Expected `attn_mask` shape to be {wanted} but got {mask.shape}"
-            )
+            raise AssertionError(f"Expected `attn_mask` shape to be {wanted} but got {mask.shape}")
     return batched
 
 
@@ -292,9 +288,7 @@ def multi_head_attention_forward(
         )
     else:
         if key.shape != value.shape:
-            raise AssertionError(
-                f"key shape {key.shape} does not match value shape {value.shape}"
-            )
+            raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
         if in_proj_weight is None:
             raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
         q, k, v = _project_packed(query, key, value, in_proj_weight, in_proj_bias)

@@ -132,9 +132,7 @@ def _losses_backward(blank: int, zero_infinity: bool, saved: Any, cotangent: Any
     lost = jnp.zeros((), grad.dtype) if zero_infinity else num.as_dtype(jnp.nan, grad)
     grad = jnp.where(jnp.isinf(total)[:, None], lost, grad)
     grad = jnp.where((t < input_lengths[:, None]), grad, jnp.zeros_like(grad))
-    none = [
-        jnp.zeros(x.shape, jax.dtypes.float0) for x in (targets, input_lengths, target_lengths)
-    ]
+    none = [jnp.zeros(x.shape, jax.dtypes.float0) for x in (targets, input_lengths, target_lengths)]
     return grad, *none
 
 
@@ -178,9 +176,7 @@ def _lengths(values: Any, name: str, batch: int, device: Any) -> tuple[Any, list
     return ops.tensor(numbers, dtype=int64, device=device), [int(v) for v in numbers]
 
 
-def _check_lengths(
-    targets: Any, steps: int, inputs: list[int], labels: list[int]
-) -> None:
+def _check_lengths(targets: Any, steps: int, inputs: list[int], labels: list[int]) -> None:
     for value in inputs:
         if value < 0:
             raise RuntimeError(
@@ -252,6 +248,4 @@ def torch_ctc_loss(
 ) -> Any:  # fmt: skip
     """ctc_loss with torch's numbered reductions."""
     name = ("none", "mean", "sum")[reduction]
-    return ctc_loss(
-        log_probs, targets, input_lengths, target_lengths, blank, name, zero_infinity
-    )
+    return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, name, zero_infinity)

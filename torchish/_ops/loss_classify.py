@@ -394,9 +394,7 @@ def linear_cross_entropy(
         )
     outputs = tuple(linear_weight.shape[:-1])
     if linear_bias is not None and tuple(linear_bias.shape) != outputs:
-        raise RuntimeError(
-            f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}"
-        )
+        raise RuntimeError(f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}")
     flat = linear_weight.reshape(-1, linear_weight.shape[-1])
     logits = nnf.linear(input, flat, None if linear_bias is None else linear_bias.reshape(-1))
     logits = logits.reshape(*input.shape[:-1], *outputs)

@@ -211,8 +211,7 @@ def multilabel_margin_op(input: Tensor, target: Tensor, reduction: str) -> Any:
     _check_rows(input)
     if target.shape != input.shape:
         raise RuntimeError(
-            f"inconsistent target size: {list(target.shape)} for input of size: "
-            f"{list(input.shape)}"
+            f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
         )
     rows, labels = jnp.atleast_2d(input), jnp.atleast_2d(target).astype(jnp.int64)
     classes = rows.shape[1]

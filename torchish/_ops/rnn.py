@@ -133,9 +133,7 @@ def rnn_layer(
 ) -> Any:  # fmt: skip
     """One direction of one layer over (T, N, in): outputs, last h and, for the LSTM, last c."""
     state = (hidden,) if cell is None else (hidden, cell)
-    outs, last = _run_layer(
-        kind, reverse, input, state, w_ih, w_hh, b_ih, b_hh, projection, None
-    )
+    outs, last = _run_layer(kind, reverse, input, state, w_ih, w_hh, b_ih, b_hh, projection, None)
     return outs, *last
 
 
@@ -284,9 +282,7 @@ def lstm_cell(
 
 
 @composite(into=("torch",))
-def gru_cell(
-    input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
-) -> Any:
+def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     """One GRU step: the new h."""
     return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "gru")
 
