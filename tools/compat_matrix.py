@@ -50,7 +50,18 @@ NAMESPACES = [
 HIDDEN = ("_", "Bfloat", "DispatchKey", "Script", "JIT", "Throughput", "Async", "Compilation")
 
 # The classes among the interpreter's that models do name.
-KEPT = ("Generator", "Size", "device", "dtype", "finfo", "iinfo", "layout", "memory_format")
+KEPT = (
+    "Generator",
+    "Size",
+    "device",
+    "dtype",
+    "Event",
+    "Stream",
+    "finfo",
+    "iinfo",
+    "layout",
+    "memory_format",
+)
 
 
 def resolve(root: ModuleType, path: str) -> Any:
@@ -77,12 +88,10 @@ def public_names(space: Any) -> list[str]:
         value = getattr(space, name, None)
         if name.startswith(HIDDEN) or (inspect.ismodule(value) and not listed):
             continue
-        foreign = getattr(value, "__module__", None) or "torch"
-        if isinstance(foreign, str) and foreign.split(".")[0] in (
-            "typing",
-            "builtins",
-            "collections",
-        ):
+        if inspect.isclass(value) and hasattr(torch._C, name) and name not in KEPT:
+            continue
+        origin = str(getattr(value, "__module__", None) or "torch")
+        if not listed and origin.split(".")[0] in ("typing", "builtins", "collections"):
             continue
         names.append(name)
     return names
