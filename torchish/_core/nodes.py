@@ -134,7 +134,7 @@ def add_hook(hooks: dict[int, Callable[..., Any]], fn: Callable[..., Any]) -> Ho
 
 
 @functools.cache
-def node_class(name: str, base: type[Node]) -> type[Node]:
+def node_class(name: str, base: type[Node]) -> type[Any]:
     """The class of grad nodes called `name` (torch makes one per operator)."""
     return type(name, (base,), {"__module__": "torch.autograd.function"})
 
@@ -283,7 +283,7 @@ def history(
     ]
     if not any(kernel.differentiable) or all(e is None for e in usable):
         return [None] * kernel.n_out
-    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable)  # type: ignore[arg-type,call-arg]
+    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable)
     return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
 
 

@@ -286,7 +286,7 @@ class Call:
         self._adopt_strangers([e for _, _, edges in results for e in edges])
         if not self.inputs:
             return [None] * len(results)
-        node: Any = node_class(name, _ParallelNode)(  # type: ignore[arg-type]
+        node: Any = node_class(name, _ParallelNode)(
             self, list(self.inputs), list(results), [v.aval for v in values]
         )
         return [

@@ -69,13 +69,16 @@ class Layout:
         spread: dict[int, Any] = {}
         slot = 0
         for kernel, slots in plan:
-            is_mesh = isinstance(kernel, MeshKernel)
+            parts: Sequence[Any] = (None,) * len(slots)
+            spreads: Sequence[Any] = (None,) * kernel.n_out
+            if isinstance(kernel, MeshKernel):
+                parts, spreads = kernel.parts, kernel.spread
             for i, s in enumerate(slots):
                 if s < 0:
-                    wanted[-1 - s].add(kernel.parts[i] if is_mesh else None)
+                    wanted[-1 - s].add(parts[i])
             for k in range(kernel.n_out):
-                if is_mesh and kernel.spread[k] is not None:
-                    spread[slot + k] = kernel.spread[k]
+                if spreads[k] is not None:
+                    spread[slot + k] = spreads[k]
             slot += kernel.n_out
 
         def sharding(spec: Any) -> Any:

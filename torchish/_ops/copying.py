@@ -170,7 +170,8 @@ def fill_(input: Any, value: Any) -> Any:
                 "value cannot be converted to type "
                 f"{SCALAR_NAMES[input._aval.dtype].lower()} without overflow"
             )
-        kernel = _fill_kernel(input._aval, type(value))
+        kind: Any = type(value)
+        kernel = _fill_kernel(input._aval, kind)
     return write_inplace(input, kernel, (input, value), cast=False)
 
 

@@ -87,7 +87,8 @@ def new(self: Any, *args: Any) -> Any:
     if len(args) == 1 and not isinstance(args[0], int):
         data = args[0]
         if isinstance(data, TensorBase):
-            return data.to(self.dtype)
+            tensor: Any = data
+            return tensor.to(self.dtype)
         return self.new_empty(data) if type(data).__name__ == "Size" else self.new_tensor(data)
     return self.new_empty(args or (0,))
 

@@ -102,7 +102,7 @@ def _recur_projected(
     def step(carry: State, at: Any) -> tuple[State, Any]:
         x, m = at
         full, c = _cell("lstm", x, _hidden(carry[0], weight, bias), carry)
-        new = (full @ projection.T, c)
+        new: State = (full @ projection.T, c)
         if m is not None:
             new = tuple(jnp.where(m, a, b) for a, b in zip(new, carry, strict=True))
         return new, new[0]

@@ -27,7 +27,8 @@ def _view(name: str) -> Callable[..., Any]:
 def _copied(shown: Any, out: Any) -> Any:
     """Contiguous clones of one view or several, written to `out` if it is given."""
     if isinstance(shown, TensorBase):
-        return _into(out, shown.contiguous() if out is not None else _fresh(shown))
+        tensor: Any = shown
+        return _into(out, tensor.contiguous() if out is not None else _fresh(tensor))
     made = [_fresh(v) for v in shown]
     if out is None:
         return tuple(made)

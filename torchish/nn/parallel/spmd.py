@@ -49,6 +49,12 @@ def tensors_of(tree: Any) -> list[Tensor]:
     return found
 
 
+def _one_by_one(values: list[Any]) -> Callable[[Any], Any]:
+    """A function that gives the next of ``values`` at each call, whatever its argument."""
+    iterator = iter(values)
+    return lambda _: next(iterator)
+
+
 class Slices:
     """How the tensors of some arguments are cut over devices, by the rule of `torch.chunk`."""
 
@@ -118,10 +124,9 @@ class _Work:
         parts = [self._slice(t, s) for t, s in zip(tensors, self.slices.sizes, strict=True)]
         outs = []
         for lane in range(self.width):
-            iterator = iter([p[lane] for p in parts])
-            args, named = map_tensors(lambda _, it=iterator: next(it), (inputs, kwargs))
+            args, named = map_tensors(_one_by_one([p[lane] for p in parts]), (inputs, kwargs))
             outs.append(self._forward(lane, args, named))
-            del args, named, iterator
+            del args, named
         del parts
         return self._leave(outs)
 
