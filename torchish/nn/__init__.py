@@ -7,8 +7,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from torchish._core.errors import NotSupportedError
-
 from . import (
     _missing,
     functional as functional,
@@ -58,7 +56,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _missing.NAMES:
-        raise NotSupportedError(
+        raise _missing.MissingName(
             f"torch.nn.{name} is not supported; nearest: {_missing.NAMES[name]}"
         )
     raise AttributeError(f"module 'torch.nn' has no attribute {name!r}")

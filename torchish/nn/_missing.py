@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from torchish._core.errors import NotSupportedError
+
+
+class MissingName(NotSupportedError, AttributeError):
+    """A name that torch has and torchish lacks; `hasattr` finds it absent, as probing expects."""
+
+
 NAMES = {
     "intrinsic": "quantization is out of scope",
     "qat": "quantization is out of scope",
@@ -10,4 +17,4 @@ NAMES = {
     "LinearCrossEntropyOptions": "LinearCrossEntropyLoss without options",
 }
 
-FUNCTIONS = frozenset({"linear_cross_entropy", "scaled_mm", "scaled_grouped_mm", "grouped_mm"})
+FUNCTIONS = frozenset({"scaled_mm", "scaled_grouped_mm", "grouped_mm"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.errors import NotSupportedError
 from torchish._ops.registry import table
 
 from . import _missing
@@ -18,7 +17,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found
         return found
     if name in _missing.FUNCTIONS:
-        raise NotSupportedError(f"torch.nn.functional.{name} is not supported")
+        raise _missing.MissingName(f"torch.nn.functional.{name} is not supported")
     raise AttributeError(f"module 'torch.nn.functional' has no attribute {name!r}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torchish.nn._missing import MissingName
+
 from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils
 from ._adafactor import Adafactor as Adafactor
 from ._muon import Muon as Muon
@@ -40,3 +42,12 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "swap_in_optimizer_params_and_state":
+        raise MissingName(
+            f"torch.optim.{name} is not supported; nearest: load_state_dict of an "
+            "optimizer made for the other parameters"
+        )
+    raise AttributeError(f"module 'torch.optim' has no attribute {name!r}")
