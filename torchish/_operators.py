@@ -91,14 +91,18 @@ def _operand(other: Any) -> bool:
 
 def attach(cls: Any) -> None:
     """Put the registry's methods and Python's operators on the tensor class."""
+
+    def own(name: str) -> bool:
+        return any(name in c.__dict__ for c in cls.__mro__[:-1])  # `object` has __eq__ too
+
     for name, method in registry.table("method").items():
-        if name not in cls.__dict__:
+        if not own(name):
             setattr(cls, name, method)
     for name, label in _PLAIN.items():
-        if name not in cls.__dict__ or name in ("__eq__", "__ne__"):
+        if not own(name) or name in ("__eq__", "__ne__"):
             setattr(cls, name, _binary(label))
     for name, label in _SWAPPED.items():
-        if name not in cls.__dict__:
+        if not own(name):
             setattr(cls, name, _binary(label, swapped=True))
     for name, label in _IN_PLACE.items():
         setattr(cls, name, _inplace(label))

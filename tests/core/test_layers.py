@@ -9,7 +9,12 @@ import torchish
 
 ROOT = Path(torchish.__file__).parent
 # Layers from the bottom; a module may import its own layer and those below it at module level.
-LAYERS = [("_core",), ("_ops",), ("_legacy_types", "_operators", "_printing"), ("tensor",)]
+LAYERS = [
+    ("_core",),
+    ("_ops",),
+    ("_legacy_types", "_operators", "_printing", "_tensor_autograd", "_tensor_facts"),
+    ("tensor",),
+]
 
 
 def layer_of(module: str) -> int:
