@@ -16,7 +16,7 @@ help:
 	@echo "make demo DATAROOT=D   the same on the horses of the CIFAR-10 python batches in folder D"
 	@echo "make test              run the test suite (TEST_ARGS='-k name' for a part of it)"
 	@echo "make lint types        ruff, mypy        make format   let ruff rewrite the files"
-	@echo "make compat            regenerate compat_matrix.md"
+	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
 $(PY):
@@ -59,8 +59,14 @@ format: $(DEV_DEPS)
 types: $(DEV_DEPS)
 	$(PY) -m mypy
 
+# All of PyTorch's OpInfo entries through both libraries: about an hour on two cores.
 compat: $(DEV_DEPS)
+	mkdir -p out
+	$(PY) -W ignore -m tests.compat.opinfo.runner --shard 1/2 --output out/opinfo-1.jsonl & \
+	$(PY) -W ignore -m tests.compat.opinfo.runner --shard 2/2 --output out/opinfo-2.jsonl; wait
+	$(PY) -m tests.compat.opinfo.results out/opinfo-1.jsonl out/opinfo-2.jsonl
 	$(PY) tools/compat_matrix.py
+	$(PY) -m pytest -q tests/compat/opinfo/test_results.py
 
 bench: $(DEV_DEPS)
 	$(PY) -m benchmarks $(BENCH)

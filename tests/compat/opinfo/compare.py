@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+import torchish
+
 from .convert import numpy_of
 
 # Relative and absolute tolerance by dtype: the precision of the dtype with some room for sums.
@@ -32,7 +34,7 @@ def leaves(value: Any) -> list[Any]:
     """The leaves of nested sequences and dicts."""
     if isinstance(value, dict):
         value = list(value.values())
-    if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
+    if isinstance(value, list | tuple) and not isinstance(value, torch.Size | torchish.Size):
         return [leaf for item in value for leaf in leaves(item)]
     return [value]
 
@@ -124,6 +126,8 @@ def _same_plain(own: Any, theirs: Any, what: str) -> None:
     elif isinstance(theirs, torch.dtype):
         if str(own) != str(theirs):
             raise Differs(f"{what}{own} instead of {theirs}")
+    elif isinstance(theirs, torch.Size) and tuple(own) == tuple(theirs):
+        return
     elif own != theirs or type(own).__name__ != type(theirs).__name__:
         raise Differs(f"{what}{own!r} instead of {theirs!r}")
 
