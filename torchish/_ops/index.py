@@ -221,7 +221,7 @@ def _dims_used(item: Any) -> int:
     return 1
 
 
-def _too_many(ndim: int, alone: Any) -> IndexError:
+def _too_many(ndim: int, alone: Any) -> Exception:
     """`alone`: the index as given when it is no tuple."""
     if ndim == 0 and isinstance(alone, int | np.integer):
         if alone:
@@ -231,6 +231,8 @@ def _too_many(ndim: int, alone: Any) -> IndexError:
             "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
         )
     if ndim == 0 and type(alone) is slice:
+        if alone.indices(0)[2] < 0:
+            return ValueError("step must be greater than zero")
         return IndexError("slice() cannot be applied to a 0-dim tensor.")
     return IndexError(f"too many indices for tensor of dimension {ndim}")
 

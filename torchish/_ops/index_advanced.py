@@ -41,10 +41,13 @@ def expand_masks(view: Any, noted: Noted) -> tuple[tuple[int, ...], list[Any]]:
         else:
             dims.append(dim)
             indices.append(index)
-    shape = _joint_shape(indices)
-    for number, (dim, index) in enumerate(zip(dims, indices, strict=True)):
-        if math.prod(shape):
-            check_range(index, *_bounds(view._aval.shape[dim], number))
+    shape = tuple(view._aval.shape)
+    joint = _joint_shape(indices)
+    if math.prod(joint) and any(shape[dim] == 0 for dim in dims):
+        raise IndexError("index is out of bounds for dimension with size 0")
+    if math.prod(_region(shape, tuple(dims), joint)):  # else torch does not look at them either
+        for number, (dim, index) in enumerate(zip(dims, indices, strict=True)):
+            check_range(index, *_bounds(shape[dim], number))
     device = view._storage.device
     return tuple(dims), [i if i._storage.device is device else i.to(device) for i in indices]
 
@@ -73,8 +76,6 @@ def _joint_shape(indices: list[Any]) -> tuple[int, ...]:
 
 def _bounds(size: int, number: int) -> tuple[int, int, Any]:
     def error(index: int) -> IndexError:
-        if size == 0:
-            return IndexError("index is out of bounds for dimension with size 0")
         return IndexError(f"index {index} is out of bounds for dimension {number} with size {size}")
 
     return -size, size, error

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._core.interop import host_array, wrap_host
 from ._describe import scalar_name
+from ._ranges import check_range
 from .registry import Tensor, composite, op, ops, wrap_dim
 
 
@@ -73,18 +74,19 @@ def _one_hot(tensor: Tensor, num_classes: int):
 
 @composite(into=("nn.functional",))
 def one_hot(tensor, num_classes=-1):
-    """`out[..., c] = (tensor[...] == c)` as int64; reads the tensor to count and check classes."""
+    """`out[..., c] = (tensor[...] == c)` as int64; without `num_classes` it reads the tensor."""
     if str(tensor.dtype) != "torch.int64":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if tensor.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         return _one_hot(tensor, num_classes)
-    classes = host_array(tensor)
-    if classes.min() < 0:
-        raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
-        num_classes = int(classes.max()) + 1
-    elif classes.max() >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
+        num_classes = max(int(host_array(tensor).max()) + 1, 1)
+    check_range(tensor, 0, num_classes, _class_error)
     return _one_hot(tensor, num_classes)
+
+
+def _class_error(found: int) -> Exception:
+    what = "non-negative" if found < 0 else "smaller than num_classes"
+    return RuntimeError(f"Class values must be {what}.")

@@ -7,9 +7,11 @@ from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .._core import dtypes
+from .._core.interop import wrap_host
 from ._describe import show_size as show
 from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
@@ -261,8 +263,8 @@ def flipud(input):
     return ops.flip(input, (0,))
 
 
-@op("none")
-def roll(input: Tensor, shifts: Any, dims: Any = ()):
+@composite()
+def roll(input, shifts, dims=()):
     """Move elements along `dims`, those pushed off the end come back at the start.
 
     Without `dims` the tensor is rolled as one row and gets its shape back.
@@ -272,13 +274,26 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()):
     if not shifts:
         raise RuntimeError("`shifts` required")
     if not dims and len(shifts) == 1:
-        return jnp.roll(input, shifts[0])
+        return roll(input.reshape(-1), shifts, 0).reshape(input.shape)
     if len(dims) != len(shifts):
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
         )
-    wrapped = [wrap_dim(dim, input.ndim) for dim in dims]
-    return jnp.roll(input, shifts, wrapped) if input.size and input.ndim else input
+    wrapped = [wrap_dim(dim, input.dim()) for dim in dims]
+    if input.numel() == 0 or input.dim() == 0:
+        return input.clone()
+    sizes = [input.shape[dim] for dim in wrapped]
+    starts = [-shift % size for shift, size in zip(shifts, sizes, strict=True)]
+    return _roll(input, wrap_host(np.array(starts, np.int64)), tuple(wrapped))
+
+
+@op("none", into=("internal",), name="_roll", grad_name="RollBackward0")
+def _roll(input: Tensor, starts: Tensor, dims: Any):
+    # The shifts are operands, so that a changed shift does not recompile.
+    for position, dim in enumerate(dims):
+        twice = jnp.concatenate([input, input], dim)
+        input = lax.dynamic_slice_in_dim(twice, starts[position], input.shape[dim], dim)
+    return input
 
 
 @op("none", name="rot90")
