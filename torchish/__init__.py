@@ -27,7 +27,8 @@ globals().update(_namespace.public())
 _LAZY = (
     "accelerator", "amp", "autograd", "backends", "cuda", "distributed", "distributions", "fft",
     "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim",
-    "overrides", "profiler", "random", "return_types", "serialization", "special", "storage",
+    "overrides", "profiler", "random", "return_types", "serialization", "signal", "special",
+    "storage",
     "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from ._ops import layout_type, memory_format, registry
 from ._ops.binding import as_number
 from ._ops.operator import forget_kernels, number_type
 from ._printing import set_printoptions
+from ._process import NAMES as PROCESS_NAMES, missing as missing_name
 from .tensor import LEGACY_TYPES, LegacyType, Tensor
 
 
@@ -252,11 +253,13 @@ def public() -> dict[str, Any]:
     found.update(dtypes.BY_NAME)
     found.update(dtypes.ALIASES)
     found.update(_CONSTANTS)
+    found.update(PROCESS_NAMES)
     found.update(
         dtype=dtypes.dtype, device=devices.device, Tensor=Tensor,
         memory_format=memory_format.memory_format, layout=layout_type.layout,
         strided=layout_type.strided, sparse_coo=layout_type.sparse_coo,
         contiguous_format=memory_format.contiguous_format,
+        legacy_contiguous_format=memory_format.contiguous_format,
         preserve_format=memory_format.preserve_format, channels_last=memory_format.channels_last,
         channels_last_3d=memory_format.channels_last_3d,
         save=_save, load=_load,
@@ -291,7 +294,7 @@ def missing(name: str) -> Any:
 
     A private name, or one that torch has not either, is an AttributeError as usual.
     """
-    raise AttributeError(f"module 'torch' has no attribute '{name}'")
+    raise missing_name("torch", name)
 
 
 __all__ = ["missing", "not_supported", "np", "public", "trace"]

@@ -4,12 +4,13 @@ from typing import Any
 
 from ._dispatch import in_place
 from .activation import threshold_op
+from .addmm import addmv
 from .pointwise import gcd, lcm, xlogy
 from .pointwise_pow import ldexp
 from .pointwise_ternary import clamp_max, clamp_min
 from .registry import composite, methods, ops
 
-for _function in (clamp_max, clamp_min, gcd, lcm, ldexp, xlogy):
+for _function in (addmv, clamp_max, clamp_min, gcd, lcm, ldexp, xlogy):
     _name = f"{_function.__name__}_"
     composite(into=("torch",), name=_name)(getattr(methods, _name))
 

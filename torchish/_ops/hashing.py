@@ -1,0 +1,51 @@
+"""Bits of tensors: `hash_tensor`; coordinates of flat indices: `unravel_index`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._core.tensor_base import TensorBase
+from .registry import Tensor, composite, op, wrap_dims
+
+
+@op("none", differentiable=False)
+def hash_tensor(input: Tensor, dim: Any = (), keepdim: bool = False, *, mode: int = 0):
+    """Exclusive or over the bits of all elements, each widened to 64 bits.
+
+    Raises: RuntimeError for a mode other than 0.
+    """
+    if mode != 0:
+        raise RuntimeError(f"hash_tensor: Unknown mode {mode}.")
+    dims = wrap_dims(dim, input.ndim)
+    floating = jnp.issubdtype(input.dtype, jnp.floating)
+    wide = input.astype(np.float64 if floating else np.int64)
+    bits = jax.lax.bitcast_convert_type(wide, np.uint64)
+    found = jax.lax.reduce(bits, np.uint64(0), jax.lax.bitwise_xor, dims)
+    return jnp.expand_dims(found, dims) if keepdim else found
+
+
+@composite(into=("torch",))
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """Coordinates, one tensor a dimension, of flat indices into a tensor of `shape`.
+
+    Raises: TypeError for indices that are not integers; ValueError for negative sizes.
+    """
+    if not isinstance(indices, TensorBase) or indices._aval.dtype.category > 1:
+        if not isinstance(indices, TensorBase) or indices.is_floating_point():
+            kind = getattr(indices, "dtype", type(indices))
+            raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
+    sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    found = []
+    for d, size in enumerate(sizes):
+        below = math.prod(sizes[d + 1 :])
+        found.append(indices.div(max(below, 1), rounding_mode="floor") % max(size, 1))
+    return tuple(found)
