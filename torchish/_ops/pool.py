@@ -77,7 +77,7 @@ def _max_windows_jvp(win: Windows, primals: Any, tangents: Any) -> Any:
 def at_winners(x: Any, index: Any, nd: int) -> Any:
     """x[..., index] over the flattened last `nd` dimensions."""
     rows = x.reshape(-1, math.prod(x.shape[x.ndim - nd :]))
-    offsets = jnp.arange(rows.shape[0], dtype=jnp.int32)[:, None] * jnp.int32(rows.shape[1])
+    offsets = jnp.arange(rows.shape[0], dtype=index.dtype)[:, None] * rows.shape[1]
     flat = (index.reshape(rows.shape[0], -1) + offsets).reshape(-1)
     return rows.reshape(-1).at[flat].get(mode="promise_in_bounds").reshape(index.shape)
 
