@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import traceback
@@ -60,3 +61,59 @@ def main(checks: dict[str, Callable[[], None]]) -> None:
 def checks_of(names: dict[str, object]) -> dict[str, Callable[[], None]]:
     """The `check_*` functions of a module's globals."""
     return {k: v for k, v in names.items() if k.startswith("check_") and callable(v)}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("", 0))
+        return int(s.getsockname()[1])
+
+
+def start_ranks(argv: list[str], count: int, **extra: str) -> list[subprocess.Popen[str]]:
+    """Start `python *argv` as the ranks of one job (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT)."""
+    port = str(free_port())
+    made = []
+    for rank in range(count):
+        env = environment(0, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, **extra)
+        env.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
+        made.append(
+            subprocess.Popen(
+                [sys.executable, *argv],
+                env=env,
+                cwd=ROOT,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+    return made
+
+
+def run_ranks(
+    argv: list[str], count: int, timeout: float = 300, **extra: str
+) -> list[subprocess.CompletedProcess[str]]:
+    """`start_ranks`, and what became of them; nothing is left running."""
+    ranks = start_ranks(argv, count, **extra)
+    done = []
+    try:
+        for r in ranks:
+            out, err = r.communicate(timeout=timeout)
+            done.append(subprocess.CompletedProcess(argv, r.returncode, out, err))
+    finally:
+        for r in ranks:
+            r.kill()
+            r.communicate()
+    return done
+
+
+def rank_checks(module: str, count: int, **extra: str) -> dict[str, str]:
+    """Every `check_*` of a module run by all ranks together; name -> "" or tracebacks."""
+    merged: dict[str, str] = {}
+    for rank, done in enumerate(run_ranks(["-m", module], count, **extra)):
+        lines = [x for x in done.stdout.splitlines() if x.startswith(MARK)]
+        if not lines:
+            raise AssertionError(f"rank {rank}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+        for name, text in json.loads(lines[0][len(MARK) :]).items():
+            merged[name] = merged.get(name, "") + (f"rank {rank}: {text}" if text else "")
+    return merged

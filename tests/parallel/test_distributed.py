@@ -1,0 +1,53 @@
+"""torch.distributed: collectives of two and four processes, and jobs that go wrong."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.parallel import collective_checks
+from tests.parallel.processes import checks_of, rank_checks, run_ranks
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("name", checks_of(vars(collective_checks)))
+def test_collectives(results: dict[int, dict[str, str]], count: int, name: str) -> None:
+    if count not in results:
+        results[count] = rank_checks("tests.parallel.collective_checks", count)
+    assert not results[count][name], results[count][name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "culprit", "text"),
+    [
+        ("dies", 1, "all_reduce failed: .*This may indicate a dead rank"),
+        ("first_dies", 0, "all_reduce failed: .*This may indicate a dead rank"),
+        ("sleeps", 1, "Timed out waiting 8000ms for all_reduce operation to complete"),
+        ("absent", 1, "Timed out after 9 seconds waiting for clients. 1/2 clients joined."),
+    ],
+)
+def test_lost_rank_raises_in_the_others(way: str, culprit: int, text: str) -> None:
+    start = time.monotonic()
+    done = run_ranks(["-m", "tests.parallel.failures", way], 2, timeout=120)
+    survivor = done[1 - culprit]
+    assert survivor.returncode == 1, survivor
+    import re
+
+    assert re.search(text, survivor.stdout), survivor
+    assert time.monotonic() - start < 100
+
+
+@pytest.mark.slow
+def test_world_sizes_that_differ() -> None:
+    done = run_ranks(["-m", "tests.parallel.failures", "sizes"], 2, timeout=120)
+    assert any("was told a world size of" in d.stdout for d in done), done
+    assert all(d.returncode for d in done)
