@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.tensor_base import TensorBase
-from .registry import Tensor, composite, op, wrap_dims
+from .registry import Tensor, composite, op, ops, wrap_dims
 
 
 @op("none", differentiable=False)
@@ -35,10 +35,9 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 
     Raises: TypeError for indices that are not integers; ValueError for negative sizes.
     """
-    if not isinstance(indices, TensorBase) or indices._aval.dtype.category > 1:
-        if not isinstance(indices, TensorBase) or indices.is_floating_point():
-            kind = getattr(indices, "dtype", type(indices))
-            raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
+    if not isinstance(indices, TensorBase) or indices._aval.dtype.is_floating_point:
+        kind = getattr(indices, "dtype", type(indices))
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
     sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
     if not all(isinstance(n, int) for n in sizes):
         raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
@@ -47,5 +46,5 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
     found = []
     for d, size in enumerate(sizes):
         below = math.prod(sizes[d + 1 :])
-        found.append(indices.div(max(below, 1), rounding_mode="floor") % max(size, 1))
+        found.append(ops.div(indices, max(below, 1), rounding_mode="floor") % max(size, 1))
     return tuple(found)

@@ -371,14 +371,14 @@ def destroy_process_group(group: Any = None) -> None:
     """
     if group == GroupMember.NON_GROUP_MEMBER:
         return
-    pg = world.default if group is None else group
-    if pg is None:
-        raise AssertionError("Process group cannot be None")
-    if pg is not world.default:
-        world.groups.remove(pg)
-        pg.wire.close()
+    default = world.default
+    if group is not None and group is not default:
+        world.groups.remove(group)
+        group.wire.close()
         return
-    _farewell(pg)
+    if default is None:
+        raise AssertionError("Process group cannot be None")
+    _farewell(default)
     for each in world.groups:
         each.wire.close()
     if world.server is not None:
