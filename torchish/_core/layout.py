@@ -388,7 +388,7 @@ def is_dense(shape: Ints, strides: Ints) -> bool:
 
 def has_overlap(shape: Ints, strides: Ints) -> bool:
     """Whether an expanded dim makes several elements share one memory location."""
-    return any(n > 1 and s == 0 for n, s in zip(shape, strides, strict=True))
+    return 0 not in shape and any(n > 1 and s == 0 for n, s in zip(shape, strides, strict=True))
 
 
 def preserved_strides(shape: Ints, strides: Ints) -> Ints:

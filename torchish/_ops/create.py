@@ -120,6 +120,8 @@ def _options(name: str, kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
 def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     out = kwargs.pop("out", None)
     size = as_size(name, args, kwargs)
+    if name != "empty" and "memory_format" in kwargs:
+        raise TypeError(f"{name}() got an unexpected keyword argument 'memory_format'")
     dt, device, requires_grad, fmt = _options(name, kwargs)
     if out is not None:
         return _into(out, _filled(size, number, out.dtype))

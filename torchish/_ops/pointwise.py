@@ -150,12 +150,12 @@ def _div_floor(input: Operand, other: Operand) -> Array:
 
 
 @op("arith", into=("internal",), name="div_trunc", grad_name="DivBackward2")
-@num.widened
 def _div_trunc(input: Operand, other: Operand) -> Array:
     if not num.is_inexact(input):
         return jax.lax.div(*jnp.broadcast_arrays(input, other))
-    # A rounded quotient has gradient 0 everywhere.
-    return jax.lax.stop_gradient(jnp.trunc(input / other))
+    # A rounded quotient has gradient 0 everywhere; half types round the quotient first.
+    quotient = (num.widen(input) / num.widen(other)).astype(input.dtype)
+    return jax.lax.stop_gradient(jnp.trunc(quotient))
 
 
 @op("arith", into=("internal",), name="floor_divide", differentiable=False)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core.tensor_base import TensorBase
 from . import _numeric as num
 from .registry import Operand, Scalar, Tensor, composite, op, ops
 
@@ -119,6 +120,12 @@ def isclose(
     input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Any:
     """|input - other| <= atol + rtol * |other|, elementwise."""
+    for position, (name, x) in enumerate((("input", input), ("other", other))):
+        if not isinstance(x, TensorBase):
+            raise TypeError(
+                f"isclose(): argument '{name}' (position {position + 1}) must be Tensor, not "
+                f"{type(x).__name__}"
+            )
     _same_dtypes(input, other)
     if rtol < 0:
         raise RuntimeError(f"rtol must be greater than or equal to zero, but got {rtol:g}")

@@ -136,6 +136,11 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """`pow` computed in float64 (complex128 for complex operands)."""
     from .._core import dtypes
 
+    if is_number(input) and is_number(exponent):
+        raise TypeError(
+            "float_power() received an invalid combination of arguments - got "
+            f"({type(input).__name__}, {type(exponent).__name__}), but expected a Tensor among them"
+        )
     base, exponent = _double(input), _double(exponent)
     if isinstance(exponent, complex) and not is_number(base):
         base = base.to(dtypes.complex128)

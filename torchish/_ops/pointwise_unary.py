@@ -53,8 +53,13 @@ modulus = num.with_derivative(jnp.abs, _modulus_tangent)
 
 def _unit(z: Array) -> Array:
     """z / |z|, and 0 at 0, with a finite gradient there."""
-    zero = z == 0
+    zero, far = z == 0, jnp.isinf(z)
+    parts = [jnp.where(jnp.isinf(p), jnp.sign(p), jnp.zeros_like(p)) for p in (z.real, z.imag)]
+    z = jnp.where(far, jax.lax.complex(*parts), z)
     safe = jnp.where(zero, jnp.ones_like(z), z)
+    # The unit does not depend on the scale, so the scale is a constant to differentiation.
+    scale = jax.lax.stop_gradient(jnp.maximum(jnp.abs(safe.real), jnp.abs(safe.imag)))
+    safe = jax.lax.complex(safe.real / scale, safe.imag / scale)
     # |z| written out, so that differentiating it needs no further special case.
     size = jnp.sqrt(safe.real * safe.real + safe.imag * safe.imag)
     return jnp.where(zero, jnp.zeros_like(z), safe / size.astype(z.dtype))

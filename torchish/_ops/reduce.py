@@ -91,7 +91,7 @@ def prod(
 ) -> Array:
     """The product of all elements, or over one `dim`; zeros have the right gradient."""
     x = accumulate_dtype(input, dtype)
-    return jnp.prod(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim)
+    return jnp.prod(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim).astype(x.dtype)
 
 
 def _extreme(name: str, x: Array, dim: Any, keepdim: bool, reduce: Any) -> Array:

@@ -98,6 +98,7 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
     """
     if edge_order not in (1, 2):
         raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    spacing = 1 if spacing is None else spacing
     dims = list(range(input.dim())) if dim is None else dim
     dims = [dims] if isinstance(dims, int) else [wrap_dim(d, input.dim()) for d in dims]
     steps = list(spacing) if isinstance(spacing, Sequence) else [spacing] * len(dims)

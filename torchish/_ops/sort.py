@@ -1,5 +1,6 @@
 """Sorting and searching: sort, topk, searchsorted, isin. Equal elements keep their order."""
 
+import math
 from typing import Any
 
 import jax
@@ -89,8 +90,9 @@ def _searchsorted(sorted_sequence: Tensor, input: Operand, right: bool, out_int3
     if rows.ndim == 1:
         found = jnp.searchsorted(rows, values, side=side)
     else:
-        flat = rows.reshape(-1, rows.shape[-1])
-        wanted = values.reshape(flat.shape[0], -1)
+        count = math.prod(rows.shape[:-1])
+        flat = rows.reshape(count, rows.shape[-1])
+        wanted = values.reshape(count, values.shape[-1])
         found = jax.vmap(lambda row, v: jnp.searchsorted(row, v, side=side))(flat, wanted)
         found = found.reshape(values.shape)
     return found.astype(jnp.int32 if out_int32 else jnp.int64)

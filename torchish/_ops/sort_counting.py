@@ -185,6 +185,10 @@ def histogramdd(
     count = points.shape[1]
     if isinstance(bins, int):
         bins = [bins] * count
+    if len(bins) != count:
+        raise RuntimeError(
+            "histogramdd: The size of bins must be equal to the innermost dimension of the input."
+        )
     if range is not None:
         range = [tuple(range[2 * d : 2 * d + 2]) for d in np.arange(count)]
     parts: list[Any] = [b if isinstance(b, int) else host_array(b) for b in bins]

@@ -16,7 +16,7 @@ Step = Callable[[Array, Array, Array, Array], Array]
 def _recur(x: Array, n: Array, first: Array, step: Step) -> Array:
     """P_n(x) elementwise, from P_0 = 1, P_1 = `first`; 0 for a negative degree."""
     x, n, first = jnp.broadcast_arrays(x, n, first)
-    degree = jnp.floor(n).astype(x.dtype)
+    degree = jnp.trunc(n).astype(x.dtype)
     one = jnp.ones_like(x)
 
     def advance(carry: Any) -> Any:

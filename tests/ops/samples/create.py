@@ -84,7 +84,7 @@ SAMPLES = {
     ],
     "torch.cartesian_prod": [S(f(2), f(3)), S(i(3)), S(i(2), i(2), i(3)), S(f(2, 2))],
     "torch.combinations": [S(f(4)), S(i(4), 3), S(f(3), 2, True), S(f(3), 0), S(f(2, 2))],
-    "torch.vander": [S(f(3)), S(i(3), 4), S(f(3), increasing=True), S(f(2, 2))],
+    "torch.vander": [S(f(3)).no_grad(), S(i(3), 4), S(f(3), increasing=True).no_grad(), S(f(2, 2))],
     **{
         f"torch.{name}_window": [S(5), S(6, False), S(1), S(0), S(-1), S(4, dtype=N("float64"))]
         for name in _WINDOWS

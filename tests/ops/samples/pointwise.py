@@ -18,7 +18,7 @@ SAMPLES = {
         S(i(3), 2.5),
         S(c(3), f(3)),
         S(f(3), f(3).astype(np.float64)),
-        S(f(2, 0), f(1, 0)).no_forms(),
+        S(f(2, 0), f(1, 0)),
         S(f(3), 10, f(3)).warns(),
         S(i(3), i(3), alpha=1.5),
     ],

@@ -154,6 +154,10 @@ SAMPLES = {
         S(f(3), 1.5),
     ],
     "torch.nanquantile": [S(_NAN, 0.5, 0), S(_NAN, np.array([0.2, 0.7], np.float32), 1, True)],
-    "torch.histc": [S(f(20), 5).no_grad(), S(f(20), 4, -1, 1).no_grad(), S(i(4), 3)],
+    "torch.histc": [
+        S(f(20), 5).no_grad().no_half(),
+        S(f(20), 4, -1, 1).no_grad().no_half(),
+        S(i(4), 3),
+    ],
     "Tensor.sum": [S(f(3, 4), 1, dtype=N("float64"))],
 }

@@ -26,6 +26,7 @@ SAMPLES = {
     "torch.ldexp_": [S(f(3), i(3)).no_grad()],
     "torch.xlogy_": [S(f(3), pos(3)).no_grad()],
     "torch.threshold_": [S(f(3), 0.5, 1.0).no_grad()],
+    "torch.hash_tensor": [S(i(4)), S(f(3, 4), 1)],
     "torch.fill": [S(f(3), 2.0), S(i(3), 2)],
     "Tensor.igamma_": [S(pos(3), pos(3)).no_grad()],
     "Tensor.igammac_": [S(pos(3), pos(3)).no_grad()],
