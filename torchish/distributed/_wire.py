@@ -90,7 +90,7 @@ class Wire:
         )  # fmt: skip
         client.connect()
         with _quiet():
-            backend = xla_client.make_cpu_client(
+            backend: Any = xla_client.make_cpu_client(
                 asynchronous=False,
                 distributed_client=client,
                 node_id=self.index,
@@ -107,7 +107,11 @@ class Wire:
         store.add(f"{self.name}/up", 1)
         store.reach(f"{self.name}/up", self.count, self.timeout)
         client.shutdown()
-        del service
+        # A client that still listens when the service ends would abort its process.
+        store.add(f"{self.name}/down", 1)
+        if service is not None:
+            store.reach(f"{self.name}/down", self.count, self.timeout)
+            service.shutdown()
 
     # --- the thread --------------------------------------------------------------------------
 
