@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._core import trace as tracing
-from .._core.apply import apply_kernel, input_edges, link, write_inplace
+from .._core.apply import apply_kernel, check_overlap, input_edges, link, write_inplace
 from .._core.dtypes import SCALAR_NAMES, can_cast
 from .._core.kernels import Kernel
 from .._core.layout import elementwise_strides, is_dense
@@ -168,6 +168,8 @@ def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands:
     for target, aval in zip(targets, avals, strict=True):
         if not isinstance(target, TensorBase):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
+        if target._layout is not None and target._aval.shape == aval.shape:
+            check_overlap(target, operands)
         if not can_cast(aval.dtype, target._aval.dtype):
             raise RuntimeError(
                 f"result type {SCALAR_NAMES[aval.dtype]} can't be cast to the desired output type "

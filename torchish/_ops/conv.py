@@ -52,6 +52,8 @@ def _check_dtypes(x: Any, w: Any, bias: Any) -> None:
 
 def _check_groups(w: Any, groups: int) -> None:
     shape = list(w.shape)
+    if w.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     if w.shape[0] < groups:

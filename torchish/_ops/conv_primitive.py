@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
@@ -63,8 +64,28 @@ def xla_conv(x: Any, w: Any, geo: Geometry) -> Any:
 
 def xla_input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     """x[N, C, *size] from g[N, O, *output] and w."""
+    if not jnp.issubdtype(g.dtype, jnp.inexact):
+        return _dilated_conv(g, w, geo)
     x = jax.ShapeDtypeStruct((g.shape[0], w.shape[1] * geo.groups, *geo.size), g.dtype)
     return jax.linear_transpose(lambda x: xla_conv(x, w, geo), x)(g)[0]
+
+
+def _dilated_conv(g: Any, w: Any, geo: Geometry) -> Any:
+    """`xla_input_grad` for integers, which JAX does not transpose: a convolution of dilated g."""
+    groups, nd = geo.groups, len(geo.size)
+    split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
+    flipped = jnp.flip(jnp.swapaxes(split, 1, 2), tuple(range(3, 3 + nd)))
+    kernel = flipped.reshape(groups * w.shape[1], w.shape[0] // groups, *w.shape[2:])
+    pads = []
+    for d in range(nd):
+        low = geo.dilation[d] * (geo.kernel[d] - 1) - geo.padding[d][0]
+        reach = (g.shape[2 + d] - 1) * geo.stride[d] + 1 - geo.dilation[d] * (geo.kernel[d] - 1)
+        pads.append((low, geo.size[d] - reach - low))
+    return lax.conv_general_dilated(
+        g, kernel, (1,) * nd, pads, lhs_dilation=geo.stride, rhs_dilation=geo.dilation,
+        feature_group_count=groups, dimension_numbers=LAYOUTS[nd],
+        preferred_element_type=g.dtype,
+    )  # fmt: skip
 
 
 def xla_weight_grad(x: Any, g: Any, geo: Geometry) -> Any:

@@ -403,6 +403,8 @@ def _check_lu(A: Any) -> None:
 def zero_on_diagonal(packed: Any) -> Any:
     """1-based position of the first zero on the diagonal of U, else 0."""
     zero = jnp.diagonal(packed, axis1=-2, axis2=-1) == 0
+    if zero.shape[-1] == 0:
+        return jnp.zeros(zero.shape[:-1], jnp.int32)
     first = jnp.argmax(zero, axis=-1).astype(jnp.int32) + 1
     return jnp.where(zero.any(axis=-1), first, jnp.zeros_like(first))
 

@@ -15,6 +15,8 @@ from .registry import Tensor, composite, linalg, op, ops, register, wrap_dim
 def _det(input: Any) -> Any:
     check_square("linalg.det", input)
     check_float("linalg.det", input)
+    if input.shape[-1] == 0:  # JAX's derivative does not take empty matrices
+        return jnp.ones(input.shape[:-2], input.dtype)
     return jnp.linalg.det(input)
 
 
@@ -117,10 +119,8 @@ def _powers(x: Any, count: int) -> Any:
 @op("none", into=("linalg",), name="vander", out=False, grad_name="CumprodBackward0")
 def linalg_vander(x: Tensor, *, N: Any = None):
     """`out[..., i, j] = x[..., i]^j` for j below `N`."""
-    if x.ndim == 0 or (x.ndim and x.size == 0 and N is None and x.shape[-1] == 0):
-        raise RuntimeError(f"Expected dim greater than 0, but got {x.ndim}")
-    if N is not None and N <= 1:
-        raise RuntimeError(f"N must be greater than 1. Got {N}")
+    if (x.shape[-1] if N is None and x.ndim else 1 if N is None else N) <= 1:
+        raise RuntimeError("N must be greater than 1.")
     return _powers(x, x.shape[-1] if N is None else N)
 
 

@@ -279,6 +279,8 @@ def roll(input, shifts, dims=()):
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
         )
+    if input.dim() == 0:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     wrapped = [wrap_dim(dim, input.dim()) for dim in dims]
     if input.numel() == 0 or input.dim() == 0:
         return input.clone()
@@ -335,6 +337,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1):
 def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
     """A copy of the diagonal over two dimensions, as the last dimension."""
     first, second = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     return jnp.diagonal(input, offset, first, second)
 
 

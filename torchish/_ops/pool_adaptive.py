@@ -151,6 +151,9 @@ def adaptive_max_pool(input: Tensor, output_size: Any, nd: int) -> Any:
     sizes = _output_size(name, output_size, input, nd)
     _check_dims(name, input, nd)
     first = input.ndim - nd
+    if min(sizes) < 0:
+        full = [*input.shape[:first], *((1,) if nd == 1 else ()), *sizes]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {full}")
     if num.is_bool(input) or num.is_complex(input):
         raise num.not_implemented_for(name, input)
     best, index, step = lax.stop_gradient(input), None, 1

@@ -33,14 +33,14 @@ def in_range(input: Any, dim: int, index: Any, **_: Any) -> None:
 
 
 def _check_index(name: str, index: Any) -> None:
-    if index.dtype not in (np.int32, np.int64):
+    if index.size and index.dtype not in (np.int32, np.int64):
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
 
 
 def _check_gather(input: Any, dim: int, index: Any) -> None:
-    _check_index("gather", index)
     if index.size == 0:
         return
+    _check_index("gather", index)
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for d in range(input.ndim):
@@ -52,7 +52,8 @@ def _check_gather(input: Any, dim: int, index: Any) -> None:
 
 
 def _check_scatter(input: Any, dim: int, index: Any, src: Any) -> None:
-    _check_index("scatter", index)
+    if index.size:
+        _check_index("scatter", index)
     if src is not None and src.dtype != input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     if index.size == 0:

@@ -64,6 +64,8 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     d = wrap_dim(dim, input._aval.ndim)
+    if isinstance(start, TensorBase) and (start._aval.ndim or start.is_floating_point()):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
     n, first = input._aval.shape[d], int(start)
     if not -n <= first <= n:
         raise IndexError(
@@ -180,7 +182,7 @@ def _split_on(name: str, low: int, axis: Callable[[int], int]) -> None:
         d = axis(ndim)
         if isinstance(indices_or_sections, int):
             n = input._aval.shape[d]
-            if n % indices_or_sections:
+            if indices_or_sections == 0 or n % indices_or_sections:
                 raise RuntimeError(
                     f"torch.{name} attempted to split along dimension {d}, but the size of the "
                     f"dimension {n} is not divisible by the split_size {indices_or_sections}!"

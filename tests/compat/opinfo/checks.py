@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 import torchish
+from torchish._core.trace import flush_point
 
 from .compare import Differs, is_tensor, leaves, same, same_aliases, same_gradients, same_layout
 from .convert import Missing, counterpart, to_torch, to_torchish
@@ -103,7 +104,10 @@ def run(library: Any, function: Any, args: Any, kwargs: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if library is torchish:
+                flush_point("the call is over")  # index errors of device values are raised here
+            return result
         except (Missing, Slow):
             raise
         except Exception as error:
