@@ -64,7 +64,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     d = wrap_dim(dim, input._aval.ndim)
-    if isinstance(start, TensorBase) and (start._aval.ndim or start.is_floating_point()):
+    if isinstance(start, TensorBase) and (start._aval.ndim or start._aval.dtype.is_floating_point):
         raise RuntimeError("start must be an 0-dim integral Tensor.")
     n, first = input._aval.shape[d], int(start)
     if not -n <= first <= n:
