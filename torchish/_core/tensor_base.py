@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import nodes
 from .devices import META, device
@@ -51,6 +51,10 @@ class TensorBase:
     _creation: str = DEFAULT
     _own_version: VersionCounter | None = None
     _inference: bool = False
+
+    if TYPE_CHECKING:
+        # What the layers above attach; every isinstance(x, TensorBase) there narrows to this class.
+        def __getattr__(self, name: str) -> Any: ...
 
     # --- values ----------------------------------------------------------------------------------
 
