@@ -196,9 +196,18 @@ class Pass:
 
     def run(self) -> None:
         """Run every node that is reached."""
-        with grad_mode(self.graph):
-            while self.ready:
-                self._step(heapq.heappop(self.ready)[2])
+        outer = state.backward_pass
+        state.backward_pass = self
+        try:
+            with grad_mode(self.graph):
+                while self.ready:
+                    self._step(heapq.heappop(self.ready)[2])
+        finally:
+            state.backward_pass = outer
+
+    def will_run(self, node: Node | None) -> bool:
+        """Whether gradients of this pass go through `node`."""
+        return node in (self.nodes if self.useful is None else self.nodes & self.useful)
 
     def _step(self, node: Node) -> None:
         grads = self.buffers.pop(node, None) or [None] * len(node.out_avals)
@@ -329,7 +338,13 @@ def run_backward(
     if inputs is not None:
         captured = [_input_edge(t) for t in inputs]
     work = Pass(roots, graph, keep, captured)
-    work.run()
+    queued, state.after_backward = state.after_backward, []
+    try:
+        work.run()
+        for callback in state.after_backward:
+            callback()
+    finally:
+        state.after_backward = queued
     if captured is None:
         return []
     got = [work.captured.get(edge) for edge in captured]
@@ -339,6 +354,11 @@ def run_backward(
                 accumulate(tensor, var, graph)
         return []
     return [None if v is None else as_tensor(v) for v in got]
+
+
+def queue_callback(callback: Callable[[], None]) -> None:
+    """Call something when the backward pass that runs now has ended well."""
+    state.after_backward.append(callback)
 
 
 def _input_edge(tensor: Any) -> Edge:
@@ -427,6 +447,7 @@ def call_node(node: Node, grads: Sequence[Any]) -> Any:
 __all__ = [
     "AccumulateGrad", "Pass", "accumulate", "add_vars", "as_tensor", "as_var", "call_node",
     "cast_kernel", "cast_tensor", "constant", "enable_grad", "grad_mode", "inference_mode",
-    "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "process", "run_backward",
+    "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "process", "queue_callback",
+    "run_backward",
     "set_grad_enabled",
 ]  # fmt: skip

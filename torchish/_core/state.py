@@ -34,7 +34,12 @@ class ThreadState(threading.local):
         self.device_stack: list[Any] = []
         # Default generator of this thread, when it has one of its own (DataLoader workers).
         self.generator: Any = None
-        self.saved_hooks: list[Any] = []
+        # The backward pass that runs now (hooks over several tensors ask it).
+        self.backward_pass: Any = None
+        # What a running backward pass calls at its end.
+        self.after_backward: list[Any] = []
+        # The dtype table of autocast (torchish/_ops/autocast.py) while it is on, else None.
+        self.autocast: Any = None
 
 
 class ProcessState:

@@ -16,6 +16,7 @@ from .._core.grad_mode import (
 from .._core.tensor_base import TensorBase
 from .._ops.copying import born_with_grad
 from ..tensor import Tensor
+from . import forward_ad as forward_ad, graph as graph
 from .function import Function as Function, once_differentiable as once_differentiable
 from .modes import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
 
@@ -37,7 +38,7 @@ class Variable(metaclass=_VariableMeta):
 def _as_tuple(value: Any, count: int) -> Sequence[Any]:
     if value is None:
         return (None,) * count
-    if isinstance(value, TensorBase):
+    if isinstance(value, TensorBase | graph.GradientEdge):
         return (value,)
     return tuple(value)
 
@@ -63,7 +64,7 @@ def backward(
     """
     if inputs is not None and not isinstance(inputs, TensorBase) and len(inputs) == 0:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    roots = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
+    roots = _as_tuple(tensors, 1)
     grads = _as_tuple(grad_tensors if grad_tensors is not None else grad_variables, len(roots))
     if len(grads) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(grads)} gradients")
@@ -97,8 +98,8 @@ def grad(
             "allow_unused=False."
         )
     unused = materialize_grads if allow_unused is None else allow_unused
-    roots = (outputs,) if isinstance(outputs, TensorBase) else tuple(outputs)
-    wanted = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
+    roots = _as_tuple(outputs, 1)
+    wanted = _as_tuple(inputs, 1)
     if not wanted:
         raise ValueError("grad requires non-empty inputs.")
     grads = _as_tuple(grad_outputs, len(roots))
@@ -118,3 +119,8 @@ def grad(
             for g, t in zip(found, wanted, strict=True)
         ]
     return tuple(found)
+
+
+# These two use `grad`. The function takes the name of its module, as in torch.
+from . import functional as functional  # noqa: E402
+from .gradcheck import gradcheck as gradcheck, gradgradcheck as gradgradcheck  # noqa: E402
