@@ -6,23 +6,38 @@ import time
 
 import pytest
 
-from tests.parallel import collective_checks
+from tests.parallel import collective_checks, ddp_checks
 from tests.parallel.processes import checks_of, rank_checks, run_ranks
 
 
+Results = dict[tuple[str, int], dict[str, str]]
+
+
 @pytest.fixture(scope="module")
-def results() -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
+def results() -> Results:
+    found: Results = {}
     return found
+
+
+def _assert_holds(results: Results, module: str, count: int, name: str) -> None:
+    """One check of a module; all of the module's run together, once."""
+    if (module, count) not in results:
+        results[module, count] = rank_checks(f"tests.parallel.{module}", count)
+    assert not results[module, count][name], results[module, count][name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("name", checks_of(vars(collective_checks)))
-def test_collectives(results: dict[int, dict[str, str]], count: int, name: str) -> None:
-    if count not in results:
-        results[count] = rank_checks("tests.parallel.collective_checks", count)
-    assert not results[count][name], results[count][name]
+def test_collectives(results: Results, count: int, name: str) -> None:
+    _assert_holds(results, "collective_checks", count, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("name", checks_of(vars(ddp_checks)))
+def test_data_parallel_processes(results: Results, count: int, name: str) -> None:
+    _assert_holds(results, "ddp_checks", count, name)
 
 
 @pytest.mark.slow

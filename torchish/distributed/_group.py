@@ -115,15 +115,6 @@ class _World:
 world = _World()
 
 
-class group:
-    """`group.WORLD` is the default group."""
-
-    __module__ = "torch.distributed"
-
-    def __init__(self) -> None:
-        raise TypeError("torch.distributed.group holds names only")
-
-
 class _WorldName(type):
     @property
     def WORLD(cls) -> ProcessGroup | None:
@@ -135,7 +126,14 @@ class _WorldName(type):
         world.default = pg
 
 
-group = _WorldName("group", (), {"__module__": "torch.distributed", "__doc__": group.__doc__})  # type: ignore[misc,assignment]
+class group(metaclass=_WorldName):
+    """`group.WORLD` is the default group."""
+
+    __module__ = "torch.distributed"
+
+    def __new__(cls) -> Any:
+        """There is nothing to make: the class holds a name."""
+        raise TypeError("torch.distributed.group holds names only")
 
 
 def is_available() -> bool:

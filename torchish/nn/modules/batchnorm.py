@@ -6,7 +6,6 @@ from typing import Any
 
 from torchish._core.autograd import no_grad
 from torchish._core.dtypes import int64
-from torchish._core.errors import NotSupportedError
 from torchish._ops.registry import nnf, ops
 from torchish.nn import init
 from torchish.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
@@ -248,7 +247,7 @@ class LazyBatchNorm3d(_Expect5d, _LazyNormBase, _BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """Batch normalization whose statistics are those of all processes together.
 
-    Differs from torch: with more than one process in ``torch.distributed`` it raises.
+    Differs from torch: takes tensors on the CPU too.
     """
 
     def __init__(
@@ -276,12 +275,28 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.training and _world_size() > 1:
-            raise NotSupportedError(
-                "SyncBatchNorm over several processes: use BatchNorm, or one process with all "
-                "devices, where batch statistics are global"
-            )
-        return super().forward(input)
+        from_batch = self.training or (self.running_mean is None and self.running_var is None)
+        if not (from_batch and self.training and _world_size(self.process_group) > 1):
+            return super().forward(input)
+        from ._sync_batchnorm import SyncBatchNormFunction
+
+        self._check_input_dim(input)
+        output, mean, var = SyncBatchNormFunction.apply(
+            input, self.weight, self.bias, self.eps, self.process_group
+        )
+        if self.track_running_stats and self.running_mean is not None:
+            self._track(mean, var)
+        return output
+
+    def _track(self, mean: Tensor, var: Tensor) -> None:
+        """Moves the running statistics towards those of the joined batch."""
+        self.num_batches_tracked.add_(1)
+        factor = self.momentum
+        if factor is None:
+            factor = 1.0 / float(self.num_batches_tracked)
+        with no_grad():
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
+            self.running_var.lerp_(var.to(self.running_var.dtype), factor)
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
@@ -310,10 +325,10 @@ class SyncBatchNorm(_BatchNorm):
         return converted
 
 
-def _world_size() -> int:
+def _world_size(group: Any = None) -> int:
     import sys
 
     distributed = sys.modules.get("torchish.distributed")
     if distributed is None or not distributed.is_initialized():
         return 1
-    return distributed.get_world_size()
+    return distributed.get_world_size(group)

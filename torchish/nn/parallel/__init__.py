@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.errors import NotSupportedError
-
 from .data_parallel import DataParallel, data_parallel
 from .replicate import parallel_apply, replicate
 from .scatter_gather import gather, scatter, scatter_kwargs
@@ -22,9 +20,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    # torch.distributed is loaded only where processes work together.
     if name == "DistributedDataParallel":
-        raise NotSupportedError(
-            "torch.nn.parallel.DistributedDataParallel: use DataParallel, which covers the devices "
-            "of one process"
-        )
+        from .distributed import DistributedDataParallel
+
+        return DistributedDataParallel
     raise AttributeError(f"module 'torch.nn.parallel' has no attribute {name!r}")

@@ -1,0 +1,336 @@
+"""Data parallelism over processes: each has a replica and its own batches."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from torchish import distributed as dist
+from torchish._core.autograd import is_grad_enabled, no_grad, queue_callback
+from torchish._core.errors import not_supported
+from torchish._core.interop import host_array, wrap_host
+from torchish._core.kernels import Kernel
+from torchish._core.nodes import AccumulateGrad
+from torchish._core.trace import record
+from torchish.nn.modules.module import Module
+from torchish.tensor import Tensor
+
+from .scatter_gather import as_device
+from .spmd import map_tensors, tensors_of
+
+__all__ = ["DistributedDataParallel"]
+
+_UNFINISHED = (
+    "Expected to have finished reduction in the prior iteration before starting a new one. This "
+    "error indicates that your module has parameters that were not used in producing loss. You can "
+    "enable unused parameter detection by passing the keyword argument "
+    "`find_unused_parameters=True` to `torch.nn.parallel.DistributedDataParallel`, and by \nmaking "
+    "sure all `forward` function outputs participate in calculating loss. \nIf you already have "
+    "done the above, then the distributed data parallel module wasn't able to locate the output "
+    "tensors in the return value of your module's `forward` function. Please include the loss "
+    "function and the structure of the return value of `forward` of your module when reporting "
+    "this issue (e.g. list, dict, iterable)."
+)
+
+_PACKS: dict[Any, Kernel] = {}
+_SPLITS: dict[Any, Kernel] = {}
+
+
+def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
+    """Tensors of one dtype as one flat array, made by the step's own program."""
+    import jax.numpy as jnp
+
+    from torchish._core.tensor_base import from_value
+
+    avals = tuple(t._aval for t in tensors)
+    kernel = _PACKS.get(avals)
+    if kernel is None:
+
+        def fn(*arrays: Any) -> tuple[Any]:
+            return (jnp.concatenate([a.reshape(-1) for a in arrays]),)
+
+        kernel = _PACKS[avals] = Kernel("pack", fn, avals)
+    (flat,) = record(kernel, [t._value() for t in tensors])
+    return host_array(from_value(flat))
+
+
+def _unpack(flat: np.ndarray[Any, Any], tensors: Sequence[Tensor]) -> None:
+    """Write the parts of a flat array into tensors; the cuts are part of the next program."""
+    avals = tuple(t._aval for t in tensors)
+    kernel = _SPLITS.get(avals)
+    whole = wrap_host(np.array(flat), tensors[0].device)._value()
+    if kernel is None:
+
+        def fn(x: Any) -> tuple[Any, ...]:
+            outs, start = [], 0
+            for aval in avals:
+                outs.append(x[start : start + aval.numel].reshape(tuple(aval.shape)))
+                start += aval.numel
+            return tuple(outs)
+
+        kernel = _SPLITS[avals] = Kernel("split", fn, (whole.aval,), avals)
+    with no_grad():
+        for tensor, value in zip(tensors, record(kernel, [whole]), strict=True):
+            tensor._write(value)
+            tensor._version_counter.version += 1
+
+
+def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+    groups: dict[Any, list[Tensor]] = {}
+    for t in tensors:
+        groups.setdefault((t.dtype, t.device), []).append(t)
+    return list(groups.values())
+
+
+class DistributedDataParallel(Module):
+    """Averages gradients over the processes of a group at the end of each backward.
+
+    All gradients of a step travel in one exchange: one flat array for each dtype, one program.
+
+    Args:
+        module: the module; parameters and buffers become those of rank 0.
+        device_ids: [the GPU of this process], or None for a module on the CPU.
+        broadcast_buffers: before each forward buffers become those of rank 0.
+        process_group: the processes; all if None.
+        find_unused_parameters: parameters that the outputs do not depend on count as zero; where
+            no process used one its gradient is left alone.
+        static_graph: as `find_unused_parameters`, which costs a walk over the graph only.
+
+    Raises: RuntimeError without a parameter that requires a gradient, for models that differ, and
+        in the forward after a backward that did not reach all parameters.
+
+    Differs from torch: `bucket_cap_mb`, `gradient_as_bucket_view` and `check_reduction` change
+    nothing, as there is one exchange; communication hooks and `join` are not supported.
+
+    Source: https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        device_ids: Sequence[Any] | None = None,
+        output_device: Any = None,
+        dim: int = 0,
+        broadcast_buffers: bool | None = None,
+        init_sync: bool = True,
+        process_group: Any = None,
+        bucket_cap_mb: float | None = None,
+        find_unused_parameters: bool = False,
+        check_reduction: bool = False,
+        gradient_as_bucket_view: bool = False,
+        static_graph: bool = False,
+        delay_all_reduce_named_params: Any = None,
+        param_to_hook_all_reduce: Any = None,
+        mixed_precision: Any = None,
+        device_mesh: Any = None,
+        skip_all_reduce_unused_params: bool = False,
+        bucket_cap_mb_list: list[int] | None = None,
+        batched_grad_copy: bool = False,
+        forward_sync_buffers: bool | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (
+            ("delay_all_reduce_named_params", delay_all_reduce_named_params),
+            ("mixed_precision", mixed_precision),
+            ("device_mesh", device_mesh),
+        ):
+            if value is not None:
+                raise not_supported(f"DistributedDataParallel({name}=...)", "leave it out")
+        self.process_group: Any = process_group or dist.group.WORLD
+        if self.process_group is None:
+            dist.get_rank()  # raises torch's error
+        ignored = set(getattr(module, "_ddp_params_and_buffers_to_ignore", ()))
+        self._wanted = [
+            p for n, p in module.named_parameters() if p.requires_grad and n not in ignored
+        ]
+        if not self._wanted:
+            raise RuntimeError(
+                "DistributedDataParallel is not needed when a module doesn't have any parameter "
+                "that requires a gradient."
+            )
+        self.dim = dim
+        self.module = module
+        self.device = self._wanted[0].device
+        self.device_ids = self._places(device_ids)
+        self.output_device = None if output_device is None else as_device(output_device)
+        self.broadcast_buffers = broadcast_buffers is None or broadcast_buffers
+        self.find_unused_parameters = find_unused_parameters
+        self.static_graph = static_graph
+        self.gradient_as_bucket_view = gradient_as_bucket_view
+        self.require_backward_grad_sync = True
+        self.require_forward_param_sync = True
+        self._buffers_shared = [b for n, b in module.named_buffers() if n not in ignored]
+        self._missing: set[int] | None = None  # ids of parameters that backward has not reached
+        self._used: set[int] = set()
+        self._queued = False
+        self._same_model()
+        if init_sync:
+            state = [p for n, p in module.named_parameters() if n not in ignored]
+            self._from_first([*state, *self._buffers_shared])
+        hook = functools.partial(_tell, weakref.ref(self))
+        for param in self._wanted:
+            param.register_post_accumulate_grad_hook(hook)
+
+    def _places(self, device_ids: Sequence[Any] | None) -> list[int] | None:
+        kinds = {p.device for p in self.module.parameters()}
+        if not device_ids:
+            return None
+        if len(device_ids) > 1:
+            raise ValueError("device_ids can only be None or contain a single element.")
+        if any(d.type == "cpu" for d in kinds) or len(kinds) != 1:
+            raise ValueError(
+                "DistributedDataParallel device_ids and output_device arguments only work with "
+                "single-device/multiple-device GPU modules or CPU modules, but got device_ids "
+                f"{list(device_ids)}, output_device None, and module parameters {kinds}."
+            )
+        return [int(as_device(d).index or 0) for d in device_ids]
+
+    # --- exchanges -------------------------------------------------------------------------------
+
+    def _wire(self) -> Any:
+        wire = self.process_group.wire
+        wire.check()
+        return wire
+
+    def _same_model(self) -> None:
+        wire = self._wire()
+        mine = "; ".join(f"{tuple(p.shape)} {p.dtype}" for p in self.module.parameters())
+        found: list[Any] = [None] * wire.count
+        dist.all_gather_object(found, mine, self.process_group)
+        for rank, theirs in enumerate(found):
+            if theirs != mine:
+                raise RuntimeError(
+                    "DDP expects same model across all ranks, but Rank "
+                    f"{self.process_group.rank()} has parameters {mine}, while rank {rank} has "
+                    f"{theirs}."
+                )
+
+    def _from_first(self, tensors: Sequence[Tensor]) -> None:
+        """Make tensors those of rank 0."""
+        wire = self._wire()
+        if wire.count == 1 or not tensors:
+            return
+        for group in _by_dtype(tensors):
+            flat = _pack(group)
+            job = wire.submit(lambda flat=flat: wire.broadcast(flat, 0))
+            _unpack(wire.wait(job, "broadcast"), group)
+
+    def _exchange(self) -> None:
+        """Average the gradients over processes."""
+        self._queued = False
+        if self._missing is None or self._missing:
+            return
+        self._missing = None
+        wire = self._wire()
+        if wire.count == 1:
+            return
+        finding = self._finds_unused
+        grads = []
+        for p in self._wanted:
+            grads.append(p.grad if p.grad is not None else p.detach() * 0)
+        groups = _by_dtype(grads)
+        arrays = [_pack(group) for group in groups]
+        if finding:
+            used = np.array([id(p) in self._used for p in self._wanted], np.float32)
+            arrays.append(used)
+        job = wire.submit(lambda: wire.reduce("AVG", arrays))
+        averaged = wire.wait(job, "gradient all_reduce")
+        everywhere = averaged.pop() > 0 if finding else None
+        if everywhere is None or everywhere.all():
+            for group, flat in zip(groups, averaged, strict=True):
+                _unpack(flat, group)
+            for p, g in zip(self._wanted, grads, strict=True):
+                p.grad = g
+            return
+        kept = [g.clone() for g in grads]
+        for group, flat in zip(groups, averaged, strict=True):
+            _unpack(flat, group)
+        for p, g, before, used in zip(self._wanted, grads, kept, everywhere, strict=True):
+            if used:
+                p.grad = g
+            elif p.grad is not None:
+                p.grad = before
+
+    @property
+    def _finds_unused(self) -> bool:
+        return self.find_unused_parameters or self.static_graph
+
+    # --- a step ----------------------------------------------------------------------------------
+
+    def _arrived(self, param: Tensor) -> None:
+        """A gradient has been accumulated."""
+        if not self.require_backward_grad_sync or self._missing is None:
+            return
+        self._missing.discard(id(param))
+        self._used.add(id(param))
+        if not self._queued:
+            self._queued = True
+            queue_callback(self._exchange)
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """Calls the module; in training the next backward averages gradients."""
+        training = is_grad_enabled() and self.require_backward_grad_sync
+        self._queued = False
+        if training and self._missing:
+            raise RuntimeError(_UNFINISHED)
+        if self.require_forward_param_sync and self.broadcast_buffers:
+            self._from_first(self._buffers_shared)
+        if self.device_ids:
+            place = as_device(self.device_ids[0])
+            inputs, kwargs = map_tensors(lambda t: t.to(place), (inputs, kwargs))
+        output = self.module(*inputs, **kwargs)
+        if training:
+            self.require_forward_param_sync = True
+            self._used = set()
+            self._missing = {id(p) for p in self._wanted}
+            if self._finds_unused:
+                self._missing &= _reached(tensors_of(output))
+        else:
+            self.require_forward_param_sync = False
+        return output
+
+    @contextlib.contextmanager
+    def no_sync(self) -> Iterator[None]:
+        """Within the block gradients only accumulate; the next backward outside averages them."""
+        before = self.require_backward_grad_sync
+        self.require_backward_grad_sync = False
+        try:
+            yield
+        finally:
+            self.require_backward_grad_sync = before
+
+    def join(self, *args: Any, **kwargs: Any) -> Any:
+        """Not supported."""
+        raise not_supported("DistributedDataParallel.join", "batches of equal number (drop_last)")
+
+    def register_comm_hook(self, state: Any, hook: Any) -> None:
+        """Not supported."""
+        raise not_supported("DistributedDataParallel.register_comm_hook", "the exchange as it is")
+
+
+def _tell(ref: Any, param: Tensor) -> None:
+    """A hook that does not keep the module alive."""
+    module = ref()
+    if module is not None:
+        module._arrived(param)
+
+
+def _reached(outputs: Sequence[Tensor]) -> set[int]:
+    """Ids of the leaves that outputs depend on."""
+    found: set[int] = set()
+    stack = [e[0] for e in (t._edge() for t in outputs) if e is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, AccumulateGrad):
+            found.add(id(node.variable))
+        for edge in node.edges:
+            if edge is not None and edge[0] not in seen:
+                seen.add(edge[0])
+                stack.append(edge[0])
+    return found
