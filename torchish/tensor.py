@@ -23,12 +23,17 @@ from ._ops.copying import born_with_grad
 from ._ops.registry import ops
 from ._tensor_autograd import TensorAutograd
 
+if TYPE_CHECKING:
+    from ._generated.methods import Methods
+else:
+    Methods = TensorBase
+
 
 class _TensorMeta(type):
     """`torch.Tensor` is its own metaclass-level type check: subclasses count as tensors."""
 
 
-class Tensor(TensorAutograd, metaclass=_TensorMeta):
+class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
     """A multi-dimensional array that records how it was made.
 
     `Tensor(2, 3)` makes an uninitialised tensor, `Tensor([1, 2])` copies data; prefer
