@@ -5,9 +5,11 @@ Each falls back on XLA's own convolution; figures for every choice are in docs/p
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -19,6 +21,11 @@ CHANNELS_LAST[3] = ("NDHWC", "DHWIO", "NDHWC")
 
 # Below this many channels a stride-residue convolution is mostly overhead.
 FEWEST_CHANNELS = 16
+# Grouped convolutions become one convolution a group up to this many groups.
+MOST_GROUPS = 64
+# Samples a weight gradient takes at a time: its patches then stay in the cache. Small images
+# (less than CHUNK_AREA outputs) afford more, since every piece writes the whole gradient.
+CHUNK, CHUNK_SMALL, CHUNK_AREA, MOST_CHUNKS = 16, 32, 64, 8
 
 
 def conv(x: Any, w: Any, geo: Geometry) -> Any:
@@ -28,6 +35,11 @@ def conv(x: Any, w: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
         return y.reshape(x.shape[0], w.shape[0], *geo.output)
+    if _is_depthwise(w, geo):
+        return _depthwise(x, w, geo)
+    if 1 < geo.groups <= MOST_GROUPS:
+        parts = _by_group(geo, (x, 1), (w, 0))
+        return jnp.concatenate([xla_conv(a, b, geo._replace(groups=1)) for a, b in parts], 1)
     return xla_conv(x, w, geo)
 
 
@@ -38,6 +50,13 @@ def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
         return x.reshape(g.shape[0], w.shape[1], *geo.size)
+    if _is_depthwise(w, geo):
+        like = jax.ShapeDtypeStruct((g.shape[0], geo.groups, *geo.size), g.dtype)
+        return jax.linear_transpose(lambda x: _depthwise(x, w, geo), like)(g)[0]
+    if 1 < geo.groups <= MOST_GROUPS:
+        one = geo._replace(groups=1)
+        parts = [input_grad(a, b, one) for a, b in _by_group(geo, (g, 1), (w, 0))]
+        return jnp.concatenate(parts, 1)
     if _splits_by_stride(geo) and min(w.shape[:2]) >= FEWEST_CHANNELS:
         return _input_grad_by_residue(g, w, geo)
     return xla_input_grad(g, w, geo)
@@ -50,7 +69,50 @@ def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
         return w.reshape(g.shape[1], x.shape[1], *geo.kernel)
-    return xla_weight_grad(x, g, geo)
+    if 1 < geo.groups <= MOST_GROUPS and x.shape[1] > geo.groups:
+        one = geo._replace(groups=1)
+        parts = [weight_grad(a, b, one) for a, b in _by_group(geo, (x, 1), (g, 1))]
+        return jnp.concatenate(parts, 0)
+    size = CHUNK_SMALL if math.prod(geo.output) < CHUNK_AREA else CHUNK
+    size = max(size, -(-x.shape[0] // MOST_CHUNKS))
+    if geo.groups > 1 or x.shape[0] <= size:
+        return xla_weight_grad(x, g, geo)
+    total = None
+    for k in range(0, x.shape[0], size):
+        part = xla_weight_grad(x[k : k + size], g[k : k + size], geo)
+        total = part if total is None else total + part
+    return total
+
+
+def _by_group(geo: Geometry, *operands: tuple[Any, int]) -> Any:
+    return zip(*(jnp.split(x, geo.groups, axis) for x, axis in operands), strict=True)
+
+
+def _is_depthwise(w: Any, geo: Geometry) -> bool:
+    return geo.groups > 1 and w.shape[1] == 1 and math.prod(geo.kernel) <= 49
+
+
+def _depthwise(x: Any, w: Any, geo: Geometry) -> Any:
+    """Each channel by its own kernels: a sum of shifted products, which XLA fuses into one loop."""
+    nd = len(geo.size)
+    pads = [(0, 0), (0, 0)]
+    for n, k, s, p, d, out in zip(*geo[:5], geo.output, strict=True):
+        reach = (out - 1) * s + d * (k - 1) + 1
+        pads.append((p[0], reach - n - p[0]))
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, [(lo, hi, 0) for lo, hi in pads])
+    each = w.shape[0] // geo.groups
+    kernels = w.reshape(geo.groups, each, *geo.kernel)
+    total: Any = None
+    for tap in product(*map(range, geo.kernel)):
+        window = tuple(
+            slice(t * d, t * d + (out - 1) * s + 1, s)
+            for t, d, s, out in zip(tap, geo.dilation, geo.stride, geo.output, strict=True)
+        )
+        part = x[(slice(None), slice(None), *window)]
+        part = part[:, :, None] * kernels[(..., *tap)].reshape(geo.groups, each, *(1,) * nd)
+        total = part if total is None else total + part
+    return total.reshape(x.shape[0], w.shape[0], *geo.output)
 
 
 def _covers_input(geo: Geometry) -> bool:
