@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._core.apply import apply_kernel
 from .binding import MISSING, Binder, plain
 from .calling import call, call_inplace, call_out
 from .operator import Operator
@@ -63,6 +64,14 @@ def guarded(
         return function
 
     return wrap
+
+
+def call_strided(function: Any, args: tuple[Any, ...], strides: tuple[int, ...] | None) -> Any:
+    """Call an operator whose single result has the given strides (None: row-major)."""
+    made = function.operator
+    operands, key = made.binder.bind(args, {})
+    kernel = made.kernels.get(tuple(key)) or made.specialise(tuple(key))
+    return apply_kernel(kernel, operands, strides)[0]
 
 
 def _arguments(operator: Operator, operands: list[Any], key: list[Any]) -> dict[str, Any]:

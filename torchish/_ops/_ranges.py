@@ -1,7 +1,8 @@
 """Range checks of index tensors: JAX clamps silently, torch raises.
 
-Host indices are checked at once; for indices on a device (or pending) a flag is recorded with the
-operator and looked at when the program has run, so nothing waits for the device.
+Indices that are on the host, or in the CPU's memory already, are checked at once; for those that
+are pending or on another device a flag is recorded with the operator and looked at when the program
+has run, so nothing waits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from .._core.checks import defer_check
 from .._core.dtypes import INT
 from .._core.kernels import Kernel
+from .._core.settings import settings
 from .._core.state import state
 from .._core.tensor_base import TensorBase
 from .._core.trace import record
@@ -27,11 +29,11 @@ def check_range(index: Any, low: int, high: int, error: Callable[[int], Exceptio
     value = index._value()
     if value.aval.numel == 0 or value.device.type == "meta":
         return
-    if isinstance(value.array, np.ndarray):
-        _raise_first(value.array, low, high, error)
-        return
-    if state.immediate:
+    if state.immediate and not isinstance(value.array, np.ndarray):
         return  # under a JAX transformation there is no value to look at
+    if _at_hand(value):
+        _raise_first(value.host(), low, high, error)
+        return
     kernel = _KERNELS.get(value.aval)
     if kernel is None:
         from .._core.dtypes import bool_
@@ -41,6 +43,11 @@ def check_range(index: Any, low: int, high: int, error: Callable[[int], Exceptio
         )
     (flag,) = record(kernel, (value, low, high))
     defer_check(flag, lambda: _late(value, low, high, error))
+
+
+def _at_hand(value: Any) -> bool:
+    """Whether looking at the value costs no wait (debugging node by node waits anyway)."""
+    return settings.eager or (value.array is not None and value.device.type == "cpu")
 
 
 def _outside(x: Any, low: Any, high: Any) -> tuple[Any]:
@@ -73,6 +80,10 @@ def check_later(
         return
     values = [operand._value() for operand in operands]
     if any(value.device.type == "meta" for value in values):
+        return
+    if all(_at_hand(value) for value in values):
+        if bool(fails(*[value.host() for value in values])):
+            raise error()
         return
     known = (*key, *[value.aval for value in values])
     kernel = _KERNELS.get(known)

@@ -52,8 +52,6 @@ def _check_dtypes(x: Any, w: Any, bias: Any) -> None:
 
 def _check_groups(w: Any, groups: int) -> None:
     shape = list(w.shape)
-    if w.ndim < 3:
-        raise RuntimeError("weight should have at least three dimensions")
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
     if w.shape[0] < groups:
@@ -165,6 +163,8 @@ def _convolve(
     groups: int,
 ) -> Any:  # fmt: skip
     count = w.ndim - 2
+    if count < 1:
+        raise RuntimeError("weight should have at least three dimensions")
     x, batched = _batched(x, nd, name)
     stride = spatial_tuple(stride, count, "stride", nd)
     dilation = spatial_tuple(dilation, count, "dilation", nd)

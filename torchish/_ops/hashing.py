@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.dtypes import FLOAT, bool_
 from .._core.tensor_base import TensorBase
 from .registry import Tensor, composite, op, ops, wrap_dims
 
@@ -35,14 +36,23 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 
     Raises: TypeError for indices that are not integers; ValueError for negative sizes.
     """
-    if not isinstance(indices, TensorBase) or indices._aval.dtype.is_floating_point:
-        kind = getattr(indices, "dtype", type(indices))
-        raise ValueError(f"expected 'indices' to be integer dtype, but got {kind}")
-    sizes = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+    if not isinstance(indices, TensorBase):
+        raise TypeError(
+            "unravel_index(): argument 'indices' (position 1) must be Tensor, not "
+            f"{type(indices).__name__}"
+        )
+    if indices._aval.dtype.category >= FLOAT or indices._aval.dtype is bool_:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    if not isinstance(shape, int | tuple | list):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     if not all(isinstance(n, int) for n in sizes):
-        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
+        raise TypeError(f"expected 'shape' sequence to only contain ints, but got {shape}")
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    if 0 in sizes and indices.numel():
+        raise RuntimeError("ZeroDivisionError")
+    indices = indices.long()
     found = []
     for d, size in enumerate(sizes):
         below = math.prod(sizes[d + 1 :])

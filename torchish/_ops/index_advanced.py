@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
-from .._core.apply import apply_kernel
 from .._core.interop import host_array, wrap_host
 from .._core.layout import elementwise_strides
 from .._core.tensor_base import TensorBase
 from .._core.values import contiguous_strides
 from ._describe import scalar_name, show_size as show
+from ._guarded import call_strided
 from ._ranges import check_range
 from .calling import call_inplace
 from .registry import Operand, Tensor, Tensors, composite, op, ops
@@ -97,10 +97,7 @@ def gather(view: Any, dims: tuple[int, ...], indices: list[Any]) -> Any:
     """The elements at the given positions."""
     if view._is_plain:
         return _index(view, indices, dims)
-    operator = _index.operator
-    operands, key = operator.binder.bind((view, indices, dims), {})
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
-    return apply_kernel(kernel, operands, _strides(view, dims, indices))[0]
+    return call_strided(_index, (view, indices, dims), _strides(view, dims, indices))
 
 
 def _strides(view: Any, dims: tuple[int, ...], indices: list[Any]) -> tuple[int, ...] | None:

@@ -7,7 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.interop import host_array, is_host, wrap_host
+from .._core.interop import host_array, is_host, make_storage, tensor_on, wrap_host
+from .._core.tensor_base import TensorBase
 from ._describe import check_broadcastable, cpp_name, scalar_name
 from ._guarded import guarded
 from ._ranges import check_later
@@ -17,8 +18,11 @@ from .registry import Operand, Tensor, composite, op
 
 
 def _number_fits(input: Any, value: Any, **_: Any) -> None:
-    if isinstance(value, complex):
-        check_holds(input._aval.dtype, value)
+    if isinstance(value, TensorBase):
+        if not is_host(value) or value._aval.ndim:
+            return
+        value = host_array(value).item()
+    check_holds(input._aval.dtype, value)
 
 
 @guarded(_number_fits, inplace=True)
@@ -110,12 +114,22 @@ def nonzero(input, *, out=None, as_tuple=False):
     if as_tuple:
         found = np.nonzero(array.reshape(1) if array.ndim == 0 else array)
         return tuple(wrap_host(positions, input.device) for positions in found)
-    result = wrap_host(np.argwhere(array).astype(np.int64, copy=False), input.device)
+    found = np.nonzero(np.atleast_1d(array))[: array.ndim]
+    count = int(np.count_nonzero(array))
+    result = _by_column(np.array(found, np.int64).reshape(array.ndim, count), input.device)
     if out is None:
         return result
     if tuple(out.shape) != tuple(result.shape):
         out.resize_(result.shape)
     return out.copy_(result)
+
+
+def _by_column(positions: np.ndarray[Any, Any], device: Any) -> Any:
+    """`(count, ndim)` from one row a dimension; in memory column after column, as in torch."""
+    if device.type != "cpu":
+        return wrap_host(positions.T.copy(), device)
+    storage = make_storage(positions.reshape(-1))
+    return tensor_on(storage, 0, positions.T.shape, (1, max(positions.shape[1], 1)))
 
 
 @composite()

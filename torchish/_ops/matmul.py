@@ -309,13 +309,14 @@ _KINDS_OF_LINEAR = {  # torch names the gradient after the last call inside its 
 
 
 @composite(into=("nn.functional",))
-def linear(input, weight, bias=None):
+def linear(input, weight, bias=None, *, out=None):
     """`y = x W^T + b`.
 
     Shape: input `(*, in)`, weight `(out, in)` or `(in)`, bias `(out)`; result `(*, out)`.
     """
     _check_tensor("linear", "input", 1, input)
-    return _KINDS_OF_LINEAR[bias is not None, input._aval.ndim != 2](input, weight, bias)
+    call = _KINDS_OF_LINEAR[bias is not None, input._aval.ndim != 2]
+    return call(input, weight, bias) if out is None else call(input, weight, bias, out=out)
 
 
 def _check_bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:

@@ -12,7 +12,9 @@ from jax import lax
 
 from .._core import dtypes
 from .._core.interop import wrap_host
+from .._core.values import contiguous_strides
 from ._describe import show_size as show
+from ._guarded import call_strided
 from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
 
@@ -298,18 +300,30 @@ def _roll(input: Tensor, starts: Tensor, dims: Any):
     return input
 
 
-@op("none", name="rot90")
-def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)):
+@op("none", into=("internal",), name="_rot90", grad_name="Rot90Backward0")
+def _rot90(input: Tensor, k: int, dims: Any):
+    return jnp.rot90(input, k, dims)
+
+
+@composite()
+def rot90(input, k=1, dims=(0, 1)):
     """Turn by `k` quarter turns in the plane of two dimensions, from the first to the second."""
+    ndim = input.dim()
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
-    if input.ndim < 2:
-        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
-    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+    if ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
         raise RuntimeError(
             f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
         )
-    return jnp.rot90(input, k, (wrap_dim(dims[0], input.ndim), wrap_dim(dims[1], input.ndim)))
+    first, second = wrap_dim(dims[0], ndim), wrap_dim(dims[1], ndim)
+    strides = None
+    if k % 2:  # torch flips, then transposes in place
+        order = list(contiguous_strides(tuple(input.shape)))
+        order[first], order[second] = order[second], order[first]
+        strides = tuple(order)
+    return call_strided(_rot90, (input, k % 4, (first, second)), strides)
 
 
 # ---------------------------------------------------------------------------- diagonals

@@ -432,9 +432,9 @@ def local_response_norm(
     channels = input.shape[1]
     pads = ((0, 0), (size // 2, (size - 1) // 2)) + ((0, 0),) * (input.ndim - 2)
     squares = jnp.pad(jnp.square(input), pads)
-    total = sum(lax.slice_in_dim(squares, k, k + channels, axis=1) for k in range(size))
+    total: Any = sum(lax.slice_in_dim(squares, k, k + channels, axis=1) for k in range(size))
     if not jnp.issubdtype(input.dtype, jnp.inexact):  # torch's average of integers is an integer
-        default = process.default_dtype.np
+        default = num.default_float()
         total, input = (total // size * size).astype(default), input.astype(default)
     alpha, beta, k = (num.as_dtype(v, input) for v in (alpha, beta, k))
     return input / jnp.power(total / size * alpha + k, beta)

@@ -57,7 +57,10 @@ def _extend(input: Any, pad: Any, mode: str) -> Any:
 
 
 def _check_fits(input: Any, pad: Any) -> None:
-    for dim, (low, high) in enumerate(_pairs(pad, input.ndim)):
+    spatial = range(input.ndim - len(pad) // 2, input.ndim)
+    pairs = _pairs(pad, input.ndim)
+    for dim in spatial:
+        low, high = pairs[dim]
         if input.shape[dim] + low + high < 1:
             raise RuntimeError(
                 f"input ({'DHW'[dim - input.ndim + 3]}: {input.shape[dim]}) is too small. "
@@ -89,7 +92,8 @@ def _replicate(input: Tensor, pad: Any):
 def _circular(input: Tensor, pad: Any):
     _check_spatial(input, pad)
     pairs = _pairs(pad, input.ndim)
-    for size, (low, high) in zip(input.shape, pairs, strict=True):
+    spatial = len(pad) // 2
+    for size, (low, high) in list(zip(input.shape, pairs, strict=True))[-spatial:]:
         if low > size or high > size:
             raise RuntimeError("Padding value causes wrapping around more than once.")
         if size + low + high < 1:

@@ -33,7 +33,7 @@ SAMPLES = {
     "torch.native_layer_norm": [S(_X, (4, 5), f(4, 5), None, 1e-5).no_forms().no_half()],
     "nn.functional.group_norm": [
         S(_X, 2, f(4), f(4)),
-        S(f(2, 6), 3),
+        S(f(2, 6, 3), 3),
         S(_X, 3),
         S(_X, 2, f(3)),
     ],

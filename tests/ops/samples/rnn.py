@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.ops.sampling import Sample, S, f
+from tests.ops.sampling import S, Sample, f
 
 _IN, _H = 3, 4
 
@@ -35,7 +35,8 @@ def _layers(gates: int) -> list[Sample]:
     ]  # fmt: skip
     if gates == 4:
         projected = _weights(gates, 1, 1, 2)
-        found.append(S(f(5, 2, _IN), state(1, 2), projected, True, 1, 0.0, False, False, False))
+        args = (True, 1, 0.0, False, False, False)
+        found.append(S(f(5, 2, _IN), state(1, 2), projected, *args).warns())
     return [s.no_forms().no_strides().no_half() for s in found]
 
 
