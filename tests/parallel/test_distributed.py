@@ -9,7 +9,6 @@ import pytest
 from tests.parallel import collective_checks, ddp_checks
 from tests.parallel.processes import checks_of, rank_checks, run_ranks
 
-
 Results = dict[tuple[str, int], dict[str, str]]
 
 
