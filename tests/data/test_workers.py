@@ -216,6 +216,7 @@ def test_keyboard_interrupt_reaches_a_waiting_consumer() -> None:
 import os, signal, threading, time
 import torchish
 from torchish.utils.data import DataLoader, Dataset
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 class Slow(Dataset):
     def __len__(self): return 4
     def __getitem__(self, i): time.sleep(20)

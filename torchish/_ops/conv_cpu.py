@@ -77,11 +77,12 @@ def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
     size = max(size, -(-x.shape[0] // MOST_CHUNKS))
     if geo.groups > 1 or x.shape[0] <= size:
         return xla_weight_grad(x, g, geo)
-    total = None
+    wide = jnp.promote_types(x.dtype, jnp.float32)  # half precision sums in float32
+    total: Any = None
     for k in range(0, x.shape[0], size):
-        part = xla_weight_grad(x[k : k + size], g[k : k + size], geo)
+        part = xla_weight_grad(x[k : k + size], g[k : k + size], geo).astype(wide)
         total = part if total is None else total + part
-    return total
+    return total.astype(x.dtype)
 
 
 def _by_group(geo: Geometry, *operands: tuple[Any, int]) -> Any:
@@ -93,8 +94,13 @@ def _is_depthwise(w: Any, geo: Geometry) -> bool:
 
 
 def _depthwise(x: Any, w: Any, geo: Geometry) -> Any:
-    """Each channel by its own kernels: a sum of shifted products, which XLA fuses into one loop."""
-    nd = len(geo.size)
+    """Each channel by its own kernels: a sum of shifted products, which XLA fuses into one loop.
+
+    Half precision accumulates in float32, as PyTorch's does.
+    """
+    nd, dtype = len(geo.size), x.dtype
+    if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4:
+        x, w = x.astype(jnp.float32), w.astype(jnp.float32)
     pads = [(0, 0), (0, 0)]
     for n, k, s, p, d, out in zip(*geo[:5], geo.output, strict=True):
         reach = (out - 1) * s + d * (k - 1) + 1
@@ -112,7 +118,7 @@ def _depthwise(x: Any, w: Any, geo: Geometry) -> Any:
         part = x[(slice(None), slice(None), *window)]
         part = part[:, :, None] * kernels[(..., *tap)].reshape(geo.groups, each, *(1,) * nd)
         total = part if total is None else total + part
-    return total.reshape(x.shape[0], w.shape[0], *geo.output)
+    return total.reshape(x.shape[0], w.shape[0], *geo.output).astype(dtype)
 
 
 def _covers_input(geo: Geometry) -> bool:

@@ -47,6 +47,10 @@ def supported(op: Any, dtypes: tuple[str, ...]) -> list[torch.dtype]:
     return [d for d in (getattr(torch, name) for name in dtypes) if d in have]
 
 
+# Importing PyTorch's test utilities makes its backend flags read-only for the whole process.
+torch.backends.m.__allow_nonbracketed_mutation_flag = True
+
+
 def prepare() -> None:
     """Node by node, so that kernels are shared between samples; the same numbers every time."""
     settings.eager = True
