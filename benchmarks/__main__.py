@@ -1,11 +1,11 @@
-"""Run every benchmark, or those named: `python -m benchmarks chain mlp dcgan imports`."""
+"""Run every benchmark, or those named: `python -m benchmarks chain mlp dcgan`."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-NAMES = ("imports", "chain", "mlp", "dcgan")
+NAMES = ("imports", "chain", "mlp", "dcgan", "conv")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
