@@ -25,12 +25,17 @@ globals().update(_namespace.public())
 
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
-    "accelerator", "amp", "autograd", "backends", "cuda", "distributed", "distributions", "fft",
-    "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing", "nn", "onnx", "optim",
-    "overrides", "profiler", "random", "return_types", "serialization", "signal", "special",
-    "storage",
-    "testing", "types", "utils", "vision", "xpu",
+    "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "distributed", "distributions",
+    "fft", "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing", "nn", "onnx",
+    "optim", "overrides", "profiler", "random", "return_types", "serialization", "signal",
+    "special", "storage", "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
+# Names that live in submodules which most scripts never load.
+_BORROWED = {
+    "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_streams",
+    "Stream": "_streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
+    "compile": "_compile",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -40,9 +45,14 @@ def __getattr__(name: str) -> Any:
         except ModuleNotFoundError as error:
             if error.name != f"{__name__}.{name}":
                 raise
-            from ._core.errors import not_supported
-
-            raise not_supported(f"torch.{name}") from None
+            raise _namespace.absent_module(name) from None
         globals()[name] = module
         return module
+    if name in _BORROWED:
+        try:
+            module = importlib.import_module(f"{__name__}.{_BORROWED[name]}")
+        except ModuleNotFoundError:
+            return _namespace.missing(name)
+        globals()[name] = found = getattr(module, name)
+        return found
     return _namespace.missing(name)

@@ -19,7 +19,7 @@ from ._ops import layout_type, memory_format, registry
 from ._ops.binding import as_number
 from ._ops.operator import forget_kernels, number_type
 from ._printing import set_printoptions
-from ._process import NAMES as PROCESS_NAMES, missing as missing_name
+from ._process import NAMES as PROCESS_NAMES, MissingName, missing as missing_name
 from .tensor import LEGACY_TYPES, LegacyType, Tensor
 
 
@@ -222,13 +222,6 @@ def explain() -> None:
         print(f"  {count} x {reason}")
 
 
-def compile(model: Any = None, **kwargs: Any) -> Any:
-    """The model itself: every program is compiled by XLA already, whole steps included."""
-    if model is None:
-        return lambda m: m
-    return model
-
-
 _CONSTANTS = {
     "inf": math.inf, "nan": math.nan, "pi": math.pi, "e": math.e, "newaxis": None,
 }  # fmt: skip
@@ -238,7 +231,7 @@ _NAMES = (
     set_default_tensor_type, get_default_device, set_default_device, promote_types, result_type,
     can_cast, broadcast_shapes, is_deterministic_algorithms_warn_only_enabled,
     are_deterministic_algorithms_enabled, use_deterministic_algorithms, get_num_threads,
-    set_num_threads, get_num_interop_threads, set_flush_denormal, typename, explain, compile,
+    set_num_threads, get_num_interop_threads, set_flush_denormal, typename, explain,
     finfo, iinfo, set_printoptions,
     grad_mode.no_grad, grad_mode.enable_grad, grad_mode.set_grad_enabled,
     grad_mode.inference_mode, grad_mode.is_grad_enabled, grad_mode.is_inference_mode_enabled,
@@ -266,9 +259,14 @@ def public() -> dict[str, Any]:
     )  # fmt: skip
     for name, dt in LEGACY_TYPES.items():
         found[name] = LegacyType(dt)
+    from ._legacy_storage import legacy_classes
     from .storage import TypedStorage, UntypedStorage
 
-    found.update(UntypedStorage=UntypedStorage, TypedStorage=TypedStorage)
+    found.update(
+        UntypedStorage=UntypedStorage, TypedStorage=TypedStorage, StorageBase=UntypedStorage
+    )
+    found.update(legacy_classes())
+    found["Storage"] = found["FloatStorage"]
     return found
 
 
@@ -295,6 +293,12 @@ def missing(name: str) -> Any:
     A private name, or one that torch has not either, is an AttributeError as usual.
     """
     raise missing_name("torch", name)
+
+
+def absent_module(name: str) -> Exception:
+    """The error for a submodule that PyTorch has and torchish lacks."""
+    text = f"module 'torch' has no attribute '{name}'. {not_supported(f'torch.{name}')}"
+    return MissingName(text)
 
 
 __all__ = ["missing", "not_supported", "np", "public", "trace"]

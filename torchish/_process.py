@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from ._core import devices
-from ._core.errors import not_supported
+from ._core.errors import NotSupportedError, not_supported
 from ._core.state import process, state
 from ._core.tensor_base import TensorBase
 
@@ -185,7 +185,7 @@ _AREAS = (
 )
 
 
-class MissingName(AttributeError, NotImplementedError):
+class MissingName(AttributeError, NotSupportedError):
     """PyTorch has this name and torchish does not."""
 
 

@@ -170,6 +170,16 @@ class TensorFacts(TensorBase):
         """None for each dim: named tensors are out of scope."""
         return (None,) * self._aval.ndim
 
+    @property
+    def name(self) -> None:
+        """None, as in PyTorch."""
+        return None
+
+    @property
+    def volatile(self) -> bool:
+        """False: `no_grad` took its place long ago."""
+        return False
+
     def data_ptr(self) -> int:
         """A number that tensors sharing memory derive from the same base address."""
         if self._aval.numel == 0:
@@ -186,6 +196,16 @@ class TensorFacts(TensorBase):
         if isinstance(dtype, LegacyType):
             dtype = dtype.dtype
         return self.to(dtype)  # type: ignore[attr-defined]
+
+    def storage_type(self) -> Any:
+        """The legacy class of the storage."""
+        from ._legacy_storage import legacy_classes
+        from .storage import class_name_of
+
+        name = class_name_of(self._aval.dtype)
+        if name is None:
+            raise KeyError(f"dtype {self._aval.dtype} is not recognized")
+        return legacy_classes("cuda" if self.is_cuda else "cpu")[name]
 
     def untyped_storage(self) -> Any:
         """The memory, in bytes."""

@@ -7,7 +7,8 @@ share that storage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import builtins
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -17,6 +18,7 @@ from . import _host
 from ._core.devices import device
 from ._core.dtypes import dtype
 from ._core.errors import not_supported
+from ._storage_editing import StorageEditing, over
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 
@@ -43,23 +45,29 @@ def class_name_of(dt: dtype) -> str | None:
     return _CLASS_BY_NP.get(dt.np)
 
 
+def class_names() -> list[str]:
+    """The names of all legacy storage classes."""
+    return list(_NP_BY_CLASS)
+
+
 def dtype_of_class(name: str) -> dtype:
     """The dtype of a legacy storage class. Raises: KeyError for an unknown class."""
     return _host.dtypes.from_np(_NP_BY_CLASS[name])
 
 
-class UntypedStorage:
+class UntypedStorage(StorageEditing):
     """A block of memory, counted in bytes.
 
     Args:
-        size: number of bytes, all zero at first.
+        size: number of bytes, all zero at first; or the bytes themselves.
         device: where the memory is.
     """
 
     __module__ = "torch.storage"
 
-    def __init__(self, size: int = 0, *, device: Any = None) -> None:
-        self._raw: np.ndarray[Any, Any] | None = np.zeros(size, np.uint8)
+    def __init__(self, size: Any = 0, *, device: Any = None) -> None:
+        given = np.zeros(size, np.uint8) if isinstance(size, int) else np.array(size, np.uint8)
+        self._raw: np.ndarray[Any, Any] | None = given
         self._cell: _host.Storage | None = None
         self._place = _as_device(device)
 
@@ -106,6 +114,15 @@ class UntypedStorage:
             assert self._raw is not None
             return self._raw
         return np.ascontiguousarray(_host.storage_contents(self._cell)).view(np.uint8)
+
+    def _whole(self) -> Any:
+        if self._cell is None:
+            return over(self._attach(_host.dtypes.uint8))
+        whole = over(self._cell)
+        return whole if self._cell.dtype.itemsize == 1 else whole.view(_host.dtypes.uint8)
+
+    def _replaced(self, tensor: Any) -> None:
+        self._cell, self._raw = _host.storage_of(tensor), None
 
     @property
     def device(self) -> device:
@@ -181,9 +198,16 @@ class UntypedStorage:
         if width > 1:
             self._raw = self._raw.reshape(-1, width)[:, ::-1].reshape(-1).copy()
 
+    def type(self) -> str:
+        """`torch.storage.UntypedStorage`."""
+        return f"torch.{'cuda.' if self.is_cuda else 'storage.'}UntypedStorage"
+
     def tolist(self) -> list[int]:
         """The bytes as Python numbers."""
         return self._bytes().tolist()  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: int) -> None:
+        self._whole()[index] = value
 
     def __getitem__(self, index: Any) -> Any:
         found = self._bytes()[index]
@@ -220,7 +244,7 @@ class _MetaStorage(UntypedStorage):
         return self._size
 
 
-class TypedStorage:
+class TypedStorage(StorageEditing):
     """A storage counted in elements of one dtype.
 
     Args:
@@ -231,16 +255,67 @@ class TypedStorage:
     __module__ = "torch.storage"
 
     def __init__(
-        self, *, wrap_storage: UntypedStorage, dtype: dtype, _internal: bool = True
+        self,
+        *args: Any,
+        wrap_storage: Any = None,
+        dtype: dtype | None = None,
+        device: Any = None,
+        _internal: bool = False,
     ) -> None:
-        if not isinstance(wrap_storage, UntypedStorage):
+        if wrap_storage is not None and not isinstance(wrap_storage, UntypedStorage):
             raise TypeError(
                 "TypedStorage.__init__ received an invalid combination of arguments. "
                 "Argument 'wrap_storage' must be UntypedStorage, but got "
                 f"{type(wrap_storage)}"
             )
+        if len(args) > 1 or (wrap_storage is not None and args):
+            raise RuntimeError(
+                "TypedStorage.__init__ received an invalid combination of arguments. Expected one "
+                "of:" + FORMS + "\nToo many positional arguments"
+            )
+        self.dtype = _host.default_dtype() if dtype is None else dtype
+        if wrap_storage is None:
+            wrap_storage = _memory_of(args[0] if args else 0, self.dtype, device)
         self._untyped_storage = wrap_storage
-        self.dtype = dtype
+
+    def _whole(self) -> Any:
+        return over(self._untyped_storage._attach(self.dtype))
+
+    def _replaced(self, tensor: Any) -> None:
+        self._untyped_storage._replaced(tensor)
+
+    @classmethod
+    def from_buffer(cls, *args: Any, dtype: Any = None, **kwargs: Any) -> TypedStorage:
+        """A copy of the elements of anything with a buffer.
+
+        Args: buffer, byte_order ("native", "little", "big"), count, offset (in bytes).
+        """
+        from ._legacy_storage import read_buffer
+
+        chosen = getattr(cls, "dtype", None) or dtype or _host.default_dtype()
+        return typed_storage(read_buffer(*args, dtype=chosen, **kwargs))
+
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """The name of the legacy class, or a copy in the dtype of another one."""
+        if dtype is None:
+            place = "torch.cuda." if self.is_cuda else "torch."
+            return place + self._pickle_storage_type()
+        named = dtype if isinstance(dtype, str) else dtype.__name__
+        wanted = dtype_of_class(named.rsplit(".", 1)[-1])
+        return self if wanted is self.dtype else self._cast(wanted)
+
+    def pickle_storage_type(self) -> str:
+        """The name of the legacy class of this dtype."""
+        return self._pickle_storage_type()
+
+    def to(self, *, device: Any, non_blocking: bool = False) -> TypedStorage:
+        """This storage on another device."""
+        return self._on(self._untyped_storage.to(device=device))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not isinstance(index, int | slice):
+            raise RuntimeError(f"can't index a {_class_of(self)} with {_class_of(index)}")
+        self._whole()[index] = value
 
     def untyped(self) -> UntypedStorage:
         """The same memory, counted in bytes."""
@@ -282,6 +357,13 @@ class TypedStorage:
         return self._array().tolist()  # type: ignore[no-any-return]
 
     def __getitem__(self, index: int) -> Any:
+        if isinstance(index, slice):
+            raise RuntimeError("slices are only supported in UntypedStorage.__getitem__")
+        if not isinstance(index, int):
+            raise RuntimeError(f"can't index a {_class_of(self)} with {_class_of(index)}")
+        size = self.size()
+        if not -size <= index < size:
+            raise IndexError(f"index {index} out of range for storage of size {size}")
         return self._array()[index].item()
 
     def __iter__(self) -> Iterator[Any]:
@@ -322,6 +404,25 @@ class TypedStorage:
             f"{lines}\n[torch.storage.TypedStorage(dtype={self.dtype}, device={self.device}) "
             f"of size {self.size()}]"
         )
+
+
+FORMS = """
+ * (*, torch.device device, torch.dtype dtype)
+ * (int size, *, torch.device device, torch.dtype dtype)
+ * (Sequence data, *, torch.device device, torch.dtype dtype)
+ * (*, UntypedStorage wrap_storage, torch.dtype dtype)"""
+_class_of: Any = builtins.type  # `type` is a method in the classes above
+
+
+def _memory_of(given: Any, dt: dtype, place: Any) -> UntypedStorage:
+    """Memory for so many elements (zero), or holding the given ones."""
+    from ._ops.registry import ops
+
+    if isinstance(given, int):
+        return untyped_storage(ops.zeros(given, dtype=dt, device=place))
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"new(): invalid data type '{_class_of(given).__name__}'")
+    return untyped_storage(ops.tensor(list(given), dtype=dt, device=place))
 
 
 def untyped_storage(tensor: Any) -> UntypedStorage:

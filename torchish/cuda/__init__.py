@@ -12,6 +12,7 @@ from .._core import devices
 from .._core.devices import device as Device
 from .._core.errors import not_supported
 from .._core.trace import flush_all
+from .._process import MissingName
 
 
 def is_available() -> bool:
@@ -211,9 +212,75 @@ def ipc_collect() -> None:
     """Nothing to collect: processes share no GPU memory here."""
 
 
+def current_stream(device: Any = None) -> Any:
+    """The one queue of a GPU."""
+    from .._streams import CudaStream
+
+    return CudaStream(_index(device))
+
+
+default_stream = current_stream
+
+
+def set_stream(stream: Any) -> None:
+    """Nothing to choose: each device has one queue."""
+
+
+def stream(stream: Any) -> Any:
+    """A block whose work goes to `stream`: there is one a device, so nothing changes."""
+    import contextlib
+
+    return contextlib.nullcontext(stream)
+
+
+def get_rng_state(device: Any = "cuda") -> Any:
+    """The state of a GPU's generator: seed and counter, as a byte tensor."""
+    return _generator(device).get_state()
+
+
+def set_rng_state(new_state: Any, device: Any = "cuda") -> None:
+    """Restore the state of a GPU's generator."""
+    _generator(device).set_state(new_state)
+
+
+def get_rng_state_all() -> list[Any]:
+    """The states of all GPUs' generators."""
+    return [get_rng_state(k) for k in range(device_count())]
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    """Restore the states of all GPUs' generators."""
+    for k, found in enumerate(new_states):
+        set_rng_state(found, k)
+
+
+def initial_seed() -> int:
+    """The seed of the current GPU's generator."""
+    return int(_generator("cuda").initial_seed())
+
+
+def _generator(device: Any) -> Any:
+    from .._core.generator import device_generator
+
+    _require()
+    return device_generator(Device("cuda", _index(device)))
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("Stream", "Event", "stream", "CUDAGraph", "graph", "nvtx", "current_stream"):
-        raise not_supported(f"torch.cuda.{name}", "XLA orders work itself; use synchronize()")
+    if name in ("Stream", "Event"):
+        from .. import _streams
+
+        return getattr(_streams, "Cuda" + name)
+    if name.endswith("Storage"):
+        from .._legacy_storage import legacy_classes
+
+        if name in legacy_classes("cuda"):
+            return legacy_classes("cuda")[name]
+    if name in ("CUDAGraph", "graph", "nvtx", "make_graphed_callables"):
+        raise MissingName(
+            f"module 'torch.cuda' has no attribute '{name}'. "
+            + str(not_supported(f"torch.cuda.{name}", "XLA compiles whole steps by itself"))
+        )
     if name == "amp":
         import importlib
 

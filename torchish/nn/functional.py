@@ -9,6 +9,8 @@ from torchish._ops.registry import table
 from . import _missing
 
 _functions = table("nn.functional")
+GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
+GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 
 
 def __getattr__(name: str) -> Any:
