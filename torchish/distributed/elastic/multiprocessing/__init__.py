@@ -1,0 +1,1 @@
+"""Processes of a job that a launcher started."""
