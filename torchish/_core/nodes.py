@@ -136,7 +136,7 @@ def add_hook(hooks: dict[int, Callable[..., Any]], fn: Callable[..., Any]) -> Ho
 @functools.cache
 def node_class(name: str, base: type[Node]) -> type[Any]:
     """The class of grad nodes called `name` (torch makes one per operator)."""
-    return type(name, (base,), {"__module__": "torch.autograd.function"})
+    return type(name, (base,), {"__module__": "builtins"})
 
 
 class _Nowhere(Node):
@@ -308,7 +308,7 @@ class AccumulateGrad(Node):
         return ()
 
 
-AccumulateGrad.__module__ = "torch.autograd.function"
+AccumulateGrad.__module__ = "builtins"
 
 
 def leaf_node(tensor: Any) -> AccumulateGrad:

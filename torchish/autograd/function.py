@@ -156,7 +156,8 @@ class _FunctionMeta(type):
 
     def __init__(cls, name: str, bases: Any, body: Any) -> None:
         super().__init__(name, bases, body)
-        cls._node_class = type(name + "Backward", (FunctionNode,), {"_function": cls})
+        parts = {"_function": cls, "__module__": "torch.autograd.function"}
+        cls._node_class = type(name + "Backward", (FunctionNode,), parts)
 
 
 class Function(metaclass=_FunctionMeta):
