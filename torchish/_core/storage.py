@@ -76,7 +76,9 @@ class Storage:
     @property
     def address(self) -> int:
         """A number that identifies this memory (`data_ptr`); 0 for an empty one, as in torch."""
-        if self._address == 0 and self.aval.numel:
+        if self._address == 0 and self.host is not None:
+            self._address = self.host.__array_interface__["data"][0]
+        elif self._address == 0 and self.aval.numel:
             span = -(-self.aval.nbytes // 0x1000)
             self._address = next(_addresses)
             for _ in range(min(span, 4096)):  # keep addresses of large blocks apart

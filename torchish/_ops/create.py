@@ -161,6 +161,17 @@ def _number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def _fill_value(value: Any, name: str) -> Any:
+    """The Python number to fill with, from a number or a tensor of no dimensions."""
+    whole = getattr(value, "shape", ()) == ()
+    number = _number(value) if whole else value
+    if whole and isinstance(number, bool | int | float | complex):
+        return number
+    raise TypeError(
+        f"{name}(): argument 'fill_value' (position 2) must be Number, not {type(value).__name__}"
+    )
+
+
 def _type_of(number: Any) -> Type:
     if isinstance(number, bool):
         return dtypes.bool_
@@ -180,7 +191,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Any:
         )
     dims = as_size("full", (size,), {})
     dt, device, requires_grad, _ = _options("full", kwargs)
-    number = _number(fill_value)
+    number = _fill_value(fill_value, "full")
     if out is not None:
         return _into(out, _filled(dims, number, out.dtype))
     return finish(_filled(dims, number, as_dtype(dt, _type_of(number))), device, requires_grad)
@@ -243,7 +254,7 @@ def empty_like(input: Any, **kwargs: Any) -> Any:
 @composite(into=("torch",))
 def full_like(input: Any, fill_value: Any, **kwargs: Any) -> Any:
     """A tensor like `input` filled with one number."""
-    return _like("full_like", input, _number(fill_value), kwargs)
+    return _like("full_like", input, _fill_value(fill_value, "full_like"), kwargs)
 
 
 def _new(name: str, self: Any, number: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -274,7 +285,7 @@ def new_empty(self: Any, *size: Any, **kwargs: Any) -> Any:
 @composite(into=("method",))
 def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
     """A tensor of the dtype and device of this one, filled with one number."""
-    return _new("new_full", self, _number(fill_value), (size,), kwargs)
+    return _new("new_full", self, _fill_value(fill_value, "new_full"), (size,), kwargs)
 
 
 def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
