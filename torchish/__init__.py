@@ -35,6 +35,13 @@ _BORROWED = {
     "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_streams",
     "Stream": "_streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
     "compile": "_compile",
+    **dict.fromkeys((
+        "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
+        "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",
+        "is_autocast_cache_enabled", "is_autocast_cpu_enabled", "is_autocast_enabled",
+        "set_autocast_cache_enabled", "set_autocast_cpu_dtype", "set_autocast_cpu_enabled",
+        "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
+    ), "amp.autocast_mode"),
 }  # fmt: skip
 
 

@@ -8,3 +8,7 @@ import pkgutil
 # Each module of this folder is a family (or a helper of one): there is no list to keep in step.
 for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
     importlib.import_module(f"{__name__}.{_module}")
+
+from .autocast import guard_listed  # noqa: E402
+
+guard_listed()

@@ -284,7 +284,7 @@ def __getattr__(name: str) -> Any:
     if name == "amp":
         import importlib
 
-        return importlib.import_module("torchish.amp")
+        return importlib.import_module(f"{__name__}.amp")
     if name.endswith("Tensor"):
         from ..tensor import LEGACY_TYPES, LegacyType
 
