@@ -1,7 +1,8 @@
 """Autocast in the call path: listed functions cast their floating operands while it is on.
 
 Invariant: `state.autocast` is None unless autocast is on for some device type; then it maps device
-types to dtypes. Only the listed functions look at it, so that all others cost nothing more.
+types to dtypes. Operators look at it only once `engage` was called, so that a process that never
+uses autocast does not pay for it; listed composites always do.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from .._core import dtypes
 from .._core.dtypes import dtype
 from .._core.state import state
 from .._core.tensor_base import TensorBase
-from . import registry
+from . import calling, registry
 from .autocast_lists import CPU, CUDA
+from .operator import Operator
 
 _BANNED = (
     "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast.\n"
@@ -35,18 +37,42 @@ _LISTED = frozenset().union(*POLICIES.values())
 _PLAIN_PLACES = ("torch", "method", "nn.functional", "special")
 
 
+_labels: dict[Operator, str] = {}
+_plain_call = calling.call
+
+
 def guard_listed() -> None:
-    """Put the check in front of every listed public function (once, when all are registered)."""
-    made: dict[Any, Any] = {}
+    """Note the listed operators; put a check in front of every listed composite."""
     for place in registry.PLACES:
         table = registry.table(place)
         for name, function in table.items():
             label = name if place in _PLAIN_PLACES else f"{place}.{name}"
             if label in _LISTED:
-                key = (label, id(function))
-                table[name] = made.setdefault(key, _guarded(label, function))
+                operator = getattr(function, "operator", None)
+                if operator is None:
+                    table[name] = _guarded(label, function)
+                else:
+                    _labels[operator] = label
 
 
+def engage() -> None:
+    """From the first use of autocast on, every operator call looks whether it is on."""
+    calling.call = _checked_call
+
+
+def _checked_call(operator: Operator, args: Any, kwargs: Any) -> Any:
+    if state.autocast is not None:
+        label = _labels.get(operator)
+        if label is not None:
+            return run(label, functools.partial(_forward, operator), args, kwargs)
+    return _plain_call(operator, args, kwargs)
+
+
+def _forward(operator: Operator, *args: Any, **kwargs: Any) -> Any:
+    return _plain_call(operator, args, kwargs)
+
+
+@functools.cache
 def _guarded(label: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:

@@ -12,6 +12,7 @@ from .._core.dtypes import dtype as Dtype
 from .._core.errors import not_supported
 from .._core.state import state
 from .._core.tensor_base import TensorBase
+from .._ops.autocast import engage
 
 _DEFAULTS = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16, "xla": dtypes.bfloat16}
 _FOREIGN = frozenset(("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xpu"))
@@ -62,6 +63,7 @@ def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
     modes.pop(_checked(device_type), None)
     if enabled:
         modes[device_type] = get_autocast_dtype(device_type)
+        engage()
     state.autocast = modes or None
 
 
@@ -189,6 +191,7 @@ class autocast:
         modes.pop(self.device, None)
         if self._enabled:
             modes[self.device] = self.fast_dtype
+            engage()
         state.autocast = modes or None
         switches["dtypes"] = {**switches["dtypes"], self.device: self.fast_dtype}
         switches["cache"] = self._cache_enabled
