@@ -20,13 +20,17 @@ from .trace import record
 from .values import Value
 
 
-def apply_kernel(
-    kernel: Kernel, operands: Sequence[Any], strides: tuple[int, ...] | None = None
-) -> list[Any]:
-    """Apply a kernel to tensors and numbers; returns fresh tensors with their history."""
+def apply_kernel(kernel: Kernel, operands: Sequence[Any], strides: Any = None) -> list[Any]:
+    """Apply a kernel to tensors and numbers; returns fresh tensors with their history.
+
+    `strides` are those of all results, or a list of each one's (None: row-major).
+    """
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     outs = record(kernel, values)
-    made = [from_value(v, strides) for v in outs]
+    if type(strides) is list:
+        made = [from_value(v, s) for v, s in zip(outs, strides, strict=True)]
+    else:
+        made = [from_value(v, strides) for v in outs]
     if state.grad_enabled:
         edges = input_edges(operands)
         if edges is not None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.interop import host_array, is_host
+from .._core.values import contiguous_strides
 from ._describe import scalar_name
 from ._ranges import check_later
 
@@ -49,6 +50,28 @@ def check_square(name: str, array: Any, letter: str = "A") -> None:
             f"{name}: {letter} must be batches of square matrices, "
             f"but they are {rows} by {columns} matrices"
         )
+
+
+def columns(pattern: str) -> Callable[..., list[Any]]:
+    """A layout: results marked "c" are column-major matrices, as LAPACK leaves them."""
+    marks = tuple(pattern)
+
+    def layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+        return [
+            column_strides(tuple(a.shape)) if mark == "c" else None
+            for a, mark in zip(avals, marks, strict=True)
+        ]
+
+    return layout
+
+
+def column_strides(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Strides of row-major batches of column-major matrices; None where that is row-major."""
+    if len(shape) < 2 or 0 in shape or 1 in shape[-2:]:
+        return None
+    *_, rows, count = shape
+    swapped = contiguous_strides((*shape[:-2], count, rows))
+    return (*swapped[:-2], swapped[-1], swapped[-2])
 
 
 def adjoint(x: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.state import process
 from .operator import broadcast_check
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -32,6 +33,13 @@ def reduction_of(reduction: str, size_average: Any = None, reduce: Any = None) -
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     return reduction
+
+
+def in_default_float(tensor: Any) -> Any:
+    """A tensor of integers in the default float dtype; any other one as it is."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return tensor
+    return tensor.to(process.default_dtype)
 
 
 def reduced(loss: Any, reduction: str) -> Any:

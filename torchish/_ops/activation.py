@@ -74,7 +74,7 @@ def celu(input: Tensor, alpha: Scalar = 1.0) -> Array:
     return jnp.where(input > 0, input, alpha * jnp.expm1(below / alpha))
 
 
-@op("none", into=("nn.functional",), elementwise=True)
+@op("none", into=("nn.functional",), out=True, elementwise=True)
 @num.widened
 def gelu(input: Tensor, *, approximate: str = "none") -> Array:
     """x * Phi(x), exactly or by the tanh formula.
@@ -108,7 +108,7 @@ def mish_op(input: Tensor) -> Array:
     return input * jnp.tanh(jax.nn.softplus(input))
 
 
-@op("none", into=("nn.functional",), elementwise=True)
+@op("none", into=("nn.functional",), out=True, elementwise=True)
 @num.widened
 def softplus(input: Tensor, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Array:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
@@ -119,7 +119,7 @@ def softplus(input: Tensor, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Arr
     return jnp.where(large, input, jnp.log1p(jnp.exp(safe)) / beta)
 
 
-@op("none", into=("nn.functional",), elementwise=True)
+@op("none", into=("nn.functional",), out=True, elementwise=True)
 def softshrink(input: Tensor, lambd: Scalar = 0.5) -> Array:
     """x moved towards 0 by lambd, 0 if it would cross."""
     _floating("softshrink_cpu", input)
@@ -172,7 +172,7 @@ def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:
     return jnp.where(input <= limit, value, input)
 
 
-@op("none", into=("nn.functional",), grad_name="LogSigmoidBackward0")
+@op("none", into=("nn.functional",), out=True, grad_name="LogSigmoidBackward0")
 @num.widened
 def logsigmoid(input: Tensor) -> Array:
     """log(sigmoid(x)), stable."""

@@ -26,7 +26,7 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     operands, key = operator.binder.bind(args, kwargs)
     found = tuple(key)
     kernel = operator.kernels.get(found) or operator.specialise(found)
-    strides = None
+    strides: Any = None
     if operator.elementwise:
         for x in operands:
             if isinstance(x, TensorBase) and (
@@ -34,6 +34,8 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
             ):
                 strides = result_strides(kernel, operands)
                 break
+    elif operator.layout is not None:
+        strides = operator.layout(kernel.out_avals, operands, found)
     made = apply_kernel(kernel, operands, strides)
     if operator.result is not None:
         return operator.result(made)

@@ -72,7 +72,7 @@ def im2col(input: Tensor, kernel_size: Any, dilation: Any, padding: Any, stride:
             f"Given input with spatial size {win.size}, {text}, calculated shape of the array of "
             f"sliding blocks as {win.output}, but its components must be at least one."
         )
-    if num.is_bool(input) or not num.is_inexact(input):
+    if not (num.is_bool(input) or num.is_inexact(input)):
         raise num.not_implemented_for("im2col_out_cpu", input)
     return _columns(input, win) if input.ndim == 4 else _columns(input[None], win)[0]
 

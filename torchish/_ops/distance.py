@@ -79,6 +79,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: Scalar = 1e-8):
             "expected common dtype to be floating point, yet common dtype is " + scalar_name(x1)
         )
     shape = jnp.broadcast_shapes(x1.shape, x2.shape)
+    if not shape:
+        return cosine_similarity.operator.body(x1[None], x2[None], dim, eps)
     axis = wrap_dim(dim, len(shape))
     x1, x2 = jnp.broadcast_to(x1, shape), jnp.broadcast_to(x2, shape)
     unit1, unit2 = (x / _floored(vector_norm_of(x, 2, axis, True), eps) for x in (x1, x2))

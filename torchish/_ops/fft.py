@@ -12,9 +12,12 @@ import jax.numpy as jnp
 
 from .._core import dtypes
 from .._core.state import process
+from .._core.values import contiguous_strides
 from ._describe import scalar_name
+from .binding import plain
 from .registry import Tensor, composite, op, ops, wrap_dim
 
+Ints = tuple[int, ...]
 _OPPOSITE = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
@@ -47,7 +50,81 @@ def _resize(x: Any, dims: Any, sizes: Any) -> Any:
     return x
 
 
-@op("none", into=("internal",), name="_fft_c2c", grad_name="FftC2CBackward0")
+# ---------------------------------------------------------------------------- strides
+
+
+class _Steps:
+    """Sizes and strides of a tensor through a chain of transforms, as PyTorch's MKL code has them.
+
+    A transform leaves the transformed dims innermost and the others, outside, in the order of
+    their strides; cutting keeps strides and filling makes the tensor contiguous.
+    """
+
+    def __init__(self, tensor: Any, dims: Ints, sizes: Ints) -> None:
+        self.shape, self.strides = list(tensor._aval.shape), tuple(tensor._strides)
+        for dim, size in zip(dims, sizes, strict=True):
+            if size > self.shape[dim]:
+                self.strides = contiguous_strides(self.resized(dim, size))
+            self.shape = list(self.resized(dim, size))
+
+    def resized(self, dim: int, size: int) -> Ints:
+        """The sizes with one of them replaced."""
+        return (*self.shape[:dim], size, *self.shape[dim + 1 :])
+
+    def transform(self, dims: Ints, keep_last: bool = False) -> None:
+        """One call over several dims, the outermost in memory first (the last one aside)."""
+        moved = dims[:-1] if keep_last else dims
+        inner = sorted(moved, key=lambda d: -self.strides[d]) + list(dims[len(moved) :])
+        outer = [d for d in range(len(self.shape)) if d not in dims]
+        outer.sort(key=lambda d: -self.strides[d])
+        strides, step = [0] * len(self.shape), 1
+        for d in reversed(outer + inner):
+            strides[d] = step
+            step *= max(self.shape[d], 1)
+        self.strides = tuple(strides)
+
+    def found(self) -> list[Any]:
+        """The strides of the result, None for row-major."""
+        return [None if self.strides == contiguous_strides(tuple(self.shape)) else self.strides]
+
+
+def _c2c_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+    steps = _Steps(operands[0], plain(key[1]), plain(key[2]))
+    steps.transform(plain(key[1]))
+    return steps.found()
+
+
+def _r2c_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+    dims, sizes = plain(key[1]), plain(key[2])
+    steps = _Steps(operands[0], dims, sizes)
+    if plain(key[4]) or not plain(key[5]):
+        steps.shape = list(avals[0].shape)
+        steps.transform(dims, keep_last=bool(plain(key[5])))
+    else:  # ihfft: the real transform alone, then complex ones over the other dims
+        steps.shape = list(steps.resized(dims[-1], sizes[-1] // 2 + 1))
+        steps.transform(dims[-1:])
+        if dims[:-1]:
+            steps.transform(dims[:-1])
+    return steps.found()
+
+
+def _c2r_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+    *others, last = plain(key[1])
+    *cut, size = plain(key[2])
+    steps = _Steps(operands[0], (*others, last), (*cut, size // 2 + 1))
+    if others:
+        steps.transform(tuple(others))
+    steps.shape = list(avals[0].shape)
+    steps.transform((last,))
+    return steps.found()
+
+
+# ---------------------------------------------------------------------------- operators
+
+
+@op(
+    "none", into=("internal",), name="_fft_c2c", grad_name="FftC2CBackward0", layout=_c2c_layout
+)  # fmt: skip
 def _c2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     x = _resize(input, dims, sizes)
     for dim in dims:
@@ -55,7 +132,9 @@ def _c2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     return x
 
 
-@op("none", into=("internal",), name="_fft_r2c", grad_name="FftR2CBackward0")
+@op(
+    "none", into=("internal",), name="_fft_r2c", grad_name="FftR2CBackward0", layout=_r2c_layout
+)  # fmt: skip
 def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, onesided: bool):
     x = _resize(input, dims, sizes)
     *others, last = dims
@@ -69,7 +148,9 @@ def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, oneside
     return x
 
 
-@op("none", into=("internal",), name="_fft_c2r", grad_name="FftC2RBackward0")
+@op(
+    "none", into=("internal",), name="_fft_c2r", grad_name="FftC2RBackward0", layout=_c2r_layout
+)  # fmt: skip
 def _c2r(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     *others, last = dims
     *cut, size = sizes

@@ -241,5 +241,10 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
             f"source.numel() = {source.size}, index.numel() = {index.size}"
         )
     flat, at, values = input.reshape(-1), index.reshape(-1), source.reshape(-1)
-    made = flat.at[at].add(values, mode="clip") if accumulate else setter((0,))(flat, values, at)
+    if accumulate and input.dtype == bool:  # a sum of truth values is their disjunction
+        made = flat.at[at].max(values, mode="clip")
+    elif accumulate:
+        made = flat.at[at].add(values, mode="clip")
+    else:
+        made = setter((0,))(flat, values, at)
     return made.reshape(input.shape)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .._core.errors import not_supported
 from ._describe import scalar_name
 from ._linalg_checks import (
     LinAlgError,
@@ -20,9 +19,10 @@ from ._linalg_checks import (
     check_matrices,
     check_result,
     check_square,
+    columns,
     zero_pivot,
 )
-from .registry import Tensor, composite, op, ops, register
+from .registry import Tensor, composite, op, register
 
 register("linalg", "LinAlgError", LinAlgError)
 
@@ -38,7 +38,13 @@ def from_triangle(input: Any, upper: bool) -> Any:
     return even + lax.stop_gradient(read - even)
 
 
-@op("none", into=("internal",), name="linalg_cholesky", grad_name="LinalgCholeskyExBackward0")
+@op(
+    "none",
+    into=("internal",),
+    name="linalg_cholesky",
+    grad_name="LinalgCholeskyExBackward0",
+    layout=columns("c"),
+)
 def _cholesky(input: Tensor, *, upper: bool = False, name: str = "linalg.cholesky"):
     check_square(name, input)
     check_float(name, input)
@@ -77,8 +83,7 @@ def _out(out: Any) -> dict[str, Any]:
 
 @op(
     "none", into=("internal",), name="linalg_cholesky_ex", returns="L info",
-    grad_name="LinalgCholeskyExBackward0",
-)  # fmt: skip
+    grad_name="LinalgCholeskyExBackward0", layout=columns("c."))  # fmt: skip
 def _cholesky_ex(input: Tensor, *, upper: bool = False):
     factor = _cholesky.operator.body(input, upper=upper)
     failed = ~jnp.isfinite(factor.real).all(axis=(-1, -2)) & jnp.isfinite(input).all(axis=(-1, -2))
@@ -113,7 +118,7 @@ def _qr(input: Any, mode: str) -> Any:
     return lax.linalg.qr(input, full_matrices=mode == "complete")
 
 
-@op("none", into=("internal",), name="linalg_qr", returns="Q R")
+@op("none", into=("internal",), name="linalg_qr", returns="Q R", layout=columns("cc"))
 def linalg_qr(A: Tensor, mode: str = "reduced"):
     """`A = Q R` with Q orthonormal and R upper triangular; mode "reduced", "complete" or "r"."""
     return _qr(A, mode)
@@ -122,13 +127,15 @@ def linalg_qr(A: Tensor, mode: str = "reduced"):
 register("linalg", "qr", linalg_qr)
 
 
-@op("none", name="qr", returns="Q R", grad_name="LinalgQrBackward0")
+@op(
+    "none", name="qr", returns="Q R", grad_name="LinalgQrBackward0", layout=columns("cc")
+)  # fmt: skip
 def old_qr(input: Tensor, some: bool = True):
     """`linalg.qr`; `some=False` is mode "complete"."""
     return _qr(input, "reduced" if some else "complete")
 
 
-@op("none", returns="a tau", differentiable=False)
+@op("none", returns="a tau", differentiable=False, layout=columns("c."))
 def geqrf(input: Tensor):
     """Householder vectors of a QR factorisation (R in the upper triangle), and their tau."""
     check_matrices("torch.geqrf", input, "input")
@@ -161,26 +168,28 @@ def _householder(input: Any, tau: Any) -> Any:
     return made
 
 
-@op("none", into=("linalg",), name="householder_product")
+@op("none", into=("linalg",), name="householder_product", layout=columns("c"))
 def householder_product(A: Tensor, tau: Tensor):
     """The orthonormal columns that Householder vectors (as of geqrf) stand for."""
     return _householder(A, tau)
 
 
-@op("none", name="orgqr", grad_name="LinalgHouseholderProductBackward0")
+@op("none", name="orgqr", grad_name="LinalgHouseholderProductBackward0", layout=columns("c"))
 def orgqr(input: Tensor, input2: Tensor):
     """`linalg.householder_product(input, input2)`."""
     return _householder(input, input2)
 
 
-@composite()
-def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
+@op("none", layout=columns("c"))
+def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False):
     """`Q @ other` (or `other @ Q`, or with `Q^H`) for the full Q of Householder vectors."""
-    rows = input.shape[-2]
-    wide = ops.cat([input, input.new_zeros((*input.shape[:-1], rows - input.shape[-1]))], -1)
-    q = householder_product(wide, tau)
-    q = q.mH if transpose else q
-    return ops.matmul(*((q, other) if left else (other, q)), **_out(out))
+    for name, array in (("input", input), ("other", other)):
+        if array.ndim < 2:
+            raise RuntimeError(f"torch.ormqr: {name} must have at least 2 dimensions.")
+    rows, count = input.shape[-2:]
+    q = _householder(jnp.pad(input, [(0, 0)] * (input.ndim - 1) + [(0, rows - count)]), tau)
+    q = adjoint(q) if transpose else q
+    return q @ other if left else other @ q
 
 
 # ---------------------------------------------------------------------------- svd
@@ -235,8 +244,7 @@ def _svd_tangent(a: Any, da: Any, u: Any, s: Any, v: Any) -> tuple[Any, Any, Any
 
 @op(
     "none", into=("internal",), name="linalg_svd", returns="U S Vh",
-    grad_name="LinalgSvdBackward0",
-)  # fmt: skip
+    grad_name="LinalgSvdBackward0", layout=columns("c.c"))  # fmt: skip
 def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None):
     """`A = U diag(S) Vh`, singular values in descending order."""
     check_matrices("linalg.svd", A)
@@ -257,7 +265,9 @@ def svdvals(A: Tensor, *, driver: Any = None):
     return lax.linalg.svd(A, full_matrices=False, compute_uv=False)
 
 
-@op("none", name="svd", returns="U S V", grad_name="LinalgSvdBackward0")
+@op(
+    "none", name="svd", returns="U S V", grad_name="LinalgSvdBackward0", layout=columns("c..")
+)  # fmt: skip
 def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True):
     """`input = U diag(S) V^H`; unlike linalg.svd it returns V."""
     check_matrices("linalg.svd", input)
@@ -275,17 +285,36 @@ def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True):
 # ---------------------------------------------------------------------------- eigenvalues
 
 
-def _complex(array: Any) -> Any:
-    kind = {np.dtype("float32"): np.complex64, np.dtype("float64"): np.complex128}
-    return array.astype(kind.get(array.dtype, array.dtype))
+def _eig(a: Any) -> Any:
+    return lax.linalg.eig(a, compute_left_eigenvectors=False, enable_eigvec_derivs=True)
 
 
-@op("none", into=("internal",), name="linalg_eig", returns="eigenvalues eigenvectors")
+@jax.custom_jvp
+def _eigvals(a: Any) -> Any:
+    return lax.linalg.eig(a, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
+
+
+@_eigvals.defjvp
+def _eigvals_jvp(primals: Any, tangents: Any) -> Any:
+    """dw = diag(V^-1 dA V)"""
+    (a,), (da,) = primals, tangents
+    values, vectors = _eig(a)
+    moved = jnp.linalg.solve(vectors, da.astype(vectors.dtype) @ vectors)
+    return values, jnp.diagonal(moved, axis1=-2, axis2=-1)
+
+
+@op(
+    "none",
+    into=("internal",),
+    name="linalg_eig",
+    returns="eigenvalues eigenvectors",
+    layout=columns(".c"),
+)
 def linalg_eig(A: Tensor):
     """Eigenvalues and eigenvectors of square matrices, always complex."""
     check_square("linalg.eig", A)
     check_float("linalg.eig", A)
-    return lax.linalg.eig(_complex(A), compute_left_eigenvectors=False, enable_eigvec_derivs=True)
+    return _eig(A)
 
 
 register("linalg", "eig", linalg_eig)
@@ -296,9 +325,7 @@ def eigvals(A: Tensor):
     """Eigenvalues of square matrices, always complex."""
     check_square("linalg.eigvals", A)
     check_float("linalg.eigvals", A)
-    return lax.linalg.eig(
-        _complex(A), compute_left_eigenvectors=False, compute_right_eigenvectors=False
-    )[0]
+    return _eigvals(A)
 
 
 def _eigh(name: str, A: Any, UPLO: str) -> Any:
@@ -314,8 +341,7 @@ def _eigh(name: str, A: Any, UPLO: str) -> Any:
 
 @op(
     "none", into=("internal",), name="linalg_eigh", returns="eigenvalues eigenvectors",
-    grad_name="LinalgEighBackward0",
-)  # fmt: skip
+    grad_name="LinalgEighBackward0", layout=columns(".c"))  # fmt: skip
 def linalg_eigh(A: Tensor, UPLO: str = "L"):
     """Eigenvalues (ascending) and orthonormal eigenvectors of Hermitian matrices."""
     return _eigh("linalg.eigh", A, UPLO)
@@ -366,8 +392,7 @@ register("linalg", "lu", linalg_lu)
 
 @op(
     "none", into=("internal",), name="linalg_lu_factor", returns="LU pivots",
-    grad_name="LinalgLuFactorExBackward0",
-)  # fmt: skip
+    grad_name="LinalgLuFactorExBackward0", layout=columns("c."))  # fmt: skip
 def _lu_factor(A: Tensor, *, pivot: bool = True):
     packed, pivots, _ = _lu("linalg.lu_factor", A, pivot)
     return packed, pivots.astype(jnp.int32) + 1
@@ -419,20 +444,23 @@ register(
     "lu_factor_ex",
     op(
         "none", into=("internal",), name="linalg_lu_factor_ex", returns="LU pivots info",
-        grad_name="LinalgLuFactorExBackward0",
-    )(_lu_factor_ex_body),
+        grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_factor_ex_body),
 )  # fmt: skip
 _old_lu_with_info = op(
     "none", into=("internal",), name="_lu_with_info", returns="LU pivots info",
-    grad_name="LinalgLuFactorExBackward0",
-)(_lu_factor_ex_body)  # fmt: skip
+    grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_factor_ex_body)  # fmt: skip
 
 
 @composite(name="lu")
 def old_lu(A, pivot=True, get_infos=False, out=None):
     """LU and pivots (and, with `get_infos`, where U has a zero) as a plain tuple."""
     result = _old_lu_with_info(A, pivot=bool(pivot))
-    return result if get_infos else (result[0], result[1])
+    made = tuple(result) if get_infos else (result[0], result[1])
+    if out is None:
+        return result if get_infos else made
+    for target, value in zip(out, made, strict=True):
+        target.resize_(value.shape).copy_(value)
+    return out
 
 
 def row_order(pivots: Any, rows: int) -> Any:
@@ -450,16 +478,3 @@ def lu_unpack(
     if not unpack_pivots:
         return empty, lower, upper
     return _permutation(row_order(LU_pivots, LU_data.shape[-2]), LU_data.dtype), lower, upper
-
-
-def _absent(name: str) -> None:
-    def missing(*args: Any, **kwargs: Any) -> Any:
-        raise not_supported(f"torch.linalg.{name}", "torch.linalg.lu_factor or torch.linalg.eigh")
-
-    missing.__name__ = name
-    missing.__doc__ = "Not supported: raises NotSupportedError."
-    register("linalg", name, missing)
-
-
-for _name in ("ldl_factor", "ldl_factor_ex", "ldl_solve"):
-    _absent(_name)

@@ -119,7 +119,8 @@ def _powers(x: Any, count: int) -> Any:
 @op("none", into=("linalg",), name="vander", out=False, grad_name="CumprodBackward0")
 def linalg_vander(x: Tensor, *, N: Any = None):
     """`out[..., i, j] = x[..., i]^j` for j below `N`."""
-    if (x.shape[-1] if N is None and x.ndim else 1 if N is None else N) <= 1:
+    x = x.reshape(1) if x.ndim == 0 else x
+    if (x.shape[-1] if N is None else N) <= 1:
         raise RuntimeError("N must be greater than 1.")
     return _powers(x, x.shape[-1] if N is None else N)
 

@@ -17,8 +17,11 @@ from ._linalg_checks import (
     check_matrices,
     check_result,
     check_square,
+    column_strides,
+    columns,
     zero_pivot,
 )
+from .binding import plain
 from .linalg_factor import row_order, zero_on_diagonal
 from .registry import Tensor, composite, linalg, op, ops, register
 
@@ -32,7 +35,13 @@ def _out(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
-@op("none", into=("internal",), name="linalg_inv", grad_name="LinalgInvExBackward0")
+@op(
+    "none",
+    into=("internal",),
+    name="linalg_inv",
+    grad_name="LinalgInvExBackward0",
+    layout=columns("c"),
+)
 def _inv(A: Tensor, name: str = "linalg.inv"):
     check_square(name, A)
     check_float(name, A)
@@ -56,7 +65,7 @@ def inverse(input, *, out=None):
     return inv(input, out=out)
 
 
-@op("none", into=("internal",), name="linalg_inv_ex", returns="inverse info")
+@op("none", into=("internal",), name="linalg_inv_ex", returns="inverse info", layout=columns("c."))
 def _inv_ex(A: Tensor):
     check_square("linalg.inv_ex", A)
     check_float("linalg.inv_ex", A)
@@ -95,6 +104,17 @@ def _check_system(name: str, A: Any, B: Any, left: bool) -> None:
     check_broadcastable(A.shape[:-2], B.shape[:-2])
 
 
+def _left_at(position: int) -> Any:
+    """The layout of a solution: column-major, row-major if the argument `left` is False."""
+
+    def layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+        right = plain(key[position]) is False
+        first = None if right else column_strides(tuple(avals[0].shape))
+        return [first, *[None] * (len(avals) - 1)]
+
+    return layout
+
+
 def _solve(A: Tensor, B: Tensor, *, left: bool = True):
     check_square("linalg.solve", A)
     check_float("linalg.solve", A)
@@ -114,9 +134,13 @@ def _solve(A: Tensor, B: Tensor, *, left: bool = True):
     return made[..., 0] if vector else made
 
 
-_solve_op = op("none", into=("internal",), name="linalg_solve", grad_name="LinalgSolveExBackward0")(
-    _solve
-)
+_solve_op = op(
+    "none",
+    into=("internal",),
+    name="linalg_solve",
+    grad_name="LinalgSolveExBackward0",
+    layout=_left_at(2),
+)(_solve)
 
 
 @composite(into=("linalg",))
@@ -135,8 +159,7 @@ def solve(A, B, *, left=True, out=None):
 
 @op(
     "none", into=("internal",), name="linalg_solve_ex", returns="result info",
-    grad_name="LinalgSolveExBackward0",
-)  # fmt: skip
+    grad_name="LinalgSolveExBackward0", layout=_left_at(2))  # fmt: skip
 def _solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False):
     result = _solve(A, B, left=left)
     return result, zero_on_diagonal(lax.linalg.lu(lax.stop_gradient(A))[0])
@@ -145,7 +168,13 @@ def _solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = F
 register("linalg", "solve_ex", _solve_ex)
 
 
-@op("none", into=("linalg",), name="solve_triangular", grad_name="LinalgSolveTriangularBackward0")
+@op(
+    "none",
+    into=("linalg",),
+    name="solve_triangular",
+    grad_name="LinalgSolveTriangularBackward0",
+    layout=columns("c"),
+)
 def solve_triangular(
     A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ):
@@ -169,7 +198,7 @@ def _triangular(
     )  # fmt: skip
 
 
-@op("none", returns="solution cloned_coefficient")
+@op("none", returns="solution cloned_coefficient", layout=columns("cc"))
 def triangular_solve(
     input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False,
     unitriangular: bool = False,
@@ -179,7 +208,7 @@ def triangular_solve(
     return _triangular(A, input, upper, True, unitriangular, transpose), A
 
 
-@op("none")
+@op("none", layout=columns("c"))
 def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False):
     """The X of `A X = input`, given the Cholesky factor `input2` of A."""
     for letter, array in (("b", input), ("u", input2)):
@@ -208,7 +237,7 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False):
     return lax.custom_linear_solve(multiply, rhs, solve_, solve_transposed)
 
 
-@op("none")
+@op("none", layout=columns("c"))
 def cholesky_inverse(input: Tensor, upper: bool = False):
     """The inverse of A, given its Cholesky factor."""
     check_square("cholesky_inverse", input)
@@ -233,13 +262,16 @@ def _lu_solve(LU: Any, pivots: Any, B: Any, left: bool, adjoint_: bool) -> Any:
     return _triangular(LU, half, True, True, False)
 
 
-@op("none", into=("linalg",), name="lu_solve", grad_name="LinalgLuSolveBackward0")
+@op(
+    "none", into=("linalg",), name="lu_solve", grad_name="LinalgLuSolveBackward0",
+    layout=_left_at(3),
+)  # fmt: skip
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False):
     """The X of `A X = B` (or `X A = B`, or with `A^H`), given A's packed LU factorisation."""
     return _lu_solve(LU, pivots, B, left, adjoint)
 
 
-@op("none", name="lu_solve", grad_name="LinalgLuSolveBackward0")
+@op("none", name="lu_solve", grad_name="LinalgLuSolveBackward0", layout=columns("c"))
 def old_lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor):
     """`linalg.lu_solve(LU_data, LU_pivots, input)`."""
     return _lu_solve(LU_data, LU_pivots, input, True, False)
@@ -320,6 +352,7 @@ def pinverse(input, rcond=1e-15):
 @op(
     "none", into=("internal",), name="linalg_lstsq",
     returns="solution residuals rank singular_values", grad_name="LinalgLstsqBackward0",
+    layout=columns("c..."),
 )  # fmt: skip
 def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
     if driver not in ("gels", "gelsy", "gelsd", "gelss"):
@@ -355,9 +388,9 @@ def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
 
 
 @composite(into=("linalg",))
-def lstsq(A, B, rcond=None, *, driver=None):
+def lstsq(A, B, rcond=None, *, driver=None, out=None):
     """The X that makes `||A X - B||` smallest, with residuals, rank and singular values."""
-    return _lstsq(A, B, rcond, driver or "gelsy")
+    return _lstsq(A, B, rcond, driver or "gelsy", **_out(out))
 
 
 # ---------------------------------------------------------------------------- tensors

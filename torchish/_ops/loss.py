@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from . import _numeric as num
-from ._reduction import reduced, reduction_of, warn_sizes
+from ._reduction import in_default_float, reduced, reduction_of, warn_sizes
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 
@@ -205,7 +205,9 @@ def poisson_nll_loss(
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     reduction_of(reduction)
-    return internal.poisson_nll_loss_op(input, target, log_input, full, eps, reduction)
+    return internal.poisson_nll_loss_op(
+        in_default_float(input), target, log_input, full, eps, reduction
+    )
 
 
 @composite(into=("torch",), name="poisson_nll_loss")

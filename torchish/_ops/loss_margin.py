@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import _numeric as num
-from ._reduction import guard, reduced, reduction_of
+from ._reduction import guard, in_default_float, reduced, reduction_of
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
@@ -72,7 +72,8 @@ def cosine_embedding_loss(
 ) -> Any:  # fmt: skip
     """1 - cos(input1, input2) for pairs that belong together, max(0, cos - margin) for others."""
     reduction = reduction_of(reduction, size_average, reduce)
-    return internal.cosine_embedding_op(input1, input2, target, float(margin), reduction)
+    pair = tuple(in_default_float(x) for x in (input1, input2))
+    return internal.cosine_embedding_op(*pair, target.detach(), float(margin), reduction)
 
 
 @composite(into=_F)
@@ -199,7 +200,8 @@ def multi_margin_loss(
     out = internal.multi_margin_op(input, target, weight, p, float(margin), reduction)
     error = RuntimeError("target out of range")
     guard(
-        "class_bounds", lambda t, n: (t < 0) | (t >= n), [target], [input.shape[-1]],
+        "class_bounds", lambda t, n: (t < 0) | (t >= n), [target],
+        [input.shape[-1] if input.dim() else 1],
         lambda _: error,
     )  # fmt: skip
     return out
@@ -236,7 +238,8 @@ def multilabel_margin_loss(
     out = internal.multilabel_margin_op(input, labels, reduction)
     error = RuntimeError("argument #2 'target' is out of range")
     guard(
-        "label_bounds", lambda t, n: (t < -1) | (t >= n), [labels], [input.shape[-1]],
+        "label_bounds", lambda t, n: (t < -1) | (t >= n), [labels],
+        [input.shape[-1] if input.dim() else 1],
         lambda _: error,
     )  # fmt: skip
     return out

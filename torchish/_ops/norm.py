@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.state import process
 from . import _numeric as num
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
@@ -132,6 +133,8 @@ def _batch_norm(
     input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool,
     momentum: float, eps: float,
 ) -> Any:  # fmt: skip
+    if input.dim() < 2 and input.numel() == 0:
+        return input.clone()
     if not training:
         return internal.batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
     outs = internal.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps)
@@ -168,10 +171,16 @@ def native_batch_norm(
     if training:
         _check_float(input, "batch_norm", weight, bias)
         out, mean, _, inverse = _batch_statistics(input, weight, bias, eps)
-        return out, lax.stop_gradient(mean), lax.stop_gradient(inverse)
+        return out, *_kept((mean, inverse), input, weight)
     out = batch_norm_eval.operator.body(input, weight, bias, running_mean, running_var, eps)
     empty = jnp.zeros((0,), num.wide_dtype(input.dtype))
-    return out, empty, empty
+    return out, *_kept((empty, empty), input, weight)
+
+
+def _kept(statistics: Any, x: Any, weight: Any, gradient: bool = False) -> Any:
+    """Mean and inverse deviation as torch returns them: wide only beside wide weights."""
+    kind = x.dtype if weight is None else weight.dtype
+    return [(s if gradient else lax.stop_gradient(s)).astype(kind) for s in statistics]
 
 
 def _check_layer(
@@ -212,7 +221,7 @@ def _layer_norm(x: Any, shape: Any, weight: Any, bias: Any, eps: Any) -> tuple[A
     mean, var = _moments(wide, axes)
     inverse = lax.rsqrt(var + num.as_dtype(eps, wide))
     out = _affine((wide - mean) * inverse, weight, bias, tuple(shape))
-    return out.astype(x.dtype), lax.stop_gradient(mean), lax.stop_gradient(inverse)
+    return out.astype(x.dtype), *_kept((mean, inverse), x, weight)
 
 
 @op("none", into=("nn.functional",), out=False, grad_name="NativeLayerNormBackward0")
@@ -250,7 +259,7 @@ def _rms_norm(input: Tensor, normalized_shape: Any, weight: OptTensor, eps: Scal
     wide = num.widen(input)
     if eps is None:
         eps = float(jnp.finfo(wide.dtype).eps)
-    square = jnp.square(jnp.abs(wide)) if num.is_complex(wide) else jnp.square(wide)
+    square = jnp.square(wide)  # of complex numbers too: torch takes no absolute value here
     inverse = lax.rsqrt(jnp.mean(square, axes, keepdims=True) + num.as_dtype(eps, square))
     return _affine(wide * inverse.astype(wide.dtype), weight, None, tuple(normalized_shape)).astype(
         input.dtype
@@ -290,7 +299,7 @@ def _group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: Any) -> tuple[
     inverse = lax.rsqrt(var + num.as_dtype(eps, wide))
     out = ((wide - mean) * inverse).reshape(x.shape)
     out = _affine(out, weight, bias, (1, -1) + (1,) * (x.ndim - 2)).astype(x.dtype)
-    return out, mean[..., 0], inverse[..., 0]
+    return out, *_kept((mean[..., 0], inverse[..., 0]), x, weight, True)
 
 
 @op("none", into=("internal",), name="group_norm", grad_name="NativeGroupNormBackward0")
@@ -417,11 +426,21 @@ def _instance_norm(
     return out
 
 
-@op("none", into=("nn.functional",), out=False, grad_name="DivBackward0")
+@composite(into=("nn.functional",))
 def local_response_norm(
-    input: Tensor, size: int, alpha: Scalar = 1e-4, beta: Scalar = 0.75, k: Scalar = 1.0
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Any:
     """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
+    whole = not (input.is_floating_point() or input.is_complex())
+    x = input.to(process.default_dtype) if whole else input
+    return internal.local_response_norm(x, size, alpha, beta, k, whole)
+
+
+@op("none", into=("internal",), name="local_response_norm", grad_name="DivBackward0")
+def _local_response_norm(
+    input: Tensor, size: int, alpha: Scalar, beta: Scalar, k: Scalar, whole: bool
+) -> Any:
+    """The same; `whole` input stands for integers, whose average torch rounds down."""
     if input.ndim < 3:
         raise ValueError(
             "Expected 3D or higher dimensionality                          input (got "
@@ -433,11 +452,9 @@ def local_response_norm(
     pads = ((0, 0), (size // 2, (size - 1) // 2)) + ((0, 0),) * (input.ndim - 2)
     squares = jnp.pad(jnp.square(input), pads)
     total: Any = sum(lax.slice_in_dim(squares, k, k + channels, axis=1) for k in range(size))
-    if not jnp.issubdtype(input.dtype, jnp.inexact):  # torch's average of integers is an integer
-        default = num.default_float()
-        total, input = (total // size * size).astype(default), input.astype(default)
+    mean = jnp.floor(total / size) if whole else total / size
     alpha, beta, k = (num.as_dtype(v, input) for v in (alpha, beta, k))
-    return input / jnp.power(total / size * alpha + k, beta)
+    return input / jnp.power(mean * alpha + k, beta)
 
 
 @composite(into=("nn.functional",))

@@ -17,6 +17,8 @@ from .binding import MISSING, Binder, Parameter, plain
 from .return_types import return_type
 
 _SCALARS = (float, int, bool, complex)
+# (avals of the results, operands, key of the call) -> strides of each result, None for row-major.
+Layout = Callable[[Sequence[Aval], Sequence[Any], Sequence[Any]], list[Any]]
 
 
 class Operator:
@@ -42,6 +44,7 @@ class Operator:
         differentiable: bool = True,
         check: Callable[..., None] | None = None,
         elementwise: bool = False,
+        layout: Layout | None = None,
     ) -> None:
         self.name = name
         self.body = body
@@ -53,6 +56,7 @@ class Operator:
         self.differentiable = differentiable
         self.check = check
         self.elementwise = elementwise
+        self.layout = layout
         self.kernels: dict[tuple[Any, ...], Kernel] = {}
         self.takes_tensors = any(p.kind in ("tensor", "operand") for p in binder.params)
         # What a key of two operands ends with when nothing else is given.
@@ -262,4 +266,12 @@ def broadcast_check(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(result)
 
 
-__all__ = ["Operator", "broadcast_check", "cast", "forget_kernels", "inspect", "operand_type"]
+__all__ = [
+    "Layout",
+    "Operator",
+    "broadcast_check",
+    "cast",
+    "forget_kernels",
+    "inspect",
+    "operand_type",
+]

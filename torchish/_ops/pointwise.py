@@ -338,10 +338,18 @@ def _copysign_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _copysign = num.with_derivative(jnp.copysign, _copysign_tangent)
 
 
-@op("arith", inplace=True, differentiable=False)
+@jax.custom_jvp
+def _nextafter(x: Array, towards: Array) -> Array:
+    return jax.lax.nextafter(x, towards)
+
+
+_nextafter.defjvps(lambda dx, out, x, towards: dx, lambda dt, out, x, towards: jnp.zeros_like(dt))
+
+
+@op("arith", inplace=True)
 def nextafter(input: Tensor, other: Tensor) -> Array:
     """The next representable number after `input` towards `other`."""
-    return jax.lax.nextafter(*jnp.broadcast_arrays(input, other))
+    return _nextafter(*jnp.broadcast_arrays(input, other))
 
 
 def _check_heaviside(input: Any, values: Any) -> None:

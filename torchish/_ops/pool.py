@@ -281,10 +281,19 @@ def avg_pool1d(
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
+    *, out: Any = None,
 ) -> Any:  # fmt: skip
     """The mean of each window of (N, C, H, W)."""
     return internal.avg_pool(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 2
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        2,
+        **({} if out is None else {"out": out}),
     )
 
 
@@ -292,10 +301,19 @@ def avg_pool2d(
 def avg_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
+    *, out: Any = None,
 ) -> Any:  # fmt: skip
     """The mean of each window of (N, C, D, H, W)."""
     return internal.avg_pool(
-        input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, 3
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        3,
+        **({} if out is None else {"out": out}),
     )
 
 
@@ -358,8 +376,26 @@ def max_unpool(input: Tensor, indices: Tensor, output_size: Any, nd: int) -> Any
     rows, width = math.prod(lead), math.prod(output_size)
     offsets = jnp.arange(rows, dtype=jnp.int64)[:, None] * width
     flat = (indices.reshape(rows, -1) + offsets).reshape(-1)
-    out = jnp.zeros((rows * width,), input.dtype).at[flat].set(input.reshape(-1), mode="drop")
+    out = _spread(input.reshape(-1), flat, rows * width)
     return out.reshape(*lead, *output_size)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _spread(values: Any, flat: Any, count: int) -> Any:
+    """Zeros with `values` at `flat`; as in torch an overwritten value gets a gradient too."""
+    return jnp.zeros((count,), values.dtype).at[flat].set(values, mode="drop")
+
+
+def _spread_fwd(values: Any, flat: Any, count: int) -> Any:
+    return _spread(values, flat, count), flat
+
+
+def _spread_bwd(count: int, flat: Any, cotangent: Any) -> Any:
+    taken = cotangent.at[flat].get(mode="clip")
+    return taken, np.zeros(flat.shape, jax.dtypes.float0)
+
+
+_spread.defvjp(_spread_fwd, _spread_bwd)
 
 
 def _unpool_size(

@@ -25,7 +25,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     count = x.size(1)
     weights = _weights(x, count, fweights, aweights)
     if weights is None:
-        total, mean = count, x.mean(1, True) if count else x.sum(1, True) / 0
+        total, mean = count, x.sum(1, True) / count
         norm: Any = total - correction
     else:
         total = weights.sum()
@@ -40,7 +40,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     centred = x - mean
     weighted = centred if weights is None else centred * weights
     found = centred @ weighted.t().conj() / norm
-    return found.squeeze() if input.dim() < 2 else found
+    return found.squeeze()
 
 
 def _weights(x: Any, count: int, fweights: Any, aweights: Any) -> Any:
@@ -173,6 +173,8 @@ def sum_to_size(self: Any, *size: Any) -> Any:
     """The sum over the dims that `size` was broadcast along."""
     shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
     mine = tuple(self.shape)
+    if not shape:
+        return self.sum()
     extra = len(mine) - len(shape)
     fits = extra >= 0 and all(b in (1, a) for a, b in zip(mine[extra:], shape, strict=True))
     if not fits:

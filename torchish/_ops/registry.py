@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from .binding import MISSING, Binder, Parameter
 from .calling import make_function, make_inplace, make_method
-from .operator import Operator
+from .operator import Layout, Operator
 
 Tensor = Annotated[Any, "tensor"]
 OptTensor = Annotated[Any, "tensor or None"]
@@ -69,7 +69,7 @@ def op(
     *,
     into: tuple[str, ...] = ("torch", "method"),
     inplace: bool = False,
-    out: bool = True,
+    out: bool | None = None,
     saves: str = "inputs",
     returns: str | None = None,
     name: str | None = None,
@@ -80,6 +80,7 @@ def op(
     check: Callable[..., None] | None = None,
     overloads: Callable[..., Any] | None = None,
     elementwise: bool | None = None,
+    layout: Layout | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Register a pure function on arrays as an operator; returns its public function.
 
@@ -87,6 +88,8 @@ def op(
     saves: "output" where torch's backward saves the result rather than inputs.
     grad_name: torch's name of the grad node, or a function of what `check` receives.
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
+    out: whether there is an `out=` form; by default, outside nn.functional only.
+    layout: strides of the results where torch's are not row-major (see operator.py).
     """
 
     def wrap(body: Callable[..., Any]) -> Any:
@@ -95,16 +98,19 @@ def op(
             public, body, Binder(public, parameters(body), overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
+            layout=layout,
         )  # fmt: skip
         for place in into:
             key = f"{place}.{public}" if place != "method" or len(into) == 1 else None
             if key:
                 operators[key] = made
-        function = make_function(made, out=out and "nn.functional" not in into)
+        function = make_function(made, out="nn.functional" not in into if out is None else out)
         for label in (public, *aliases):
             for place in into:
                 if place == "method":
-                    register(place, label, make_method(made, label, method_varargs, out))
+                    register(
+                        place, label, make_method(made, label, method_varargs, out is not False)
+                    )
                 else:
                     register(place, label, function)
             if inplace:

@@ -85,6 +85,11 @@ def _coordinates(index: Any, dim: int) -> list[Any]:
     return [index if d == dim else own[d] for d in range(index.ndim)]
 
 
+def _summed(x: Any, at: Any, values: Any) -> Any:
+    """`x` with `values` added at positions; a sum of truth values is their disjunction."""
+    return (x.at[at].max if x.dtype == bool else x.at[at].add)(values, mode="clip")
+
+
 def _part(src: Any, index: Any) -> Any:
     """The elements of `src` that `index` has a position for."""
     return src[tuple(slice(0, n) for n in index.shape)]
@@ -156,7 +161,7 @@ def _scatter(input: Any, dim: int, index: Any, src: Any, reduce: Any, single: bo
     values = jnp.broadcast_to(values, at.shape) if single else _part(values, at)
     where = _coordinates(at, dim)
     if reduce == "add":
-        made = x.at[tuple(where)].add(values, mode="clip")
+        made = _summed(x, tuple(where), values)
     elif reduce == "multiply":
         made = x.at[tuple(where)].multiply(values, mode="clip")
     else:
@@ -303,7 +308,9 @@ def reduce_at(
     if not include_self:
         start = x.at[at].set(_identity(x.dtype, reduce), mode="clip")
     if reduce == "sum":
-        return start.at[at].add(values, mode="clip")
+        return _summed(start, at, values)
+    if reduce == "prod" and x.dtype == bool:
+        return start.at[at].min(values, mode="clip")
     if reduce == "prod":
         return product_at(dims)(start, values, *indices)
     total = start.at[at].add(values, mode="clip")

@@ -10,6 +10,7 @@ from jax.scipy import special as jsp
 
 from . import _numeric as num, pointwise, pointwise_unary, reduce
 from .activation import sigmoid
+from .calling import call_inplace
 from .pointwise import xlogy_with
 from .registry import Operand, Scalar, Tensor, composite, op, ops
 from .special_zeta import hurwitz
@@ -123,7 +124,7 @@ def _polygamma_method(self: Any, n: int) -> Any:
 @composite(into=("method",))
 def polygamma_(self: Any, n: int) -> Any:
     """In-place `polygamma`."""
-    return self.copy_(polygamma(n, self))
+    return call_inplace(_polygamma.operator, self, (n,), {})
 
 
 @op("float", inplace=True)

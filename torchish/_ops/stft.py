@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core import dtypes
 from ._describe import scalar_name, show_size as show
+from ._linalg_checks import columns
 from ._ranges import check_later
 from .registry import OptTensor, Tensor, composite, nnf, op, ops
 
@@ -27,7 +28,9 @@ def _window(window: Any, n_fft: int, win_length: int, dtype: Any) -> Any:
     return jnp.pad(made, (left, n_fft - win_length - left))
 
 
-@op("none", into=("internal",), name="_stft", grad_name="TransposeBackward0")
+@op(
+    "none", into=("internal",), name="_stft", grad_name="TransposeBackward0", layout=columns("c")
+)  # fmt: skip
 def _stft(
     input: Tensor, window: OptTensor, n_fft: int, hop: int, win_length: int, normalized: bool,
     onesided: bool,

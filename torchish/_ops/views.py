@@ -293,9 +293,11 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
 
 @composite()
-def squeeze(input: Any, dim: Any = None) -> Any:
+def squeeze(input: Any, dim: Any = None, *more: int) -> Any:
     """Drop dims of size one (all, or those named)."""
     shape = input._aval.shape
+    if more:
+        dim = (dim, *more)
     if dim is None:
         gone = {d for d, n in enumerate(shape) if n == 1}
         name = "SqueezeBackward0"
@@ -349,7 +351,7 @@ def _expand(input: Any, sizes: Ints) -> Any:
 
     def rule(s: Ints, t: Ints, offset: int) -> tuple[Ints, Ints, int]:
         strides = [0] * len(wanted)
-        for d in range(len(wanted) - 1, -1, -1):
+        for d in range(len(wanted) - 1, -1, -1) if s else ():
             if d >= lead:
                 strides[d] = t[d - lead] if s[d - lead] == wanted[d] else 0
             elif wanted[d] == 1:
@@ -360,9 +362,9 @@ def _expand(input: Any, sizes: Ints) -> Any:
 
 
 @composite()
-def broadcast_to(input: Any, size: Any) -> Any:
+def broadcast_to(input: Any, *size: Any, **kwargs: Any) -> Any:
     """`input.expand(size)`."""
-    return _expand(input, as_sizes((size,), "broadcast_to"))
+    return _expand(input, as_sizes((kwargs["size"],) if kwargs else size, "broadcast_to"))
 
 
 @composite(into=("method",))

@@ -227,18 +227,21 @@ def differentiated(op: Any, call: Call, library: Any, own: bool, order: int) -> 
     outs = [t for t in leaves(out) if is_tensor(t) and t.requires_grad]
     if not inputs or not outs:
         return None
-    grads = _pull(library, outs, inputs, own, create_graph=order == 2)
+    grads = _pull(library, list(enumerate(outs)), inputs, own, create_graph=order == 2)
     if order == 1:
         return list(grads)
-    firsts = [g for g in grads if g is not None and g.requires_grad]
+    firsts = [(k, g) for k, g in enumerate(grads) if g is not None and g.requires_grad]
     if not firsts:
         return None
     return list(_pull(library, firsts, inputs, own, create_graph=False))
 
 
-def _pull(library: Any, outs: list[Any], inputs: list[Any], own: bool, create_graph: bool) -> Any:
-    cotangents = []
-    for k, out in enumerate(outs):
+def _pull(
+    library: Any, numbered: list[Any], inputs: list[Any], own: bool, create_graph: bool
+) -> Any:
+    """Gradients of results whose cotangents are chosen by their number."""
+    cotangents, outs = [], [out for _, out in numbered]
+    for k, out in numbered:
         made = _cotangent(out, k)
         cotangents.append(to_torchish(made) if own else made)
     return library.autograd.grad(

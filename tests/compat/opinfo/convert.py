@@ -26,6 +26,8 @@ def numpy_of(tensor: Any) -> np.ndarray[Any, Any]:
     if not isinstance(tensor, torch.Tensor):
         return host_array(tensor.detach().resolve_conj())
     tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor._is_zerotensor():
+        tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
     if tensor.dtype in _BITS:
         bits, real = _BITS[tensor.dtype]
         return tensor.contiguous().view(bits).numpy().view(real)
@@ -104,7 +106,7 @@ def _paths() -> dict[int, str]:
     found: dict[int, str] = {}
     for place in _PLACES:
         home = functools.reduce(getattr, place.split("."), torch) if place else torch
-        for name in dir(home):
+        for name in sorted(dir(home), key=lambda n: n.startswith("_")):  # public spellings first
             value = getattr(home, name, None)
             if callable(value):
                 found.setdefault(id(value), f"{place}.{name}".lstrip("."))
@@ -143,6 +145,8 @@ def counterpart(function: Any) -> Any:
         made = named(path)
     elif isinstance(function, types.FunctionType):
         made = _rewritten(function)
+    elif isinstance(function, torch.nn.Module):
+        made = _module_like(function)
     elif isinstance(function, types.ModuleType):
         made = _module(function)
     elif str(getattr(function, "__module__", "")).startswith("torch.testing"):
@@ -153,6 +157,14 @@ def counterpart(function: Any) -> Any:
         qualified = getattr(function, "__qualname__", None) or repr(function)
         raise Missing(f"no counterpart of {qualified}")
     _done[id(function)] = (function, made)
+    return made
+
+
+def _module_like(module: torch.nn.Module) -> Any:
+    """A torchish module of the same class and settings; it has no parameters."""
+    made = named(f"nn.{type(module).__name__}")()
+    for name in module.__constants__ or ():
+        setattr(made, name, getattr(module, name))
     return made
 
 
