@@ -45,7 +45,8 @@ def _run_script(path: str) -> None:
         print(f"{sys.executable}: can't open file {path!r}: {error}", file=sys.stderr)
         sys.exit(2)
     _search_first(os.path.dirname(os.path.realpath(path)))
-    exec(compile(source, path, "exec"), _fresh_main(path).__dict__)
+    whole = os.path.abspath(path)  # as Python names a script in __file__ and in tracebacks
+    exec(compile(source, whole, "exec"), _fresh_main(whole).__dict__)
 
 
 def _run_code(code: str) -> None:

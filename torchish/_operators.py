@@ -69,6 +69,11 @@ _IN_PLACE = {
 }  # fmt: skip
 
 
+def _hash(self: Any) -> int:
+    """Tensors are keys by identity, and torch's hash is the id itself."""
+    return id(self)
+
+
 def _rsub(self: Any, other: Any) -> Any:
     return ops.rsub(self, other) if _operand(other) else NotImplemented
 
@@ -112,4 +117,4 @@ def attach(cls: Any) -> None:
     cls.__pos__ = lambda self: ops.positive(self)  # type: ignore[attr-defined]
     cls.__abs__ = lambda self: ops.abs(self)  # type: ignore[attr-defined]
     cls.__invert__ = _invert  # type: ignore[attr-defined]
-    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+    cls.__hash__ = _hash  # type: ignore[method-assign]

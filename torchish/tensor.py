@@ -42,7 +42,6 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
 
     __module__ = "torch"
     __array_priority__ = 1000
-    __hash__ = object.__hash__
     is_sparse = is_quantized = is_mkldnn = is_nested = is_mps = is_xpu = is_ipu = False
     is_sparse_csr = is_vulkan = is_maia = is_mtia = False
     names_ = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -324,7 +325,13 @@ def leaf_node(tensor: Any) -> AccumulateGrad:
     return node
 
 
+_OWN_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
 def _user_stack() -> list[str]:
+    """The lines of the user's own frames; torchish's, and those that started it, say nothing."""
     import traceback
 
-    return traceback.format_stack(sys._getframe(2))
+    frames = traceback.extract_stack(sys._getframe(2))
+    own = [f for f in frames if not f.filename.startswith((_OWN_FOLDER, "<frozen runpy>"))]
+    return traceback.format_list(own)

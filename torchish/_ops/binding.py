@@ -83,7 +83,7 @@ class Binder:
                 continue
             else:
                 return self._retry(args, kwargs, p, position)
-            self._add(p, position, value, operands, key)
+            self._add(p, position if position < given else None, value, operands, key)
         if used < len(kwargs):
             renamed = self._renamed(kwargs)
             if renamed is not None:
@@ -118,11 +118,14 @@ class Binder:
         return found if changed else None
 
     def _add(
-        self, p: Parameter, position: int, value: Any, operands: list[Any], key: list[Any]
+        self, p: Parameter, position: int | None, value: Any, operands: list[Any], key: list[Any]
     ) -> None:
         kind = p.kind
         if kind == "static":
-            key.append(static(value))
+            value = static(value)
+            if p.default.__class__ is bool and value.__class__ is not bool:
+                self._refuse(p, position, value, "bool")
+            key.append(value)
         elif isinstance(value, TensorBase) and kind != "tensors":
             operands.append(value)
             key.append(value._aval)
@@ -143,7 +146,7 @@ class Binder:
             self._refuse(p, position, value, "Tensor")
 
     def _add_many(
-        self, p: Parameter, position: int, value: Any, operands: list[Any], key: list[Any]
+        self, p: Parameter, position: int | None, value: Any, operands: list[Any], key: list[Any]
     ) -> None:
         if isinstance(value, TensorBase) or not isinstance(value, list | tuple):
             self._refuse(p, position, value, "tuple of Tensors")
@@ -151,16 +154,17 @@ class Binder:
         for k, t in enumerate(value):
             if not isinstance(t, TensorBase):
                 raise TypeError(
-                    f"expected Tensor as element {k} in argument {position}, but got "
+                    f"expected Tensor as element {k} in argument {self.params.index(p)}, but got "
                     f"{type(t).__name__}"
                 )
             operands.append(t)
             avals.append(t._aval)
         key.append(tuple(avals))
 
-    def _refuse(self, p: Parameter, position: int, value: Any, wanted: str) -> None:
+    def _refuse(self, p: Parameter, position: int | None, value: Any, wanted: str) -> None:
+        place = "" if position is None else f" (position {position + 1})"  # None: by keyword
         raise TypeError(
-            f"{self.name}(): argument '{p.name}' (position {position + 1}) must be {wanted}, not "
+            f"{self.name}(): argument '{p.name}'{place} must be {wanted}, not "
             f"{type(value).__name__}"
         )
 
