@@ -53,6 +53,8 @@ class ProcessState:
         self.tensor_class: Any = None
         # Whether some program spans several devices: arrays may then lie on more than one.
         self.spmd_used = False
+        # Whether some storage is laid out over a mesh: programs may then be partitioned.
+        self.laid_out = False
 
 
 state = ThreadState()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from .devices import CPU, device
 from .dtypes import dtype
 from .layout import Geometry, memory_order
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
+
+if TYPE_CHECKING:
+    from .gspmd import Placement
 
 _addresses = itertools.count(0x10000000, 0x1000)
 
@@ -36,8 +39,8 @@ class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
     __slots__ = (
-        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "strides", "version",
-        "writes",
+        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "placement", "strides",
+        "version", "writes",
     )  # fmt: skip
 
     def __init__(self, value: Value, strides: tuple[int, ...] | None = None) -> None:
@@ -49,6 +52,7 @@ class Storage:
         self.host: np.ndarray[Any, Any] | None = None
         self._geometry: Geometry | None = None
         self._address = 0
+        self.placement: Placement | None = None  # how it lies over several devices
 
     @property
     def dtype(self) -> dtype:
@@ -93,6 +97,8 @@ class Storage:
     def set(self, value: Value) -> None:
         """Replace the content; the new value has the base's aval."""
         self.writes += 1
+        if self.placement is not None:
+            value = self.placement.pin(value)
         if self.host is None:
             self._value = value
         else:
@@ -104,6 +110,7 @@ class Storage:
         self.aval = value.aval
         self.strides = strides
         self.host = None
+        self.placement = None
         self._geometry = None
         self._address = 0
         self.writes += 1

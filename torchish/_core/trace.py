@@ -18,6 +18,7 @@ import numpy as np
 
 from .checks import run_checks
 from .devices import CPU, META, device, jax_device
+from .gspmd import mesh_for, onto
 from .kernels import Kernel, scalar_array
 from .policy import Policy
 from .program import (
@@ -182,14 +183,21 @@ class _Taken:
         jdev = jax_device(self.device)
         in_avals = tuple([v.aval for v in self.values])
         donated = self._donations(in_avals)
-        key = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
+        key: Any = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
         layout = None if self.mesh is None else self._layout(key)
-        arrays = self._place(jdev) if layout is None else spread_out(self.values, layout)
+        partitioned = None
+        if process.laid_out and layout is None:
+            partitioned = mesh_for(self.entries, self.values)
+        if partitioned is not None:
+            arrays, shardings = onto(partitioned, self.values)
+            key = (*key, partitioned, shardings)
+        else:
+            arrays = self._place(jdev) if layout is None else spread_out(self.values, layout)
         self.values.clear()
         try:
             if layout is not None:
                 results = self._execute(key, arrays, donated, layout.outputs)
-            elif jdev is _default_device():
+            elif partitioned is not None or jdev is _default_device():
                 results = self._execute(key, arrays, donated)
             else:
                 with jax.default_device(jdev):

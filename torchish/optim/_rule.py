@@ -62,7 +62,12 @@ def zeros_like(param: Tensor, fill: float = 0.0) -> Tensor:
     array = np.zeros(tuple(param.shape), param.dtype.np)
     if fill:
         array[...] = complex(fill, fill) if param.dtype.is_complex else fill
-    return wrap_host(array, param.device)
+    made = wrap_host(array, param.device)
+    placement = param._storage.placement
+    if placement is not None:  # of a sharded module: the state lies as the parameter does
+        made._storage._value = placement.place(made._storage._value)
+        made._storage.placement = placement
+    return made
 
 
 def run(rule: Any, *args: Any, **kwargs: Any) -> list[Value]:

@@ -1,0 +1,272 @@
+"""Modules whose tensors lie in parts over a mesh of devices: ``shard`` and ``fully_shard``.
+
+The training loop stays as it is: XLA partitions the programs it records (GSPMD). Parameters,
+gradients and optimizer state lie alike, cut along the dimensions that the rules name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._core.apply import apply_kernel
+from .._core.devices import device as Device, jax_device, jax_devices, resolve
+from .._core.gspmd import Placement
+from .._core.tensor_base import from_value
+
+Spec = Sequence[Any]
+Rules = Mapping[str, Spec] | Sequence[tuple[str, Spec]] | Callable[[str, Any], Spec]
+
+
+class DeviceMesh:
+    """Devices of this process in a grid whose dimensions have names.
+
+    Args:
+        device_type: "cuda", or "xla" for TPU cores.
+        mesh: the devices' indices, nested as the grid is.
+        mesh_dim_names: a name for each dimension.
+
+    Raises: RuntimeError for more devices than there are.
+    """
+
+    __module__ = "torch.distributed.device_mesh"
+
+    def __init__(
+        self, device_type: str, mesh: Any, *, mesh_dim_names: Sequence[str] | None = None
+    ) -> None:
+        grid = np.asarray(mesh, dtype=np.int64)
+        names = mesh_dim_names or [f"dim_{k}" for k in range(grid.ndim)]
+        if len(names) != grid.ndim:
+            raise RuntimeError("mesh_shape and mesh_dim_names should have same length!")
+        if len(set(names)) != len(names):
+            raise RuntimeError(f"Each mesh_dim_name must be unique, got {tuple(names)}")
+        resolve(Device(device_type))
+        there = len(jax_devices(device_type))
+        if grid.size == 0 or len(set(grid.flat)) < grid.size or grid.max() >= there:
+            raise RuntimeError(
+                f"a mesh of the {device_type} devices {grid.tolist()} cannot be made: this "
+                f"process has {there}"
+            )
+        self.device_type = device_type
+        self.mesh_dim_names = tuple(names)
+        self.mesh = grid
+        self.home = resolve(Device(device_type, int(grid.flat[0])))
+        devices = [jax_device(resolve(Device(device_type, int(k)))) for k in grid.flat]
+        self.jax = jax.sharding.Mesh(
+            np.array(devices).reshape(grid.shape),
+            self.mesh_dim_names,
+            axis_types=(jax.sharding.AxisType.Auto,) * grid.ndim,
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
+        return tuple(self.mesh.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return int(self.mesh.ndim)
+
+    def size(self, mesh_dim: int | None = None) -> int:
+        """How many devices there are, or along one dimension."""
+        return int(self.mesh.size if mesh_dim is None else self.mesh.shape[mesh_dim])
+
+    def __repr__(self) -> str:
+        named = ", ".join(
+            f"{n}={k}" for n, k in zip(self.mesh_dim_names, self.mesh.shape, strict=True)
+        )
+        return f"DeviceMesh(({named}), '{self.device_type}')"
+
+
+def init_device_mesh(
+    device_type: str, mesh_shape: Sequence[int], *, mesh_dim_names: Sequence[str] | None = None
+) -> DeviceMesh:
+    """A mesh over the first devices of this process.
+
+    Example:
+        >>> mesh = init_device_mesh("cuda", (2, 4), mesh_dim_names=("data", "model"))
+    """
+    grid = np.arange(math.prod(mesh_shape)).reshape(tuple(mesh_shape))
+    return DeviceMesh(device_type, grid, mesh_dim_names=mesh_dim_names)
+
+
+def _axes(entry: Any) -> tuple[str, ...]:
+    if entry is None:
+        return ()
+    return (entry,) if isinstance(entry, str) else tuple(entry)
+
+
+def _checked(name: str, shape: Sequence[int], spec: Spec, mesh: DeviceMesh) -> Spec:
+    """The spec, if it fits a tensor of this shape.
+
+    Raises: ValueError.
+    """
+    sizes = dict(zip(mesh.mesh_dim_names, mesh.shape, strict=True))
+    used = [axis for entry in spec for axis in _axes(entry)]
+    if len(spec) > len(shape):
+        raise ValueError(f"{name}: the spec {tuple(spec)} is longer than the shape {tuple(shape)}")
+    for axis in used:
+        if axis not in sizes:
+            raise ValueError(f"{name}: the mesh has no dimension {axis!r}, only {tuple(sizes)}")
+    if len(set(used)) < len(used):
+        raise ValueError(f"{name}: a mesh dimension occurs twice in {tuple(spec)}")
+    for length, entry in zip(shape, spec, strict=False):
+        parts = math.prod(sizes[axis] for axis in _axes(entry))
+        if length % parts:
+            raise ValueError(
+                f"{name}: a dimension of length {length} cannot be cut into {parts} equal parts "
+                f"({tuple(spec)} on shape {tuple(shape)})"
+            )
+    return spec
+
+
+def _by_rules(rules: Rules | None) -> Callable[[str, Any], Spec]:
+    if rules is None:
+        return lambda name, tensor: ()
+    if callable(rules):
+        return rules
+    pairs = list(rules.items() if isinstance(rules, Mapping) else rules)
+
+    def find(name: str, tensor: Any) -> Spec:
+        return next((spec for pattern, spec in pairs if re.search(pattern, name)), ())
+
+    return find
+
+
+def _lay_out(name: str, tensor: Any, spec: Spec, mesh: DeviceMesh) -> None:
+    if tensor.device != mesh.home:
+        raise RuntimeError(
+            f"module must have its parameters and buffers on device {mesh.home} (the mesh's "
+            f"first) but found one of them on device: {tensor.device}"
+        )
+    if tensor._layout is not None or tensor._storage.strides is not None:
+        tensor.data = tensor.detach().contiguous().clone()  # memory of its own, in its shape
+    storage = tensor._storage
+    placement = Placement(mesh.jax, _checked(name, tuple(tensor.shape), spec, mesh))
+    storage._value = placement.place(storage._value)
+    storage.writes += 1
+    storage.placement = placement
+
+
+def _pinned(tensor: Any, placement: Placement) -> Any:
+    return apply_kernel(placement.kernel(tensor._aval), (tensor,))[0]
+
+
+def _batch_hook(mesh: DeviceMesh, axes: tuple[str, ...]) -> Callable[..., Any]:
+    """A forward pre-hook that cuts the tensors among a module's arguments along dimension 0."""
+    from ..nn.parallel.spmd import map_tensors
+
+    parts = math.prod(mesh.jax.shape[a] for a in axes)
+    placement = Placement(mesh.jax, (axes,))
+
+    def cut(tensor: Any) -> Any:
+        fits = tensor.dim() and tensor.shape[0] % parts == 0 and tensor.device == mesh.home
+        return _pinned(tensor, placement) if fits else tensor
+
+    def hook(module: Any, args: Any, kwargs: Any) -> Any:
+        return map_tensors(cut, args), map_tensors(cut, kwargs)
+
+    return hook
+
+
+def _lay_out_state(optimizer: Any, args: Any, kwargs: Any) -> None:
+    """Before a step: state that came from elsewhere (a checkpoint) lies as its parameter does."""
+    for param, state in optimizer.state.items():
+        placement = param._storage.placement
+        if placement is None:
+            continue
+        for name, value in state.items():
+            same = getattr(value, "shape", None) == param.shape
+            if same and value._storage.placement is None:
+                state[name] = made = from_value(placement.place(value._value()))
+                made._storage.placement = placement
+
+
+_hooked: list[Any] = []
+
+
+def _tensors(module: Any) -> Iterator[tuple[str, Any]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def shard(module: Any, mesh: DeviceMesh, rules: Rules | None = None, *, batch: Any = "data") -> Any:
+    """Lay a module's parameters and buffers out over a mesh; returns the module.
+
+    Gradients and optimizer state lie as the parameters do. What the module is called with is cut
+    along dimension 0 over the mesh dimension `batch`, if the mesh has it and the length allows.
+
+    Args:
+        module: on the mesh's first device. Moving it afterwards undoes the layout.
+        mesh: from `init_device_mesh`.
+        rules: pattern of a name -> for each dimension a mesh dimension's name, several, or None;
+            the first pattern found in the name counts, no match means in full on every device.
+            Or a function of name and tensor.
+        batch: mesh dimensions that cut the batch.
+
+    Raises: ValueError for a spec that does not fit, RuntimeError for a module elsewhere.
+
+    Example:
+        >>> mesh = init_device_mesh("cuda", (2, 4), mesh_dim_names=("data", "model"))
+        >>> shard(model, mesh, {r"linear1\\.weight": ("model", None)})
+    """
+    from ..optim.optimizer import register_optimizer_step_pre_hook
+
+    spec_of = _by_rules(rules)
+    specs = [(n, t, _checked(n, tuple(t.shape), spec_of(n, t), mesh)) for n, t in _tensors(module)]
+    for name, tensor, spec in specs:
+        _lay_out(name, tensor, spec, mesh)
+        if tensor.requires_grad:
+            placement = tensor._storage.placement
+            tensor.register_hook(lambda grad, placement=placement: _pinned(grad, placement))
+    axes = tuple(a for a in _axes(batch) if a in mesh.mesh_dim_names)
+    if axes:
+        module.register_forward_pre_hook(_batch_hook(mesh, axes), with_kwargs=True)
+    if not _hooked:
+        _hooked.append(register_optimizer_step_pre_hook(_lay_out_state))
+    return module
+
+
+def fully_shard(module: Any, *, mesh: DeviceMesh | None = None) -> Any:
+    """Cut every parameter over all devices of a mesh, and the batch too; returns the module.
+
+    Each tensor is cut along its longest dimension that the number of devices divides; one that has
+    none stays in full on every device.
+
+    Args:
+        mesh: all GPUs of this process in a row if None.
+    """
+    if mesh is None:
+        home = next(module.parameters()).device.type
+        mesh = init_device_mesh(home, (len(jax_devices(home)),), mesh_dim_names=("data",))
+    axes, count = mesh.mesh_dim_names, mesh.size()
+
+    def spec_of(name: str, tensor: Any) -> Spec:
+        fitting = [d for d, n in enumerate(tensor.shape) if n and n % count == 0]
+        if not fitting:
+            return ()
+        best = max(fitting, key=lambda d: tensor.shape[d])
+        return (*[None] * best, axes)
+
+    return shard(module, mesh, spec_of, batch=axes)
+
+
+def local_bytes(tensors: Sequence[Any]) -> dict[int, int]:
+    """How many bytes of these tensors each JAX device holds, by the device's id."""
+    held: dict[int, int] = {}
+    for tensor in tensors:
+        array = tensor._storage.value.read()
+        if isinstance(array, np.ndarray):
+            continue
+        for part in array.addressable_shards:
+            held[part.device.id] = held.get(part.device.id, 0) + part.data.nbytes
+    return held
+
+
+__all__ = ["DeviceMesh", "fully_shard", "init_device_mesh", "local_bytes", "shard"]
