@@ -119,7 +119,7 @@ def ranks() -> dict[str, float]:
     # Waiting for the other rank counts: an exchange ends when all have come.
     found["exchange"] = (wire.seconds - exchanged) / spent * found["many"]
     dist.destroy_process_group()
-    return found
+    return found if me == 0 else {}
 
 
 def _child(argv: list[str], **env: str) -> dict[str, float]:
@@ -129,10 +129,7 @@ def _child(argv: list[str], **env: str) -> dict[str, float]:
     lines = [x.partition(MARK)[2] for x in done.stdout.splitlines() if MARK in x]
     if done.returncode or not lines:
         raise RuntimeError(f"{argv} failed:\n{done.stdout}\n{done.stderr}")
-    merged: dict[str, float] = {}
-    for line in lines:
-        merged |= {k: v for k, v in json.loads(line).items() if k not in merged or "one" in line}
-    return merged
+    return {str(k): float(v) for k, v in json.loads(lines[0]).items()}
 
 
 def _report(title: str, times: dict[str, float]) -> None:
@@ -164,4 +161,6 @@ def main() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(MARK + json.dumps({"devices": devices, "ranks": ranks}[sys.argv[1]]()), flush=True)
+    figures = {"devices": devices, "ranks": ranks}[sys.argv[1]]()
+    if figures:
+        print(MARK + json.dumps(figures), flush=True)

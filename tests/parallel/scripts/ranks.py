@@ -15,7 +15,8 @@ def main(way):
     if folder:
         with open(os.path.join(folder, f"pid{told['RANK']}"), "w") as file:
             file.write(str(os.getpid()))
-    print(" ".join(f"{k}={v}" for k, v in told.items()), flush=True)
+    line = " ".join(f"{k}={v}" for k, v in told.items())
+    os.write(1, f"{line}\n".encode())  # at once: the ranks share their output
     first = told["RANK"] == "0"
     if way == "raise" and not first:
         from torch.distributed.elastic.multiprocessing.errors import record
