@@ -45,6 +45,7 @@ class Region(Trace):
     """The operators of one lane; what comes from outside is an operand of the kernel to be."""
 
     __slots__ = ()
+    private = True  # views of tensors from outside are not memoised here
 
     def flush(self, reason: str = "asked for") -> None:
         """Refuse: there is no data here.

@@ -38,7 +38,8 @@ def enter(tensor: TensorBase, value: Any = None, *, outer: bool = True) -> Any:
 def borders(edges: Iterable[Edge | None], start: int) -> list[Edge]:
     """Edges that lead out of the part that was made since `start`, in the order of their finding.
 
-    An Entry of the part is not among them; `start` comes from `nodes.next_sequence`.
+    Through an Entry of the part they lead to where it came from; `start` comes from
+    `nodes.next_sequence`.
     """
     found: dict[Edge, None] = {}
     seen: set[Node] = set()
@@ -46,7 +47,7 @@ def borders(edges: Iterable[Edge | None], start: int) -> list[Edge]:
     while stack:
         edge = stack.pop()
         node = edge[0]
-        if node is NOWHERE or (isinstance(node, Entry) and node.sequence >= start):
+        if node is NOWHERE:
             continue
         if isinstance(node, AccumulateGrad) or node.sequence < start:
             found[edge] = None

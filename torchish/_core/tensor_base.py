@@ -69,8 +69,10 @@ class TensorBase:
             kernel, starts = read_step(
                 storage.geometry, tuple(self._aval.shape), strides, offset, self._aval.dtype, conj
             )
-            (self._memo,) = record(kernel, (base, *starts))
-            self._memo_at = storage.writes
+            (found,) = record(kernel, (base, *starts))
+            if getattr(found.trace, "private", False):
+                return found  # of no use once the region is closed
+            self._memo, self._memo_at = found, storage.writes
         return self._memo
 
     def _write(self, value: Value) -> None:

@@ -20,6 +20,7 @@ from .._core.nodes import FREED, Edge, Node, Var, next_sequence, node_class
 from .._core.state import state
 from .._core.subgraph import borders, enter, gradients
 from .._core.tensor_base import TensorBase, detached, from_value
+from ..func._tree import flatten, unflatten
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "DefaultDeviceType", "check_backward_validity",
@@ -162,13 +163,6 @@ def _fresh(value: Any) -> Any:
     return apply_kernel(kernel, (from_value(value),))[0]
 
 
-def _leaves(tree: Any) -> tuple[list[Any], Any]:
-    import jax
-
-    leaves, shape = jax.tree_util.tree_flatten(tree, is_leaf=lambda x: x is None)
-    return leaves, shape
-
-
 class _Recomputed(Node):
     """History of a checkpointed part."""
 
@@ -194,10 +188,10 @@ class _Recomputed(Node):
                 arguments.append(inside)
             else:
                 arguments.append(x)
-        args, kwargs = _rebuilt(self.shape, arguments)
+        args, kwargs = unflatten(self.shape, arguments)
         with self.around.restored(), grad_mode(True), self.context:
             outs = self.function(*args, **kwargs)
-        found = [x for x in _leaves(outs)[0] if isinstance(x, TensorBase)]
+        found = [x for x in flatten(outs)[0] if isinstance(x, TensorBase)]
         edges = self._matched(found)
         entries: list[Edge | None] = [None if m is None else (m._grad_fn, 0) for m in made]
         roots = list(zip(edges, grads, strict=True))
@@ -241,12 +235,6 @@ class _Kept:
             self.tensor._grad_fn, self.tensor._out_nr = tensor._edge()
 
 
-def _rebuilt(shape: Any, leaves: Sequence[Any]) -> Any:
-    import jax
-
-    return jax.tree_util.tree_unflatten(shape, leaves)
-
-
 def _recompute_later(
     function: Callable[..., Any], preserve: bool, contexts: Any, args: Any, kwargs: Any
 ) -> Any:
@@ -255,13 +243,13 @@ def _recompute_later(
     if not state.grad_enabled:
         with first:
             return function(*args, **kwargs)
-    leaves, shape = _leaves((args, kwargs))
+    leaves, shape = flatten((args, kwargs))
     around = _Surroundings(preserve, [x for x in leaves if isinstance(x, TensorBase)])
     kept = [_Kept(x) if isinstance(x, TensorBase) else x for x in leaves]
     start = next_sequence()
     with first:
         outs = function(*args, **kwargs)
-    tensors, structure = _leaves(outs)
+    tensors, structure = flatten(outs)
     places = [k for k, x in enumerate(tensors) if isinstance(x, TensorBase)]
     flowing = [k for k in places if tensors[k]._edge() is not None]
     if not flowing:
@@ -280,7 +268,7 @@ def _recompute_later(
     for number, k in enumerate(flowing):
         tensors[k] = detached(tensors[k])
         tensors[k]._grad_fn, tensors[k]._out_nr = node, number
-    return _rebuilt(structure, tensors)
+    return unflatten(structure, tensors)
 
 
 def _reentrant() -> Any:
