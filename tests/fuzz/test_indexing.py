@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import torchish
+
+from .both import cases, node_by_node as node_by_node
 
 SHAPES = [(), (4,), (3, 4), (2, 3, 4)]
 
@@ -131,12 +133,12 @@ def run(lib: Any, shape: tuple[int, ...], chain: Any, grad: bool) -> list[Any]:
 def same(own: Any, theirs: Any) -> None:
     if isinstance(theirs, np.ndarray):
         np.testing.assert_allclose(own, theirs, rtol=1e-6)
-    else:
-        assert own == theirs
+    elif not (own[0] == "IndexError" and "shape mismatch" in str(theirs)):
+        assert own == theirs  # else both the index and the value were wrong
 
 
 @pytest.mark.parametrize("grad", [False, True])
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@cases(600)
 @given(steps())
 def test_chain(grad: bool, case: Any) -> None:
     """Results, strides, errors, aliasing and gradients."""

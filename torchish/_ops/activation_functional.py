@@ -176,7 +176,7 @@ def _softmax_operand(kernel: str, x: Array, dtype: Any) -> tuple[Array, Any]:
     """The operand in the dtype to compute in, and the dtype of the result."""
     if dtype is not None:
         x = x.astype(dtype.np)
-    if not num.is_float(x):
+    if x.size and not num.is_float(x):
         raise num.not_implemented_for(kernel, x)
     return num.widen(x), x.dtype
 
@@ -190,7 +190,7 @@ def _softmax(input: Tensor, dim: int, dtype: Dtype = None) -> Array:
 
 def _softmax_value(x: Array, axis: int) -> Array:
     if x.size == 0 or x.ndim == 0:
-        return x / x if x.ndim == 0 else x
+        return jnp.exp(x - x) if x.ndim == 0 else x
     shifted = x - jnp.max(x, axis=axis, keepdims=True)
     powers = jnp.exp(shifted)
     return powers / jnp.sum(powers, axis=axis, keepdims=True)

@@ -128,6 +128,8 @@ def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
 def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
     """Write `src`, cast and broadcast, into this tensor."""
     if not isinstance(src, TensorBase):
+        if isinstance(src, complex) and not self._aval.dtype.is_complex:
+            src = src.real
         if isinstance(src, int | float | complex):
             return fill_(self, src)
         raise TypeError(

@@ -143,6 +143,11 @@ def true_divide(input: Operand, other: Operand) -> Array:
     return input / other
 
 
+def _only_real(kernel: str, x: Array) -> None:
+    if num.is_complex(x):
+        raise num.not_implemented_for(kernel, x)
+
+
 @op("arith", into=("internal",), name="div_floor", grad_name="DivBackward2")
 @num.widened
 def _div_floor(input: Operand, other: Operand) -> Array:
@@ -154,6 +159,7 @@ def _div_trunc(input: Operand, other: Operand) -> Array:
     if not num.is_inexact(input):
         return jax.lax.div(*jnp.broadcast_arrays(input, other))
     # A rounded quotient has gradient 0 everywhere; half types round the quotient first.
+    _only_real("div_trunc_cpu", input)
     quotient = (num.widen(input) / num.widen(other)).astype(input.dtype)
     return jax.lax.stop_gradient(jnp.trunc(quotient))
 
@@ -179,6 +185,9 @@ def floor_divide_(input: Any, other: Any) -> Any:
 
 
 def _floor_division(a: Array, b: Array) -> Array:
+    _only_real("div_floor_cpu", a)
+    if num.is_bool(a):
+        raise num.not_implemented_for("div_floor_cpu", a)
     if not num.is_inexact(a):
         return jnp.floor_divide(a, b)
     return jax.lax.stop_gradient(_floor_quotient(a, b))
@@ -200,7 +209,7 @@ def _floor_quotient(a: Array, b: Array) -> Array:
 @op("arith", into=("internal",), name="remainder", grad_name=numbered_by("other", "Remainder"))
 @num.widened
 def _remainder(input: Operand, other: Operand) -> Array:
-    if num.is_bool(input):
+    if num.is_bool(input) or num.is_complex(input):
         raise num.not_implemented_for("remainder_cpu", input)
     a, b = jnp.broadcast_arrays(input, other)
     rest = jax.lax.rem(a, b)
@@ -224,7 +233,7 @@ def remainder_(input: Any, other: Any) -> Any:
 @op("arith", into=("internal",), name="fmod", grad_name=numbered_by("other", "Fmod"))
 @num.widened
 def _fmod(input: Tensor, other: Operand) -> Array:
-    if num.is_bool(input):
+    if num.is_bool(input) or num.is_complex(input):
         raise num.not_implemented_for("fmod_cpu", input)
     return jax.lax.rem(*jnp.broadcast_arrays(input, other))
 
@@ -298,6 +307,7 @@ def fmin(input: Tensor, other: Tensor) -> Array:
 @num.widened
 def atan2(input: Tensor, other: Tensor) -> Array:
     """The angle of the point (other, input); its gradient at the origin is 0."""
+    _only_real("atan2_cpu", input)
     return _atan2(*jnp.broadcast_arrays(input, other))
 
 
@@ -313,6 +323,8 @@ _atan2 = num.with_derivative(jnp.arctan2, _atan2_tangent)
 @num.widened
 def hypot(input: Tensor, other: Tensor) -> Array:
     """sqrt(input^2 + other^2) without overflow."""
+    if not num.is_float(input):
+        raise num.not_implemented_for("hypot_cpu", input)
     return _hypot(*jnp.broadcast_arrays(input, other))
 
 
@@ -402,6 +414,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Array:
 @num.widened
 def xlogy(input: Operand, other: Operand) -> Array:
     """input * log(other), and 0 where `input` is 0 (NaN where `other` is)."""
+    _only_real("xlogy_cpu", input)
     return xlogy_with(jnp.log, input, other)
 
 

@@ -41,6 +41,8 @@ def _pow_number(input: Tensor, exponent: Operand) -> Array:
 @num.widened
 def _pow_tensor(input: Operand, exponent: Operand) -> Array:
     """`input` to the elements of `exponent`."""
+    if num.is_bool(input):
+        raise num.not_implemented_for("pow", input)
     return _power(input, exponent)
 
 

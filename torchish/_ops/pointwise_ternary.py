@@ -19,6 +19,10 @@ def _check_lerp(input: Any, end: Any, weight: Any) -> None:
                 f"expected dtype {CPP_NAMES[input.dtype]} for `{name}` but got dtype "
                 f"{CPP_NAMES[other.dtype]}"
             )
+    if weight is complex and not input.dtype.is_complex:
+        raise RuntimeError(
+            f"value cannot be converted to type {CPP_NAMES[input.dtype]} without overflow"
+        )
     if not input.dtype.is_floating_point and not input.dtype.is_complex:
         raise NotImplementedError(
             f"\"lerp_kernel_scalar\" not implemented for '{SCALAR_NAMES[input.dtype]}'"
@@ -54,6 +58,8 @@ def _value_second(name: str) -> Any:
 @num.widened
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 1) -> Array:
     """out = input + value * tensor1 * tensor2."""
+    if num.is_bool(input):
+        raise num.not_implemented_for("addcmul_cpu_out", input)
     return input + num.scaled(tensor1, value) * tensor2
 
 
@@ -103,6 +109,8 @@ def _clamp_high(input: Tensor, max: Operand) -> Array:
 
 def _at_least(x: Array, low: Array) -> Array:
     _no_complex(x)
+    if num.is_bool(x):
+        raise num.not_implemented_for("clamp_cpu", x)
     below = x < low
     if num.is_float(x):
         below = below | jnp.isnan(low)
@@ -111,6 +119,8 @@ def _at_least(x: Array, low: Array) -> Array:
 
 def _at_most(x: Array, high: Array) -> Array:
     _no_complex(x)
+    if num.is_bool(x):
+        raise num.not_implemented_for("clamp_cpu", x)
     above = x > high
     if num.is_float(x):
         above = above | jnp.isnan(high)
@@ -129,12 +139,18 @@ def _no_complex(x: Array) -> None:
         raise RuntimeError("clamp is not supported for complex types")
 
 
-def _check_bounds(min: Any, max: Any) -> None:
+def _bounds(min: Any, max: Any) -> tuple[Any, Any]:
+    """Both bounds; beside a number a 0-dim tensor counts as a number."""
     if is_number(min) != is_number(max):
+        if is_number(min) and max.dim() == 0:
+            return min, max.item()
+        if is_number(max) and min.dim() == 0:
+            return min.item(), max
         raise TypeError(
             "clamp() received an invalid combination of arguments: min and max must both be "
             f"numbers or both be tensors, got {type(min).__name__} and {type(max).__name__}"
         )
+    return min, max
 
 
 _NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
@@ -149,7 +165,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
         return _clamp_low(input, min, **to(out))
     if min is None:
         return _clamp_high(input, max, **to(out))
-    _check_bounds(min, max)
+    min, max = _bounds(min, max)
     return _clamp(input, min, max, **to(out))
 
 
@@ -162,7 +178,7 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
         return in_place(_clamp_low, input, min)
     if min is None:
         return in_place(_clamp_high, input, max)
-    _check_bounds(min, max)
+    min, max = _bounds(min, max)
     return in_place(_clamp, input, min, max)
 
 

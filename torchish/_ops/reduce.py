@@ -38,13 +38,16 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype =
     return jnp.sum(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim, dtype=x.dtype)
 
 
-@op("bool_int64")
+def _check_nansum(input: Any, dtype: Any, **_: Any) -> None:
+    if input.dtype.is_complex or (dtype is not None and dtype.is_complex):
+        raise RuntimeError("nansum on CPU does not support complex inputs")
+
+
+@op("bool_int64", check=_check_nansum)
 @num.widened
 def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The sum over `dim` with NaN counted as 0."""
     x = accumulate_dtype(input, dtype)
-    if num.is_complex(x):
-        raise RuntimeError("nansum does not support complex inputs")
     if num.is_float(x):
         x = jnp.where(jnp.isnan(x), jnp.zeros_like(x), x)
     return jnp.sum(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim, dtype=x.dtype)
@@ -77,6 +80,8 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype 
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The mean over `dim` of what is not NaN."""
     x = _mean_operand("nanmean", input, dtype)
+    if num.is_complex(x):
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     axis = wrap_dims(dim, x.ndim)
     missing = jnp.isnan(x)
     total = jnp.sum(jnp.where(missing, jnp.zeros_like(x), x), axis=axis, keepdims=keepdim)
@@ -228,15 +233,15 @@ def _truth_dtype(x: Array) -> Any:
 
 @op("none")
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Array:
-    """Whether all elements are nonzero."""
-    axis = wrap_dims(dim, input.ndim)
+    """Whether all elements are nonzero; `dim=()` reduces over none."""
+    axis = () if dim == () else wrap_dims(dim, input.ndim)
     return jnp.all(_truth(input), axis=axis, keepdims=keepdim).astype(_truth_dtype(input))
 
 
 @op("none")
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Array:
-    """Whether some element is nonzero."""
-    axis = wrap_dims(dim, input.ndim)
+    """Whether some element is nonzero; `dim=()` reduces over none."""
+    axis = () if dim == () else wrap_dims(dim, input.ndim)
     return jnp.any(_truth(input), axis=axis, keepdims=keepdim).astype(_truth_dtype(input))
 
 

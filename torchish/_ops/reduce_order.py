@@ -109,6 +109,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     size = input.shape[axis] if input.ndim else 1
     if not 1 <= k <= size:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
+    if input.ndim == 0:
+        return input, jnp.zeros((), jnp.int64)
     return _along("kthvalue", input, dim, keepdim, lambda x, axis: _rank_index(x, k - 1, axis))
 
 

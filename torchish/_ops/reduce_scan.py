@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core import dtypes
 from . import _numeric as num
 from ._dispatch import into
 from ._reducing import accumulate_dtype
@@ -18,7 +19,9 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     """The running sum along `dim`."""
     x = accumulate_dtype(input, dtype)
     axis = wrap_dim(dim, x.ndim)
-    return jnp.cumsum(x, axis=axis) if x.ndim else x
+    if num.is_bool(x) and x.ndim and x.size:
+        raise num.not_implemented_for("cumsum_out_cpu", x)
+    return jnp.cumsum(x, axis=axis).astype(x.dtype) if x.ndim else x
 
 
 @op("bool_int64", inplace=True)
@@ -27,10 +30,27 @@ def cumprod(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     """The running product along `dim`; zeros have the right gradient."""
     x = accumulate_dtype(input, dtype)
     axis = wrap_dim(dim, x.ndim)
-    return jnp.cumprod(x, axis=axis) if x.ndim else x
+    if num.is_bool(x) and x.ndim and x.size:
+        raise num.not_implemented_for("cumprod_out_cpu", x)
+    return jnp.cumprod(x, axis=axis).astype(x.dtype) if x.ndim else x
 
 
-@op("float", elementwise=False)
+def _log_add(a: Array, b: Array) -> Array:
+    """log(exp(a) + exp(b)) of complex numbers, where -inf stands for log 0."""
+    first = a.real >= b.real
+    high, low = jnp.where(first, a, b), jnp.where(first, b, a)
+    nothing = jnp.isneginf(low.real)
+    gap = jnp.where(nothing, jnp.zeros_like(low), low - jnp.where(nothing, low, high))
+    return jnp.where(nothing, high, high + jnp.log1p(jnp.exp(gap)))
+
+
+def _check_logcumsumexp(input: Any, **_: Any) -> None:
+    if input.dtype.category < dtypes.FLOAT:
+        kind = dtypes.SCALAR_NAMES[input.dtype]
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{kind}'")
+
+
+@op("float", elementwise=False, check=_check_logcumsumexp)
 @num.widened
 def logcumsumexp(input: Tensor, dim: int) -> Array:
     """log(cumsum(exp(input))) along `dim`, stable."""
@@ -38,18 +58,19 @@ def logcumsumexp(input: Tensor, dim: int) -> Array:
     if input.ndim == 0:
         return input
     if num.is_complex(input):
-        peak = jax.lax.stop_gradient(jnp.max(input.real)).astype(input.dtype)
-        return jnp.log(jnp.cumsum(jnp.exp(input - peak), axis=axis)) + peak
+        return jax.lax.associative_scan(_log_add, input, axis=axis)
     return jax.lax.cumlogsumexp(input, axis=axis)
 
 
 def _running(name: str, x: Array, dim: int, better: Any) -> tuple[Array, Array]:
     """Running extremum with the index of its last occurrence, as torch reports it."""
+    if x.size == 0:
+        return x, jnp.zeros(x.shape, jnp.int64)
+    axis = wrap_dim(dim, x.ndim)
+    if x.ndim == 0:
+        return x, jnp.zeros(x.shape, jnp.int64)
     if num.is_complex(x):
         raise num.not_implemented_for(f"{name}_cpu", x)
-    axis = wrap_dim(dim, x.ndim)
-    if x.ndim == 0 or x.size == 0:
-        return x, jnp.zeros(x.shape, jnp.int64)
 
     def later_wins(a: Any, b: Any) -> Any:
         take_b = better(b[0], a[0])
