@@ -92,13 +92,16 @@ def _tensor(x: Any, name: str) -> Tensor:
 
 
 def _tensors(xs: Any, name: str) -> list[Tensor]:
-    if not isinstance(xs, (list, tuple)) or not all(isinstance(x, Tensor) for x in xs):
-        raise TypeError(
-            f"Invalid function argument. Expected parameter `{name}` of type List[torch.Tensor]\n"
-            f"             but got {type(xs)} with elements of type "
-            f"{[type(x) for x in xs] if isinstance(xs, (list, tuple)) else None}."
-        )
-    return list(xs)
+    if not isinstance(xs, list):
+        what = "instead"
+    elif not all(isinstance(x, Tensor) for x in xs):
+        what = f"with elements of type {[type(x) for x in xs]}"
+    else:
+        return list(xs)
+    raise TypeError(
+        f"Invalid function argument. Expected parameter `{name}` of type List[torch.Tensor]\n"
+        f"             but got {type(xs)} {what}."
+    )
 
 
 def _one_dtype(*tensors: Tensor) -> None:
@@ -122,9 +125,14 @@ def _put(target: Tensor, array: Array) -> None:
     target.copy_(wrap_host(np.array(array)).reshape(target.shape))
 
 
-def _op(op: Any) -> str:
+def _op(op: Any, what: str, *tensors: Tensor) -> str:
     if not isinstance(op, _ReduceOp):
         raise TypeError(f"op must be a torch.distributed.ReduceOp, not {type(op).__name__}")
+    for t in tensors:
+        if t.is_complex() and op.name not in ("SUM", "AVG"):
+            raise ValueError(f"{what} does not support RedOpType.{op.name} on complex tensors")
+        if op.name in ("BAND", "BOR", "BXOR") and t.is_floating_point():
+            raise RuntimeError(f"Cannot use ReduceOp.{op.name} with non-integral dtype")
     return op.name
 
 
@@ -165,7 +173,7 @@ def all_reduce(
     _tensor(tensor, "tensor")
     if _outside(group):
         return None
-    pg, kind, mine = resolve(group), _op(op), _array(tensor)
+    pg, kind, mine = resolve(group), _op(op, "all_reduce", tensor), _array(tensor)
     return _start(
         pg, "all_reduce", lambda: pg.wire.reduce(kind, [mine])[0],
         lambda got: _put(tensor, got), async_op, f"{kind} {_describe(tensor)}",
@@ -179,7 +187,8 @@ def all_reduce_coalesced(
     given = _tensors(tensors, "tensors")
     if _outside(group):
         return None
-    pg, kind, mine = resolve(group), _op(op), [_array(t) for t in given]
+    pg, kind = resolve(group), _op(op, "all_reduce", *given)
+    mine = [_array(t) for t in given]
 
     def finish(got: list[Array]) -> None:
         for t, array in zip(given, got, strict=True):
@@ -198,7 +207,7 @@ def reduce(
     _tensor(tensor, "tensor")
     if _outside(group):
         return None
-    pg, kind, mine = resolve(group), _op(op), _array(tensor)
+    pg, kind, mine = resolve(group), _op(op, "reduce", tensor), _array(tensor)
     root = _root(pg, dst, group_dst, "dst")
     _check_root(pg, root, "reduce")
 
@@ -230,7 +239,7 @@ def all_gather(tensor_list: Any, tensor: Any, group: Any = None, async_op: bool 
     """Fill the list with the tensors of all ranks."""
     outs = _tensors(tensor_list, "tensor_list")
     _tensor(tensor, "tensor")
-    _one_dtype(tensor, *outs)
+    _one_dtype(*outs, tensor)
     if _outside(group):
         return None
     pg, mine = resolve(group), _array(tensor)
@@ -272,7 +281,10 @@ def all_gather_into_tensor(
         return None
     pg, mine = resolve(group), _array(input_tensor)
     if output_tensor.numel() != input_tensor.numel() * pg.size():
-        raise RuntimeError("output tensor size must be equal to world_size times input tensor size")
+        raise RuntimeError(
+            "output tensor size must be equal to world_size times input tensor size: "
+            f"got {tuple(output_tensor.shape)} for {tuple(input_tensor.shape)}"
+        )
     return _start(pg, "all_gather", lambda: pg.wire.move(mine),
                   lambda got: _put(output_tensor, got), async_op,
                   _describe(input_tensor))  # fmt: skip
@@ -333,7 +345,7 @@ def scatter(
         if len(given) != pg.size():
             raise RuntimeError(
                 "ProcessGroupGloo::scatter: Incorrect input list size "
-                f"{len(given)}. Input list should be {pg.size()}, same as size of the process "
+                f"{len(given)}. Input list size should be {pg.size()}, same as size of the process "
                 "group."
             )
         _sizes(given, tensor, "scatter")
@@ -381,7 +393,7 @@ def reduce_scatter_tensor(
 
 
 def _reduce_rows(pg: ProcessGroup, output: Tensor, rows: Array, op: Any, async_op: bool) -> Any:
-    kind, me = _op(op), pg.rank()
+    kind, me = _op(op, "reduce_scatter", output), pg.rank()
     return _start(pg, "reduce_scatter", lambda: pg.wire.reduce(kind, [rows])[0][me],
                   lambda got: _put(output, got), async_op,
                   f"{kind} {_describe(output)}")  # fmt: skip
@@ -397,8 +409,12 @@ def all_to_all(
     if _outside(group):
         return None
     pg = resolve(group)
-    if len(outs) != pg.size() or len(given) != pg.size():
-        raise RuntimeError("all_to_all: lists must have one tensor for each rank of the group")
+    for side, tensors in (("output", outs), ("input", given)):
+        if len(tensors) != pg.size():
+            raise RuntimeError(
+                f"ProcessGroupGloo::alltoall: {side} tensor list size {len(tensors)} does not "
+                f"match world size {pg.size()}"
+            )
     pieces = [_array(t).reshape(-1) for t in given]
 
     def finish(rows: list[Array]) -> None:

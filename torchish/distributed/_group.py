@@ -183,7 +183,10 @@ def resolve(pg: Any = None) -> ProcessGroup:
             raise ValueError(UNINITIALISED)
         return world.default
     if not isinstance(pg, ProcessGroup):
-        raise ValueError(f"Invalid process group specified: {pg!r}")
+        raise ValueError(
+            f"Process group {pg} is not initialized in the world group map. Please initialize the "
+            "group first."
+        )
     return pg
 
 
@@ -267,9 +270,7 @@ def init_process_group(
             raise AssertionError(f"Unknown backend type {kind}")
     limit = timeout or default_pg_timeout
     if not isinstance(limit, timedelta):
-        raise ValueError(
-            f"Expected timeout argument to be of type datetime.timedelta, got {type(limit)}"
-        )
+        raise TypeError(f"Expected timeout argument to be of type datetime.timedelta, got {limit}")
     if store is not None:
         if rank < 0 or world_size < 1:
             raise ValueError(
@@ -322,14 +323,16 @@ def new_group(
     chosen = list(range(size)) if ranks is None else list(ranks)
     if len(set(chosen)) != len(chosen):
         raise ValueError(f"ranks list must not contain duplicate entries, got {chosen}")
-    if len(chosen) > size or any(r >= size for r in chosen):
+    if len(chosen) > size:
         raise ValueError(
             "the new group's world size should be less or equal to the world size set by "
             "init_process_group"
         )
-    if any(r < 0 for r in chosen):
-        raise ValueError("The new group's rank should be within the world_size set by "
-                         "init_process_group")  # fmt: skip
+    for r in chosen:
+        if not 0 <= r < size:
+            raise ValueError(
+                f"Rank {r} is out of range. Valid ranks are 0 to {size - 1} (world_size={size})"
+            )
     if sort_ranks:
         chosen.sort()
     number = world.made
