@@ -12,6 +12,7 @@ from jax import lax
 from . import _numeric as num
 from ._describe import cpp_name, scalar_name
 from .conv_primitive import Geometry, conv, input_grad
+from .memory_format import follow
 from .registry import OptTensor, Tensor, op
 
 PLACES = ("torch", "nn.functional")
@@ -236,7 +237,7 @@ def _convolve_transposed(
 _GRAD = "ConvolutionBackward0"
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv1d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -245,7 +246,7 @@ def conv1d(
     return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv2d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -254,7 +255,7 @@ def conv2d(
     return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -263,7 +264,7 @@ def conv3d(
     return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv_transpose1d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -275,7 +276,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv_transpose2d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -287,7 +288,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
 def conv_transpose3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

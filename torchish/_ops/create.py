@@ -429,9 +429,17 @@ def _line_type(start: Any, end: Any, dt: Any) -> Type:
     return as_dtype(dt, process.default_dtype)
 
 
+def _check_steps(name: str, steps: Any) -> None:
+    if isinstance(steps, float):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments: steps must be int, not float"
+        )
+
+
 @composite(into=("torch",))
 def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any) -> Any:
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    _check_steps("linspace", steps)
     dt, device, requires_grad, _ = _options("linspace", kwargs)
     start, end = _number(start), _number(end)
     array = _evenly(start, end, steps, _line_type(start, end, dt) if out is None else out.dtype)
@@ -443,6 +451,7 @@ def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, **kwargs: Any
 ) -> Any:
     """`steps` powers of `base`, with exponents evenly spaced from `start` to `end`."""
+    _check_steps("logspace", steps)
     dt, device, requires_grad, _ = _options("logspace", kwargs)
     start, end = _number(start), _number(end)
     found = _line_type(start, end, dt) if out is None else out.dtype

@@ -114,6 +114,8 @@ def embedding(
 
     Raises: IndexError for an index out of range (on a device: at the next read).
     """
+    if weight.dim() != 2:
+        raise RuntimeError("'weight' must be 2-D")
     padding_idx = _check_padding(padding_idx, weight.size(0))
     if sparse:
         _refuse_sparse("embedding")

@@ -48,8 +48,39 @@ def from_triangle(input: Any, upper: bool) -> Any:
 def _cholesky(input: Tensor, *, upper: bool = False, name: str = "linalg.cholesky"):
     check_square(name, input)
     check_float(name, input)
+    if jnp.iscomplexobj(input):
+        return _complex_cholesky(input, upper)
+    return _factor(input, upper)
+
+
+def _factor(input: Any, upper: bool) -> Any:
     factor = lax.linalg.cholesky(from_triangle(input, upper), symmetrize_input=False)
     return adjoint(factor) if upper else factor
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _complex_cholesky(input: Any, upper: bool) -> Any:
+    """The factor with torch's gradient, which keeps imaginary parts of the diagonal's cotangent."""
+    return _factor(input, upper)
+
+
+def _complex_cholesky_fwd(input: Any, upper: bool) -> Any:
+    made = _complex_cholesky(input, upper)
+    return made, made
+
+
+def _complex_cholesky_bwd(upper: bool, made: Any, cotangent: Any) -> Any:
+    """gA = L^-H sym(tril(L^H gL)) L^-1 (JAX's cotangents are the conjugates of torch's)."""
+    factor = adjoint(made) if upper else made
+    grad = adjoint(jnp.conj(cotangent)) if upper else jnp.conj(cotangent)
+    low = jnp.tril(adjoint(factor) @ grad)
+    even = (low + adjoint(jnp.tril(low, -1))) / 2
+    solve = functools.partial(lax.linalg.triangular_solve, factor, lower=True)
+    half = solve(even, left_side=True, transpose_a=True, conjugate_a=True)
+    return (jnp.conj(solve(half, left_side=False)),)
+
+
+_complex_cholesky.defvjp(_complex_cholesky_fwd, _complex_cholesky_bwd)
 
 
 _NOT_POSITIVE = (

@@ -92,6 +92,8 @@ def matrix_power(input, n, *, out=None):
 
 def _matrix_exp(input: Any) -> Any:
     check_square("linalg.matrix_exp", input)
+    if input.dtype == jnp.bfloat16:  # the one low precision that torch has here
+        return _matrix_exp(input.astype(jnp.float32)).astype(input.dtype)
     check_float("linalg.matrix_exp", input)
     return jax.scipy.linalg.expm(input, max_squarings=32)
 

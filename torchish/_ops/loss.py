@@ -249,8 +249,9 @@ def gaussian_nll_loss(
     if var.size() != input.size():
         if input.size()[:-1] == var.size():
             var = var.unsqueeze(-1)
-        elif not (input.size()[:-1] == var.size()[:-1] and var.size(-1) == 1) and not any(
-            v == 1 or v == n for v, n in zip(var.size(), input.size(), strict=False)
+        elif (
+            input.dim() != var.dim()
+            or sum(v for n, v in zip(input.size(), var.size(), strict=True) if n != v) != 1
         ):
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):

@@ -34,6 +34,23 @@ def _by_name(name: str) -> memory_format:
     return _ALL[name]
 
 
+def follow(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """A layout: results are channels-last where the first operand is (an operator's `layout`)."""
+    x = operands[0]
+    if x._layout is None and x._storage.strides is None:
+        return None
+    shape, strides = tuple(x._aval.shape), tuple(x._strides)
+    fmt = {4: channels_last, 5: channels_last_3d}.get(len(shape))
+    if fmt is None or strides != channels_last_strides(shape, fmt):
+        return None
+    if strides == contiguous_strides(shape):
+        return None
+    return [
+        channels_last_strides(tuple(a.shape), fmt) if len(a.shape) == len(shape) else None
+        for a in avals
+    ]
+
+
 def channels_last_strides(shape: tuple[int, ...], fmt: memory_format) -> tuple[int, ...]:
     """Strides of a dense tensor in a channels-last format.
 

@@ -14,6 +14,7 @@ from jax import lax
 
 from .._core.state import process
 from . import _numeric as num
+from .memory_format import follow
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
 _MIXED = "mixed dtype (CPU): all inputs must share same datatype."
@@ -62,7 +63,7 @@ def _batch_statistics(x: Any, weight: Any, bias: Any, eps: Any) -> tuple[Any, An
     return out, mean.reshape(-1), var.reshape(-1), inverse.reshape(-1)
 
 
-@op("none", into=("internal",), grad_name="NativeBatchNormBackward0")
+@op("none", into=("internal",), grad_name="NativeBatchNormBackward0", layout=follow)
 def batch_norm_train(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, momentum: Scalar, eps: Scalar,
@@ -84,7 +85,7 @@ def batch_norm_train(
     return out, *news
 
 
-@op("none", into=("internal",), grad_name="NativeBatchNormBackward0")
+@op("none", into=("internal",), grad_name="NativeBatchNormBackward0", layout=follow)
 def batch_norm_eval(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, eps: Scalar,

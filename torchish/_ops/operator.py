@@ -18,7 +18,7 @@ from .return_types import return_type
 
 _SCALARS = (float, int, bool, complex)
 # (avals of the results, operands, key of the call) -> strides of each result, None for row-major.
-Layout = Callable[[Sequence[Aval], Sequence[Any], Sequence[Any]], list[Any]]
+Layout = Callable[[Sequence[Aval], Sequence[Any], Sequence[Any]], list[Any] | None]
 
 
 class Operator:

@@ -100,6 +100,11 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """out = input ^ exponent; each may be a number or a tensor."""
     if not is_number(exponent):
         return _pow_tensor(input, exponent, **to(out))
+    if is_number(input):
+        raise TypeError(
+            "pow() received an invalid combination of arguments - got "
+            f"({type(input).__name__}, {type(exponent).__name__})"
+        )
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
         return _pow_fixed(input, float(exponent), **to(out))

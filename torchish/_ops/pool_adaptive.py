@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from . import _numeric as num
+from .memory_format import follow
 from .pool import at_winners
 from .registry import Tensor, composite, internal, op, ops
 
@@ -102,7 +103,7 @@ def _avg_grad_name(**described: Any) -> str:
     return f"AdaptiveAvgPool{nd}DBackward0"
 
 
-@op("none", into=("internal",), grad_name=_avg_grad_name)
+@op("none", into=("internal",), grad_name=_avg_grad_name, layout=follow)
 def adaptive_avg_pool(input: Tensor, output_size: Any, nd: int) -> Any:
     """The mean of windows [floor(i n / out), ceil((i + 1) n / out))."""
     name = f"adaptive_avg_pool{nd}d"
@@ -142,7 +143,7 @@ def _best_along(x: Any, index: Any, axis: int, places: Any, step: int) -> tuple[
     return best, where
 
 
-@op("none", into=("internal",), grad_name=lambda **d: (
+@op("none", into=("internal",), layout=follow, grad_name=lambda **d: (
     "SqueezeBackward1" if d["nd"] == 1 else f"AdaptiveMaxPool{d['nd']}DBackward0"
 ))  # fmt: skip
 def adaptive_max_pool(input: Tensor, output_size: Any, nd: int) -> Any:
@@ -170,18 +171,29 @@ def adaptive_max_pool(input: Tensor, output_size: Any, nd: int) -> Any:
     return at_winners(input, index, nd), index
 
 
+def _check_rank(input: Any, output_size: Any) -> None:
+    """torch's ValueError where the sizes leave no dim for the channels."""
+    if isinstance(output_size, tuple | list) and 1 < len(output_size) >= input.dim():
+        raise ValueError(
+            f"Input dimension should be at least {len(output_size) + 1}, got {input.dim()}"
+        )
+
+
 def _define_adaptive(nd: int) -> None:
     def average(input: Any, output_size: Any) -> Any:
         """The mean over windows that divide the input into `output_size` parts."""
+        _check_rank(input, output_size)
         return internal.adaptive_avg_pool(input, output_size, nd)
 
     def maximum(input: Any, output_size: Any, return_indices: bool = False) -> Any:
         """The maximum over windows that divide the input into `output_size` parts."""
+        _check_rank(input, output_size)
         best, index = internal.adaptive_max_pool(input, output_size, nd)
         return (best, index) if return_indices else best
 
     def with_indices(input: Any, output_size: Any, return_indices: bool = False) -> Any:
         """The maximum and its flat index."""
+        _check_rank(input, output_size)
         return internal.adaptive_max_pool(input, output_size, nd)
 
     for function, label, into in (

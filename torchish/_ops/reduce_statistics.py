@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from .._core.interop import host_array, is_host
 from .registry import composite, ops, wrap_dim
 
 
@@ -59,6 +60,8 @@ def _weights(x: Any, count: int, fweights: Any, aweights: Any) -> Any:
                 "cov(): expected fweights to have integral dtype but got fweights with "
                 f"{str(weights.dtype)[6:]} dtype"
             )
+        if name == "fweights" and is_host(weights) and (host_array(weights) < 0).any():
+            raise RuntimeError("cov(): fweights cannot be negative")
         if weights.numel() != count:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the "

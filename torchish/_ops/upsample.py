@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from . import _numeric as num
+from .memory_format import follow
 from .registry import Tensor, composite, internal, nnf, op
 
 _F = ("nn.functional",)
@@ -173,7 +174,7 @@ def _grad_name(**d: Any) -> str:
     return f"Upsample{kind}{nd}D{'Aa' if d['antialias'] else ''}Backward0"
 
 
-@op("none", into=("internal",), grad_name=_grad_name)
+@op("none", into=("internal",), grad_name=_grad_name, layout=follow)
 def resize(
     input: Tensor, output_size: Any, mode: str, align_corners: bool, scales: Any, antialias: bool
 ) -> Any:

@@ -180,6 +180,10 @@ def _split_on(name: str, low: int, axis: Callable[[int], int]) -> None:
                 f"{'s' if low > 1 else ''}, but got a tensor with {ndim} dimensions!"
             )
         d = axis(ndim)
+        if isinstance(indices_or_sections, str):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, str)"
+            )
         if isinstance(indices_or_sections, int):
             n = input._aval.shape[d]
             if indices_or_sections == 0 or n % indices_or_sections:
