@@ -16,10 +16,10 @@ from torchish.distributed.run import parse_args
 pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs" / "parallel.md").read_text()
-BLOCKS = re.findall(r"^```(\S+)( needs-hosts)?\n(.*?)^```$", PAGE, re.M | re.S)
+BLOCKS = re.findall(r"^```(\S+)( needs-hosts| 8-devices)?\n(.*?)^```$", PAGE, re.M | re.S)
 COMMANDS = [text for kind, hosts, text in BLOCKS if kind == "sh" and not hosts]
 FOR_HOSTS = [text for kind, hosts, text in BLOCKS if kind == "sh" and hosts]
-PYTHON = [text for kind, _, text in BLOCKS if kind == "python"]
+PYTHON = [text for kind, where, text in BLOCKS if (kind, where) == ("python", " 8-devices")]
 
 
 def test_the_page_has_no_other_blocks() -> None:
