@@ -1,0 +1,65 @@
+"""`torch.distributions`: sampling, densities, entropies, divergences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import constraints, transforms
+from .composed import Independent, MixtureSameFamily, TransformedDistribution
+from .continuous import (
+    Cauchy,
+    Exponential,
+    Gumbel,
+    HalfCauchy,
+    HalfNormal,
+    Laplace,
+    LogNormal,
+    Normal,
+    StudentT,
+    Uniform,
+)
+from .discrete import (
+    Bernoulli,
+    Binomial,
+    Categorical,
+    Geometric,
+    Multinomial,
+    OneHotCategorical,
+    OneHotCategoricalStraightThrough,
+    Poisson,
+)
+from .distribution import Distribution, ExponentialFamily
+from .gammas import Beta, Chi2, Dirichlet, Gamma, MultivariateNormal
+from .kl import kl_divergence, register_kl
+from .transforms import *  # noqa: F403
+
+__all__ = [
+    "Bernoulli", "Beta", "Binomial", "Categorical", "Cauchy", "Chi2", "Dirichlet", "Distribution",
+    "Exponential", "ExponentialFamily", "Gamma", "Geometric", "Gumbel", "HalfCauchy", "HalfNormal",
+    "Independent", "Laplace", "LogNormal", "MixtureSameFamily", "Multinomial",
+    "MultivariateNormal", "Normal", "OneHotCategorical", "OneHotCategoricalStraightThrough",
+    "Poisson", "StudentT", "TransformedDistribution", "Uniform", "constraints", "kl_divergence",
+    "register_kl", "transforms",
+]  # fmt: skip
+__all__ += transforms.__all__
+
+_ABSENT = {
+    "CatTransform", "ContinuousBernoulli", "CorrCholeskyTransform",
+    "CumulativeDistributionTransform", "FisherSnedecor", "GeneralizedPareto", "InverseGamma",
+    "Kumaraswamy", "LKJCholesky", "LogisticNormal", "LowRankMultivariateNormal",
+    "NegativeBinomial", "Pareto", "PositiveDefiniteTransform", "RelaxedBernoulli",
+    "RelaxedOneHotCategorical", "StackTransform", "VonMises", "Weibull", "Wishart", "biject_to",
+    "transform_to",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ABSENT:
+        from .._core.errors import not_supported
+        from .._process import MissingName
+
+        text = not_supported(
+            f"torch.distributions.{name}", "TransformedDistribution of one that is there"
+        )
+        raise MissingName(f"module 'torch.distributions' has no attribute '{name}'. {text}")
+    raise AttributeError(f"module 'torch.distributions' has no attribute '{name}'")
