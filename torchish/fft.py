@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._ops.registry import table
+from .tensor import Tensor as Tensor
 
 _functions = table("fft")
 globals().update(_functions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchish._ops.registry import table
+from torchish.tensor import Tensor as Tensor
 
 from . import _missing
 
