@@ -224,6 +224,7 @@ def gaussian_nll_loss_op(
     input: Tensor, target: Tensor, var: Tensor, full: bool, eps: Scalar, reduction: str
 ) -> Any:
     """(log var + (input - target)^2 / var) / 2, var at least eps."""
+    broadcast_check([broadcast_check([input.shape, target.shape]), var.shape])
     from jax import lax
 
     eps = num.as_dtype(eps, input)

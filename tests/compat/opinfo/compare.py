@@ -92,7 +92,7 @@ def same_values(own: Any, theirs: Any, what: str, factor: float = 1.0) -> None:
         close = np.isclose(a, b, rtol * factor, atol * factor, equal_nan=True)
         if not np.all(close):
             wrong = ~close
-            worst = np.argmax(np.where(np.isnan(np.abs(a - b)), np.inf, np.abs(a - b)) * wrong)
+            worst = np.argmax(np.where(wrong, np.nan_to_num(np.abs(a - b), nan=np.inf), -1.0))
             at = np.unravel_index(worst, a.shape)
             raise Differs(
                 f"{what}{int(wrong.sum())} of {wrong.size} values differ, "

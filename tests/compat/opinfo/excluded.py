@@ -12,6 +12,7 @@ EXCLUDED = {
     "jiterator_*": "CUDA only",
     "torch._scaled_mm*": "float8 matrix products: CUDA only",
     "bmm.triton_optimized": "CUDA only",
+    "nn.functional.batch_norm.without_cudnn": "CUDA only",
     "torch.ops.*": "internal: reached through the dispatcher only",
     "slice": "internal: aten.slice, reached through the dispatcher only",
     "native_dropout_backward": "internal: reached through the dispatcher only",

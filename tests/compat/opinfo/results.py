@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .excluded import excluded
+
 FILE = Path(__file__).with_name("results.json")
 LETTERS = {
     "forward": "f", "layout": "l", "gradient": "g", "second": "s", "method": "m", "operator": "p",
@@ -54,6 +56,8 @@ def merge(paths: list[str]) -> None:
     for path in paths:
         for line in Path(path).read_text().splitlines():
             row = json.loads(line)
+            if excluded(row["entry"]):
+                continue
             checks = {k: v for k, v in row["checks"].items() if v not in ("none", "-")}
             held = "".join(LETTERS[k] for k, v in checks.items() if v == "ok")
             failed = {LETTERS[k]: v[:120] for k, v in checks.items() if v != "ok"}
