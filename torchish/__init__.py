@@ -5,21 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import jax as _jax
+from ._importing import uncollected as _uncollected
 
-from ._core.settings import settings as _settings
+with _uncollected():
+    import jax as _jax
 
-# torch has int64 and float64; operands are cast by torch's rules before JAX sees them.
-_jax.config.update("jax_enable_x64", True)
-if _settings.cache_folder is not None:
-    # The second run of a script compiles nothing: all programs are kept, however quick they were.
-    _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
-    _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    from ._core.settings import settings as _settings
 
-from . import _namespace  # noqa: E402
-from .tensor import Tensor as Tensor  # noqa: E402
-from .torch_version import __version__ as __version__  # noqa: E402
+    # torch has int64 and float64; operands are cast by torch's rules before JAX sees them.
+    _jax.config.update("jax_enable_x64", True)
+    if _settings.cache_folder is not None:
+        # The second run of a script compiles nothing: all programs are kept, however quick.
+        _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
+        _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+    from . import _namespace
+    from .tensor import Tensor as Tensor
+    from .torch_version import __version__ as __version__
 
 globals().update(_namespace.public())
 

@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from . import conv_cpu
+
+# jax.extend.core.Primitive; importing it from there would load all of jax.extend.
+Primitive: Any = type(lax.add_p)
 
 LAYOUTS = {
     1: ("NCH", "OIH", "NCH"),
