@@ -180,6 +180,30 @@ def check_tensors_from_outside_get_gradients():
     close(outside.grad, x.sum(0))
 
 
+class FromOutside(nn.Module):
+    """Uses tensors that it was not given, one computed from another, one of several results."""
+
+    def __init__(self, tensors):
+        super().__init__()
+        self.tensors = tensors
+
+    def forward(self, x):
+        a, b, c = (t.to(x.device) for t in self.tensors)
+        return x * a + b * c
+
+
+def check_tensors_from_outside_that_depend_on_each_other():
+    found = []
+    for parallel in (False, True):
+        leaf = torch.tensor([1.0, 2.0, 3.0, 4.0], device="cuda:0", requires_grad=True)
+        a, b = (leaf * 1).chunk(2)
+        net = FromOutside([a, b, a * 3])
+        net = nn.DataParallel(net, [0, 1]) if parallel else net
+        net(torch.ones(4, 2, device="cuda:0")).sum().backward()
+        found.append(leaf.grad)
+    close(*found)
+
+
 def check_second_derivatives():
     torch.manual_seed(0)
     net, dp = pair(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)))

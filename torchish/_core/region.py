@@ -20,12 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .autograd import Pass, as_tensor
+from .autograd import as_tensor
 from .devices import device
-from .nodes import FREED, AccumulateGrad, Edge, Node, SavedTensor, Var, next_sequence, node_class
+from .nodes import FREED, Edge, Node, SavedTensor, Var, next_sequence, node_class
 from .region_kernel import LanePlan, Operand, Result, make_kernel
 from .spmd import MeshKernel, mesh_of
 from .state import state
+from .subgraph import borders, gradients
 from .tensor_base import TensorBase, from_value
 from .trace import Trace, record_spmd
 from .values import Aval, Value
@@ -297,22 +298,12 @@ class Call:
 
     def _adopt_strangers(self, edges: Sequence[Edge | None]) -> None:
         """Tensors that replicas took from outside without being given them: inputs as well."""
-        known = {e[0] for i in self.inputs for e in i.inner if e is not None}
-        seen: set[Node] = set()
-        stack = [e for e in edges if e is not None]
-        while stack:
-            edge = stack.pop()
-            node = edge[0]
-            if isinstance(node, AccumulateGrad) or node.sequence < self.start:
-                if node not in known:
-                    known.add(node)
-                    aval = node.out_avals[edge[1]]
-                    inner: list[Edge | None] = [edge] * len(self.lanes)
-                    self.inputs.append(Input("shared", 0, edge, inner, aval))
-                continue
-            if node not in seen:
-                seen.add(node)
-                stack.extend(e for e in node.edges if e is not None)
+        known = {e for i in self.inputs for e in i.inner if e is not None}
+        for edge in borders(edges, self.start):
+            if edge not in known:
+                aval = edge[0].out_avals[edge[1]]
+                inner: list[Edge | None] = [edge] * len(self.lanes)
+                self.inputs.append(Input("shared", 0, edge, inner, aval))
 
 
 class _ParallelNode(Node):
@@ -332,32 +323,26 @@ class _ParallelNode(Node):
         if call is None:
             raise RuntimeError(FREED)
         cotangents = self._cotangents(call, grads, graph)
-        gradients: list[list[Var | None]] = []
+        lanes: list[list[Var | None]] = []
         for k in range(len(call.lanes)):
-            roots = [
-                (edges[k], var)
-                for (_, _, edges), var in zip(self.results, cotangents[k], strict=True)
-                if var is not None and edges[k] is not None
-            ]
-            captured = [i.inner[k] for i in self.inputs]
+            ends = [edges[k] for _, _, edges in self.results]
+            roots = list(zip(ends, cotangents[k], strict=True))
+            # No further than the inputs: one of them may have been computed from another, outside.
             with call.lane(k):
-                work = Pass(roots, graph, True, [e for e in captured if e is not None])
-                work.run()
-            gradients.append([None if e is None else work.captured.get(e) for e in captured])
-            del work
+                lanes.append(gradients(roots, [i.inner[k] for i in self.inputs], graph=graph))
         kinds = [("sum" if i.kind == "shared" else _BACK[i.kind], i.dim) for i in self.inputs]
         places, results, edges = [], [], []
         found: list[Var | None] = []
         values: list[Value | None] = []
         for p, (i, (kind, dim)) in enumerate(zip(self.inputs, kinds, strict=True)):
-            found = [g[p] for g in gradients]
+            found = [lane[p] for lane in lanes]
             if all(f is None for f in found) and not i.zeros:
                 continue
             places.append(p)
             values = [None if f is None else f[0] for f in found]
             results.append(Result(kind, dim, values, i.aval))
             edges.append((kind, dim, [None if f is None else f[1] for f in found]))
-        del gradients, found, values, cotangents, roots
+        del lanes, found, values, cotangents, roots
         if not results:
             return [None] * len(self.inputs)
         outs = call.emit(results, check=True)
