@@ -6,6 +6,7 @@ python tools/stubs.py --check    fail if a file is not what would be written
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import keyword
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from torchish import _namespace  # noqa: E402
+from torchish._core import dtypes as _dtypes  # noqa: E402
 from torchish._ops import registry  # noqa: E402
 from torchish.tensor import Tensor  # noqa: E402
 
@@ -98,7 +101,7 @@ def of_python(function: Callable[..., Any], *, method: bool) -> tuple[str, str]:
     note = str(function.__annotations__.get("return", ""))
     if note in ("bool", "int", "float", "str"):
         return ", ".join(parts), f"builtins.{note}"
-    return ", ".join(parts), "None" if note == "None" else "Any"
+    return ", ".join(parts), note if note in ("None", "Tensor") else "Any"
 
 
 def stub(name: str, function: Any, *, method: bool = False) -> str:
@@ -111,6 +114,40 @@ def stub(name: str, function: Any, *, method: bool = False) -> str:
     else:
         parameters, result = of_python(function, method=method)
     return f"def {name}({parameters}) -> {result}: ..."
+
+
+def home_of(name: str, value: type) -> str | None:
+    """The module of ours that defines a class, whatever module the class says it is of."""
+    for module, found in sorted(sys.modules.items()):
+        if module.startswith("torchish.") and vars(found).get(name) is value:
+            path = getattr(found, "__file__", None)
+            if path is not None and f"\nclass {name}" in Path(path).read_text():
+                return module
+    return None
+
+
+def namespace() -> Iterator[str]:
+    """The names of the torch namespace that are not operators: dtypes, classes, functions."""
+    known = registry.table("torch")
+    for name, value in sorted(_namespace.public().items()):
+        if name in known or keyword.iskeyword(name) or not name.isidentifier():
+            continue
+        kind = type(value)
+        if name == "Tensor":
+            continue  # the head has it
+        home = home_of(name, value) if isinstance(value, type) else None
+        if home is not None:
+            yield f"from {home} import {name} as {name}"
+            continue
+        if isinstance(value, type):
+            yield f"{name}: Any"
+        elif isinstance(value, _dtypes.dtype):
+            yield f"{name}: _dtype"
+        elif inspect.isfunction(value):
+            yield stub(name, value)
+        else:
+            plain = kind in (builtins.int, builtins.float, builtins.bool, str)
+            yield f"{name}: {f'builtins.{kind.__name__}' if plain else 'Any'}"
 
 
 def functions(place: str) -> Iterator[str]:
@@ -135,6 +172,8 @@ def texts() -> dict[Path, str]:
         FOLDER / f"{file}.pyi": HEAD + "\n".join(functions(place)) + "\n"
         for place, file in FILES.items()
     }
+    names = "from .._core.dtypes import dtype as _dtype\n" + "\n".join(namespace()) + "\n"
+    found[FOLDER / "torch.pyi"] += names
     base = HEAD.replace("from ..tensor import Tensor", "from .._core.tensor_base import TensorBase"
                         "\nfrom ..tensor import Tensor")  # fmt: skip
     found[FOLDER / "methods.pyi"] = (

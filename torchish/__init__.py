@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._importing import uncollected as _uncollected
 
@@ -25,6 +25,10 @@ with _uncollected():
     from .torch_version import __version__ as __version__
 
 globals().update(_namespace.public())
+
+if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
+    from . import fft as fft, linalg as linalg, random as random, special as special
+    from ._generated.torch import *  # noqa: F403
 
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (

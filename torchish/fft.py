@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._ops.registry import table
 from .tensor import Tensor as Tensor
+
+if TYPE_CHECKING:
+    from ._generated.fft import *  # noqa: F403
 
 _functions = table("fft")
 globals().update(_functions)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._ops.registry import table
+
+if TYPE_CHECKING:
+    from ._generated.linalg import *  # noqa: F403
 
 _functions = table("linalg")
 globals().update(_functions)

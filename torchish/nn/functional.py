@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchish._ops.registry import table
 from torchish.tensor import Tensor as Tensor
 
 from . import _missing
+
+if TYPE_CHECKING:
+    from torchish._generated.functional import *  # noqa: F403
 
 _functions = table("nn.functional")
 GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
