@@ -98,8 +98,9 @@ def of_python(function: Callable[..., Any], *, method: bool) -> tuple[str, str]:
             continue
         tail = "" if p.default is p.empty else f" = {default(p.default)}"
         parts.append(f"{p.name}: {kind_of(p.default)}{tail}")
-    note = str(function.__annotations__.get("return", ""))
-    if note in ("bool", "int", "float", "str"):
+    made = function.__annotations__.get("return", "")
+    note = "Tensor" if made is registry.Tensor else getattr(made, "__name__", str(made))
+    if note in ("bool", "int", "float", "str", "complex"):
         return ", ".join(parts), f"builtins.{note}"
     return ", ".join(parts), note if note in ("None", "Tensor") else "Any"
 

@@ -20,37 +20,37 @@ def _choose(function: Any, inplace: bool, input: Any, *args: Any) -> Any:
 
 
 @composite(into=_F)
-def relu(input: Any, inplace: bool = False) -> Any:
+def relu(input: Any, inplace: bool = False) -> Tensor:
     """max(0, input)."""
     return _choose(act.relu, inplace, input)
 
 
 @composite(into=_F)
-def relu6(input: Any, inplace: bool = False) -> Any:
+def relu6(input: Any, inplace: bool = False) -> Tensor:
     """min(max(0, input), 6)."""
     return _choose(act.hardtanh_op, inplace, input, 0.0, 6.0)
 
 
 @composite(into=_F)
-def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input, times `negative_slope` where it is negative."""
     return _choose(act.leaky_relu_op, inplace, input, negative_slope)
 
 
 @composite(into=_F)
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input, or alpha * (exp(input) - 1) where it is negative."""
     return _choose(act.elu_op, inplace, input, alpha)
 
 
 @composite(into=_F)
-def selu(input: Any, inplace: bool = False) -> Any:
+def selu(input: Any, inplace: bool = False) -> Tensor:
     """The self-normalising elu."""
     return _choose(act.selu, inplace, input)
 
 
 @composite(into=_F)
-def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
@@ -58,19 +58,21 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
 
 
 @composite(into=_F)
-def silu(input: Any, inplace: bool = False) -> Any:
+def silu(input: Any, inplace: bool = False) -> Tensor:
     """x * sigmoid(x)."""
     return _choose(act.silu_op, inplace, input)
 
 
 @composite(into=_F)
-def mish(input: Any, inplace: bool = False) -> Any:
+def mish(input: Any, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x))."""
     return _choose(act.mish_op, inplace, input)
 
 
 @composite(into=_F)
-def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
+def hardtanh(
+    input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
     """input limited to [min_val, max_val].
 
     Raises: ValueError if min_val > max_val.
@@ -81,19 +83,19 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
 
 
 @composite(into=_F)
-def hardswish(input: Any, inplace: bool = False) -> Any:
+def hardswish(input: Any, inplace: bool = False) -> Tensor:
     """x * relu6(x + 3) / 6."""
     return _choose(act.hardswish_op, inplace, input)
 
 
 @composite(into=_F)
-def hardsigmoid(input: Any, inplace: bool = False) -> Any:
+def hardsigmoid(input: Any, inplace: bool = False) -> Tensor:
     """relu6(x + 3) / 6."""
     return _choose(act.hardsigmoid_op, inplace, input)
 
 
 @composite(into=_F)
-def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """input where it is above `threshold`, else `value`."""
     return _choose(act.threshold_op, inplace, input, threshold, value)
 
@@ -118,37 +120,37 @@ for _name, _function in (
 
 
 @composite(into=_F)
-def softsign(input: Any) -> Any:
+def softsign(input: Any) -> Tensor:
     """x / (1 + |x|)."""
     return input / (input.abs() + 1)
 
 
 @composite(into=_F)
-def tanhshrink(input: Any) -> Any:
+def tanhshrink(input: Any) -> Tensor:
     """x - tanh(x)."""
     return input - input.tanh()
 
 
 @composite(into=_F)
-def sigmoid(input: Any) -> Any:
+def sigmoid(input: Any) -> Tensor:
     """1 / (1 + exp(-x))."""
     return input.sigmoid()
 
 
 @composite(into=_F)
-def tanh(input: Any) -> Any:
+def tanh(input: Any) -> Tensor:
     """The hyperbolic tangent."""
     return input.tanh()
 
 
 @composite(into=_F)
-def hardshrink(input: Any, lambd: float = 0.5) -> Any:
+def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0."""
     return ops.hardshrink(input, lambd)
 
 
 @composite(into=_F)
-def prelu(input: Any, weight: Any) -> Any:
+def prelu(input: Any, weight: Any) -> Tensor:
     """x where it is positive, else weight * x."""
     return ops.prelu(input, weight)
 
@@ -167,7 +169,7 @@ def _glu(input: Tensor, dim: int) -> Array:
 
 
 @composite(into=_F)
-def glu(input: Any, dim: int = -1) -> Any:
+def glu(input: Any, dim: int = -1) -> Tensor:
     """The first half along `dim` times the sigmoid of the second."""
     return _glu(input, dim)
 
@@ -208,13 +210,13 @@ def _log_softmax(input: Tensor, dim: int, dtype: Dtype = None) -> Array:
 
 
 @composite()
-def softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Any:
+def softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`, computed in `dtype` if given."""
     return _softmax(input, dim, dtype) if out is None else _softmax(input, dim, dtype, out=out)
 
 
 @composite()
-def log_softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Any:
+def log_softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`, stable."""
     if out is None:
         return _log_softmax(input, dim, dtype)
@@ -232,7 +234,7 @@ def _implicit_dim(name: str, input: Any, stacklevel: int) -> int:
 
 
 @composite(into=_F, name="softmax")
-def _f_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+def _f_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`."""
     if dim is None:
         dim = _implicit_dim("softmax", input, _stacklevel)
@@ -240,7 +242,7 @@ def _f_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = N
 
 
 @composite(into=_F, name="softmin")
-def _f_softmin(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+def _f_softmin(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """softmax(-x) along `dim`."""
     if dim is None:
         dim = _implicit_dim("softmin", input, _stacklevel)
@@ -248,7 +250,7 @@ def _f_softmin(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = N
 
 
 @composite(into=_F, name="log_softmax")
-def _f_log_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+def _f_log_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`."""
     if dim is None:
         dim = _implicit_dim("log_softmax", input, _stacklevel)

@@ -123,7 +123,7 @@ def attend(
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Attention of (..., L, E) to (..., S, E); a bool mask says where to look.
 
     `is_causal` hides later positions, `enable_gqa` lets groups of query heads share key heads.

@@ -18,7 +18,7 @@ from .._core.storage import Storage, dense_span
 from .._core.tensor_base import TensorBase, alias, from_value
 from .._core.values import Value, aval_of
 from .copying import born_with_grad, convert
-from .registry import composite, ops
+from .registry import Tensor, composite, ops
 
 
 def _infer(data: Any) -> dtype:
@@ -202,7 +202,7 @@ def _target(device: Any) -> Any:
 def tensor(
     data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     pin_memory: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """A new leaf tensor that copies `data` (numbers, nested lists, numpy arrays, tensors).
 
     Raises: ValueError for ragged lists, TypeError and RuntimeError for other data.
@@ -226,7 +226,7 @@ def tensor(
 
 
 @composite(into=("torch",))
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing memory with a numpy array or tensor where nothing changes."""
     if isinstance(data, TensorBase):
         return convert(data, dtype, None if device is None else resolve(device))
@@ -237,7 +237,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
 
 
 @composite(into=("torch",))
-def from_numpy(ndarray: Any) -> Any:
+def from_numpy(ndarray: Any) -> Tensor:
     """A tensor that shares memory with a numpy array: writes on either side show on the other.
 
     Raises: TypeError for other objects and dtypes, ValueError for negative strides.
@@ -331,7 +331,7 @@ def frombuffer(
 @composite(into=("method",))
 def new_tensor(
     self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+) -> Tensor:
     """`torch.tensor(data)` with this tensor's dtype and device by default."""
     return tensor(
         data, dtype=dtype or self._aval.dtype, device=device or self._storage.device,

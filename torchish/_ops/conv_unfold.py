@@ -80,7 +80,7 @@ def im2col(input: Tensor, kernel_size: Any, dilation: Any, padding: Any, stride:
 @composite(into=_F)
 def unfold(
     input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
+) -> Tensor:
     """Sliding blocks of (N, C, H, W) as columns: (N, C * KH * KW, L)."""
     return internal.im2col(input, kernel_size, dilation, padding, stride)
 
@@ -125,6 +125,6 @@ def col2im(
 def fold(
     input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
     stride: Any = 1,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The adjoint of unfold: overlapping blocks are added up."""
     return internal.col2im(input, output_size, kernel_size, dilation, padding, stride)

@@ -22,7 +22,7 @@ from .._core.tensor_base import TensorBase, detached, from_value, view_of
 from .._core.values import Aval, aval_of, contiguous_strides
 from .memory_format import channels_last_strides, contiguous_format, preserve_format
 from .operator import broadcast_check, cast
-from .registry import composite, ops
+from .registry import Tensor, composite, ops
 
 
 @functools.lru_cache(maxsize=4096)
@@ -41,14 +41,14 @@ def _format_strides(input: Any, memory_format: Any) -> tuple[int, ...] | None:
 
 
 @composite()
-def clone(input: Any, *, memory_format: Any = None) -> Any:
+def clone(input: Any, *, memory_format: Any = None) -> Tensor:
     """A copy with its own memory, part of the graph."""
     strides = _format_strides(input, memory_format)
     return apply_kernel(_identity(input._aval, "CloneBackward0"), (input,), strides)[0]
 
 
 @composite(into=("method",))
-def contiguous(self: Any, memory_format: Any = contiguous_format) -> Any:
+def contiguous(self: Any, memory_format: Any = contiguous_format) -> Tensor:
     """The tensor itself if its layout is `memory_format` already, else a copy that is."""
     if is_contiguous(self, memory_format):
         return self
@@ -66,7 +66,7 @@ def is_contiguous(self: Any, memory_format: Any = contiguous_format) -> bool:
 
 
 @composite(into=("method",))
-def detach(self: Any) -> Any:
+def detach(self: Any) -> Tensor:
     """The same memory without history.
 
     Differs from `clone`: writes on either side show on the other.
@@ -81,7 +81,7 @@ def detach_function(input: Any) -> Any:
 
 
 @composite()
-def detach_(input: Any) -> Any:
+def detach_(input: Any) -> Tensor:
     """Cut the tensor from its history, in place.
 
     Raises: RuntimeError for views.
@@ -125,7 +125,7 @@ def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
 
 
 @composite(into=("method",))
-def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
+def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
     """Write `src`, cast and broadcast, into this tensor."""
     if not isinstance(src, TensorBase):
         if isinstance(src, complex) and not self._aval.dtype.is_complex:
@@ -156,7 +156,7 @@ def _fill_kernel(aval: Aval, source: Any) -> Kernel:
 
 
 @composite()
-def fill_(input: Any, value: Any) -> Any:
+def fill_(input: Any, value: Any) -> Tensor:
     """Set every element to `value` (a number or a 0-dim tensor)."""
     if isinstance(value, TensorBase):
         if value._aval.ndim:
@@ -178,7 +178,7 @@ def fill_(input: Any, value: Any) -> Any:
 
 
 @composite()
-def zero_(input: Any) -> Any:
+def zero_(input: Any) -> Tensor:
     """Set every element to zero."""
     kernel = _fill_kernel(input._aval, int)
     return write_inplace(input, kernel, (input, 0), cast=False, overlap=False)
@@ -244,7 +244,7 @@ def convert(
 def to(
     self: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False,
     copy: bool = False, memory_format: Any = None, other: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """`to(dtype)`, `to(device, dtype)`, `to(other)`: the tensor itself when nothing changes."""
     flags = [a for a in args if isinstance(a, bool)]  # non_blocking, copy
     if len(flags) > 1:
@@ -277,13 +277,13 @@ for _name, _dtype in {**dtypes.ALIASES, "bfloat16": dtypes.bfloat16, "bool": dty
 
 
 @composite(into=("method",))
-def type_as(self: Any, other: Any) -> Any:
+def type_as(self: Any, other: Any) -> Tensor:
     """`self.to(other.dtype)` on other's device."""
     return convert(self, other._aval.dtype, other._storage.device)
 
 
 @composite(into=("method",))
-def cpu(self: Any, memory_format: Any = None) -> Any:
+def cpu(self: Any, memory_format: Any = None) -> Tensor:
     """The tensor on the CPU."""
     return convert(self, None, CPU, False, memory_format)
 
@@ -291,7 +291,7 @@ def cpu(self: Any, memory_format: Any = None) -> Any:
 @composite(into=("method",))
 def cuda(
     self: Any, device: Any = None, non_blocking: bool = False, memory_format: Any = None
-) -> Any:
+) -> Tensor:
     """The tensor on a GPU (the current one by default)."""
     where = "cuda" if device is None else device
     where = f"cuda:{where}" if isinstance(where, int) else where
@@ -311,7 +311,7 @@ def resolve_neg(input: Any) -> Any:
 
 
 @composite(into=("method",))
-def requires_grad_(self: Any, requires_grad: bool = True) -> Any:
+def requires_grad_(self: Any, requires_grad: bool = True) -> Tensor:
     """Set whether gradients are recorded for this leaf, in place."""
     if requires_grad and not _has_gradients(self):
         raise RuntimeError("only Tensors of floating point dtype can require gradients")

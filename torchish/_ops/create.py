@@ -22,7 +22,7 @@ from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Aval, aval_of
 from .copying import _format_strides, born_with_grad
-from .registry import composite, ops
+from .registry import Tensor, composite, ops
 
 _PYTHON_TYPES = {int: dtypes.int64, float: dtypes.float64, bool: dtypes.bool_}
 _PYTHON_TYPES[complex] = dtypes.complex128
@@ -140,19 +140,19 @@ def _into(out: Any, array: np.ndarray[Any, Any]) -> Any:
 
 
 @composite(into=("torch",))
-def zeros(*size: Any, **kwargs: Any) -> Any:
+def zeros(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3), dtype=..., device=...)`."""
     return _sized("zeros", 0, size, kwargs)
 
 
 @composite(into=("torch",))
-def ones(*size: Any, **kwargs: Any) -> Any:
+def ones(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of ones."""
     return _sized("ones", 1, size, kwargs)
 
 
 @composite(into=("torch",))
-def empty(*size: Any, **kwargs: Any) -> Any:
+def empty(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor whose contents mean nothing (zeros here)."""
     return _sized("empty", 0, size, kwargs)
 
@@ -183,7 +183,7 @@ def _type_of(number: Any) -> Type:
 
 
 @composite(into=("torch",))
-def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Any:
+def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tensor:
     """A tensor filled with one number, whose category gives the dtype."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(
@@ -234,25 +234,25 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
 
 
 @composite(into=("torch",))
-def zeros_like(input: Any, **kwargs: Any) -> Any:
+def zeros_like(input: Any, **kwargs: Any) -> Tensor:
     """Zeros of the shape, dtype, device and layout of `input`."""
     return _like("zeros_like", input, 0, kwargs)
 
 
 @composite(into=("torch",))
-def ones_like(input: Any, **kwargs: Any) -> Any:
+def ones_like(input: Any, **kwargs: Any) -> Tensor:
     """Ones of the shape, dtype, device and layout of `input`."""
     return _like("ones_like", input, 1, kwargs)
 
 
 @composite(into=("torch",))
-def empty_like(input: Any, **kwargs: Any) -> Any:
+def empty_like(input: Any, **kwargs: Any) -> Tensor:
     """A tensor like `input` whose contents mean nothing (zeros here)."""
     return _like("empty_like", input, 0, kwargs)
 
 
 @composite(into=("torch",))
-def full_like(input: Any, fill_value: Any, **kwargs: Any) -> Any:
+def full_like(input: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor like `input` filled with one number."""
     return _like("full_like", input, _fill_value(fill_value, "full_like"), kwargs)
 
@@ -265,25 +265,25 @@ def _new(name: str, self: Any, number: Any, args: Sequence[Any], kwargs: dict[st
 
 
 @composite(into=("method",))
-def new_zeros(self: Any, *size: Any, **kwargs: Any) -> Any:
+def new_zeros(self: Any, *size: Any, **kwargs: Any) -> Tensor:
     """Zeros of the dtype and device of this tensor."""
     return _new("new_zeros", self, 0, size, kwargs)
 
 
 @composite(into=("method",))
-def new_ones(self: Any, *size: Any, **kwargs: Any) -> Any:
+def new_ones(self: Any, *size: Any, **kwargs: Any) -> Tensor:
     """Ones of the dtype and device of this tensor."""
     return _new("new_ones", self, 1, size, kwargs)
 
 
 @composite(into=("method",))
-def new_empty(self: Any, *size: Any, **kwargs: Any) -> Any:
+def new_empty(self: Any, *size: Any, **kwargs: Any) -> Tensor:
     """A tensor of the dtype and device of this one; its contents mean nothing (zeros here)."""
     return _new("new_empty", self, 0, size, kwargs)
 
 
 @composite(into=("method",))
-def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Any:
+def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor of the dtype and device of this one, filled with one number."""
     return _new("new_full", self, _fill_value(fill_value, "new_full"), (size,), kwargs)
 
@@ -302,7 +302,7 @@ def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
 
 
 @composite(into=("torch",))
-def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Any:
+def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor with the given strides."""
     dt, device, requires_grad, _ = _options("empty_strided", kwargs)
     made = _strided(size, stride, as_dtype(dt, process.default_dtype), device)
@@ -310,7 +310,7 @@ def empty_strided(size: Any, stride: Any, **kwargs: Any) -> Any:
 
 
 @composite(into=("method",))
-def new_empty_strided(self: Any, size: Any, stride: Any, **kwargs: Any) -> Any:
+def new_empty_strided(self: Any, size: Any, stride: Any, **kwargs: Any) -> Tensor:
     """A tensor of the dtype and device of this one with the given strides."""
     dt, device, requires_grad, _ = _options("new_empty_strided", kwargs)
     made = _strided(size, stride, as_dtype(dt, self.dtype), device or self.device)
@@ -318,7 +318,7 @@ def new_empty_strided(self: Any, size: Any, stride: Any, **kwargs: Any) -> Any:
 
 
 @composite(into=("torch",))
-def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Any:
+def empty_permuted(size: Any, physical_layout: Any, **kwargs: Any) -> Tensor:
     """A dense tensor whose dims lie in memory in the order `physical_layout`."""
     order = tuple(physical_layout)
     if sorted(order) != list(range(len(size))):
@@ -356,7 +356,7 @@ def _arithmetic(start: Any, step: Any, count: int, dt: Type) -> np.ndarray[Any, 
 
 
 @composite(into=("torch",))
-def arange(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
     """start, start + step, ... below `end`: `arange(end)`, `arange(start, end, step)`.
 
     Raises: RuntimeError if step is 0 or leads away from `end`.
@@ -389,7 +389,7 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Any:
 @composite(into=("torch",), name="range")
 def range_(
     start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, **kwargs: Any
-) -> Any:
+) -> Tensor:
     """start, start + step, ... up to and including `end`; deprecated by torch."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
@@ -437,7 +437,7 @@ def _check_steps(name: str, steps: Any) -> None:
 
 
 @composite(into=("torch",))
-def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any) -> Any:
+def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
     _check_steps("linspace", steps)
     dt, device, requires_grad, _ = _options("linspace", kwargs)
@@ -449,7 +449,7 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any
 @composite(into=("torch",))
 def logspace(
     start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, **kwargs: Any
-) -> Any:
+) -> Tensor:
     """`steps` powers of `base`, with exponents evenly spaced from `start` to `end`."""
     _check_steps("logspace", steps)
     dt, device, requires_grad, _ = _options("logspace", kwargs)
@@ -463,7 +463,7 @@ def logspace(
 
 
 @composite(into=("torch",))
-def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Any:
+def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Tensor:
     """An n x m matrix with ones on the diagonal."""
     m = n if m is None else m
     if n < 0:
@@ -488,12 +488,12 @@ def _triangle(name: str, row: int, col: int, offset: int, kwargs: dict[str, Any]
 
 
 @composite(into=("torch",))
-def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Any:
+def tril_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
     """Row and column indices of the lower triangle."""
     return _triangle("tril_indices", row, col, offset, kwargs)
 
 
 @composite(into=("torch",))
-def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Any:
+def triu_indices(row: int, col: int, offset: int = 0, **kwargs: Any) -> Tensor:
     """Row and column indices of the upper triangle."""
     return _triangle("triu_indices", row, col, offset, kwargs)

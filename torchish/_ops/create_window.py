@@ -9,7 +9,7 @@ import numpy as np
 from .._core.dtypes import CPP_NAMES
 from .._core.state import process
 from .create import as_dtype, finish
-from .registry import composite
+from .registry import Tensor, composite
 
 Curve = Callable[[Any, int], Any]
 
@@ -58,7 +58,7 @@ def hamming_window(
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """w[n] = alpha - beta * cos(2 pi n / (N - 1))."""
 
     def curve(index: Any, n: int) -> Any:
@@ -77,7 +77,7 @@ def hann_window(
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """w[n] = (1 - cos(2 pi n / (N - 1))) / 2."""
 
     def curve(index: Any, n: int) -> Any:
@@ -96,7 +96,7 @@ def blackman_window(
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """w[n] = 0.42 - 0.5 cos(2 pi n / (N - 1)) + 0.08 cos(4 pi n / (N - 1))."""
 
     def curve(index: Any, n: int) -> Any:
@@ -116,7 +116,7 @@ def bartlett_window(
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """A triangle: w[n] = 1 - |2n / (N - 1) - 1|."""
 
     def curve(index: Any, n: int) -> Any:
@@ -137,7 +137,7 @@ def kaiser_window(
     layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-) -> Any:
+) -> Tensor:
     """w[n] = I0(beta sqrt(1 - (2n / (N - 1) - 1)^2)) / I0(beta)."""
 
     def curve(index: Any, n: int) -> Any:

@@ -215,7 +215,7 @@ def _check_lengths(targets: Any, steps: int, inputs: list[int], labels: list[int
 def ctc_loss(
     log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: str = "mean", zero_infinity: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """-log of the probability of all alignments of `targets` with `log_probs` (T, N, C) or (T, C).
 
     "mean" first divides each loss by its target's length.
@@ -245,7 +245,7 @@ def ctc_loss(
 def torch_ctc_loss(
     log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int = 0,
     reduction: int = 0, zero_infinity: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """ctc_loss with torch's numbered reductions."""
     name = ("none", "mean", "sum")[reduction]
     return ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, name, zero_infinity)

@@ -117,7 +117,7 @@ def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1):
 
 
 @composite(name="cross")
-def cross(input, other, dim=None, *, out=None):
+def cross(input, other, dim=None, *, out=None) -> Tensor:
     """The cross product along `dim`, by default the first dimension of size 3."""
     if dim is None:
         dim = next((d for d, n in enumerate(input.shape) if n == 3), None)

@@ -112,7 +112,7 @@ def _checked(p: Any) -> Any:
 
 
 @composite(into=("nn.functional",), name="dropout")
-def dropout(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability `p` and scale the others by 1 / (1 - p).
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -121,7 +121,9 @@ def dropout(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = Fal
 
 
 @composite(into=("nn.functional",), name="alpha_dropout")
-def alpha_dropout(input: Any, p: Any = 0.5, training: bool = False, inplace: bool = False) -> Any:
+def alpha_dropout(
+    input: Any, p: Any = 0.5, training: bool = False, inplace: bool = False
+) -> Tensor:
     """Dropout that keeps mean and variance of SELU activations.
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -132,7 +134,7 @@ def alpha_dropout(input: Any, p: Any = 0.5, training: bool = False, inplace: boo
 @composite(into=("nn.functional",), name="feature_alpha_dropout")
 def feature_alpha_dropout(
     input: Any, p: Any = 0.5, training: bool = False, inplace: bool = False
-) -> Any:
+) -> Tensor:
     """Alpha dropout of whole channels.
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -151,7 +153,7 @@ def _batched(input: Any, p: Any, training: bool, inplace: bool, dims: int) -> An
 
 
 @composite(into=("nn.functional",))
-def dropout1d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout1d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero whole channels of a (N, C, L) or (C, L) input.
 
     Raises: ValueError unless 0 <= p <= 1, RuntimeError for another number of dims.
@@ -179,7 +181,7 @@ def _warn_dims(name: str, ndim: int, spatial: int) -> None:
 
 
 @composite(into=("nn.functional",))
-def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero whole channels of a (N, C, H, W) input; a 3-D input counts as (N, C, L).
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -201,7 +203,7 @@ def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = F
 
 
 @composite(into=("nn.functional",))
-def dropout3d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout3d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero whole channels of a (N, C, D, H, W) or (C, D, H, W) input.
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -299,7 +301,7 @@ _SLOPES = Distribution("rrelu", _no_host, _device_slopes)
 def rrelu(
     input: Any, lower: Any = 1.0 / 8, upper: Any = 1.0 / 3, training: bool = False,
     inplace: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """x where x > 0, else a x with `a` uniform in [lower, upper) (their mean in evaluation).
 
     Raises: RuntimeError for bounds out of order.
@@ -346,7 +348,7 @@ composite(into=("torch", "nn.functional"))(rrelu_)
 @composite(into=("torch",), name="rrelu")
 def torch_rrelu(
     input: Any, lower: Any = 1.0 / 8, upper: Any = 1.0 / 3, training: bool = False
-) -> Any:
+) -> Tensor:
     """`nn.functional.rrelu` without `inplace`."""
     return rrelu(input, lower, upper, training)
 
@@ -357,7 +359,7 @@ def torch_rrelu(
 @composite(into=("nn.functional",))
 def gumbel_softmax(
     logits: Any, tau: Any = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
-) -> Any:
+) -> Tensor:
     """softmax((logits + g) / tau), g Gumbel noise; `hard` gives one-hot values with that gradient.
 
     Example:

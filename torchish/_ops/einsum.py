@@ -153,7 +153,7 @@ def _einsum(operands: Tensors, inputs: Any, output: Any):
 
 
 @composite(into=("torch",))
-def einsum(*args):
+def einsum(*args) -> Tensor:
     """Sum of products over the named subscripts that the result does not have.
 
     `einsum("bij,bjk->bik", x, y)`, or with numbers 0..51: `einsum(x, [0, 1], y, [1, 2], [0, 2])`.
@@ -210,7 +210,7 @@ def _tensordot(a: Tensor, b: Tensor, dims_a: Any, dims_b: Any):
 
 
 @composite(into=("torch",))
-def tensordot(a, b, dims=2, out=None):
+def tensordot(a, b, dims=2, out=None) -> Tensor:
     """Sum of products over `dims` dimensions (the last of `a`, the first of `b`), or over lists.
 
     Raises: RuntimeError when the contracted sizes differ.

@@ -90,7 +90,7 @@ def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool) -> Any:
 def torch_embedding(
     weight: Any, indices: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False,
     sparse: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """weight[indices] with torch.embedding's argument order."""
     if sparse:
         _refuse_sparse("embedding")
@@ -109,7 +109,7 @@ def _check_padding(padding_idx: int | None, rows: int) -> int | None:
 def embedding(
     input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None,
     norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """weight[input]; with `max_norm` the rows used are first shortened in place.
 
     Raises: IndexError for an index out of range (on a device: at the next read).
@@ -136,7 +136,7 @@ def shortened_rows(weight: Tensor, indices: Tensor, max_norm: Scalar, norm_type:
 
 
 @composite(into=("torch",))
-def embedding_renorm_(weight: Any, indices: Any, max_norm: float, norm_type: float) -> Any:
+def embedding_renorm_(weight: Any, indices: Any, max_norm: float, norm_type: float) -> Tensor:
     """Shorten the rows that `indices` names to norm `max_norm`, in place."""
     from .._core.grad_mode import no_grad
 
@@ -290,7 +290,7 @@ def embedding_bag(
     norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
     sparse: bool = False, per_sample_weights: Any = None, include_last_offset: bool = False,
     padding_idx: int | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The sum, mean or maximum of bags of rows of `weight`.
 
     A 2-D input holds one bag a row; a 1-D input is cut into bags at `offsets`.

@@ -310,7 +310,9 @@ for _stem, _forward, _kind, _what in (
 
 
 @composite(into=("fft",))
-def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def fftfreq(
+    n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False
+) -> Tensor:
     """The frequencies of `fft`'s bins, `[0, 1, …, -2, -1] / (n d)`."""
     half = (n + 1) // 2
     bins = ops.cat([ops.arange(half, device=device), ops.arange(-(n // 2), 0, device=device)])
@@ -318,7 +320,9 @@ def fftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, require
 
 
 @composite(into=("fft",))
-def rfftfreq(n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):
+def rfftfreq(
+    n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False
+) -> Tensor:
     """The frequencies of `rfft`'s bins, `[0, 1, …, n // 2] / (n d)`."""
     return _finish(ops.arange(n // 2 + 1, device=device), n * d, out, dtype, requires_grad)
 
@@ -331,13 +335,13 @@ def _finish(bins: Any, scale: float, out: Any, dtype: Any, requires_grad: bool) 
 
 
 @composite(into=("fft",))
-def fftshift(input, dim=None):
+def fftshift(input, dim=None) -> Tensor:
     """Move the zero frequency to the middle of the given (by default all) dimensions."""
     return _shifted(input, dim, lambda size: size // 2)
 
 
 @composite(into=("fft",))
-def ifftshift(input, dim=None):
+def ifftshift(input, dim=None) -> Tensor:
     """The inverse of `fftshift`."""
     return _shifted(input, dim, lambda size: (size + 1) // 2)
 

@@ -152,7 +152,7 @@ def sample(input: Tensor, grid: Tensor, mode: str, padding: str, align_corners: 
 def grid_sample(
     input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Sample `input` at the places in `grid` ([-1, 1] spans the image)."""
     if mode not in _MODES:
         raise ValueError(
@@ -173,7 +173,7 @@ def grid_sample(
 @composite(into=("torch",), aliases=("grid_sampler_2d", "grid_sampler_3d"))
 def grid_sampler(
     input: Any, grid: Any, interpolation_mode: int, padding_mode: int, align_corners: bool
-) -> Any:
+) -> Tensor:
     """grid_sample with torch's numbered modes."""
     return internal.sample(
         input, grid, _MODES[interpolation_mode], _PADDINGS[padding_mode], align_corners
@@ -196,13 +196,13 @@ def affine_places(theta: Tensor, size: Any, align_corners: bool) -> Any:
 
 
 @composite(into=("torch",))
-def affine_grid_generator(theta: Any, size: Any, align_corners: bool) -> Any:
+def affine_grid_generator(theta: Any, size: Any, align_corners: bool) -> Tensor:
     """affine_grid without its checks of the arguments."""
     return internal.affine_places(theta, tuple(int(n) for n in size), align_corners)
 
 
 @composite(into=_F)
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid of places that an affine map theta (N, 2, 3) or (N, 3, 4) gives."""
     if align_corners is None:
         warnings.warn(_ALIGN_WARNING, stacklevel=2)

@@ -19,7 +19,7 @@ from .._core.state import state
 from .._core.tensor_base import TensorBase
 from ._describe import check_expandable
 from .index_advanced import expand_masks, fill_masked, gather, put
-from .registry import composite, methods, ops
+from .registry import Tensor, composite, methods, ops
 
 _BAD = (
     "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
@@ -30,7 +30,7 @@ _LIMIT = 2**63
 
 
 @composite(into=("method",), name="__getitem__")
-def getitem(self, index):
+def getitem(self, index) -> Tensor:
     """`self[index]`: a view for integers, slices, None and Ellipsis, else a copy."""
     if type(index) is int and self._aval.ndim:
         return ops.select(self, 0, _position(index, self._aval.shape[0], 0))

@@ -241,7 +241,7 @@ def _check_call(indices: Any, values: Any) -> None:
 
 
 @composite()
-def index_put(input, indices, values, accumulate=False):
+def index_put(input, indices, values, accumulate=False) -> Tensor:
     """A copy of `input` with `values` at (or, with `accumulate`, added at) the positions."""
     _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
@@ -250,7 +250,7 @@ def index_put(input, indices, values, accumulate=False):
 
 
 @composite(into=("torch", "method"))
-def index_put_(input, indices, values, accumulate=False):
+def index_put_(input, indices, values, accumulate=False) -> Tensor:
     """Write (or add) `values` at the positions, in place."""
     _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))

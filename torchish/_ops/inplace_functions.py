@@ -8,7 +8,7 @@ from .addmm import addmv
 from .pointwise import gcd, lcm, xlogy
 from .pointwise_pow import ldexp
 from .pointwise_ternary import clamp_max, clamp_min
-from .registry import composite, methods, ops
+from .registry import Tensor, composite, methods, ops
 
 for _function in (addmv, clamp_max, clamp_min, gcd, lcm, ldexp, xlogy):
     _name = f"{_function.__name__}_"
@@ -16,31 +16,31 @@ for _function in (addmv, clamp_max, clamp_min, gcd, lcm, ldexp, xlogy):
 
 
 @composite(into=("torch",))
-def threshold_(input: Any, threshold: float, value: float) -> Any:
+def threshold_(input: Any, threshold: float, value: float) -> Tensor:
     """In-place `threshold`."""
     return in_place(threshold_op, input, threshold, value)
 
 
 @composite(into=("torch",))
-def fill(input: Any, value: Any) -> Any:
+def fill(input: Any, value: Any) -> Tensor:
     """A copy of `input` with every element set to `value`."""
     return input.clone().fill_(value)
 
 
 @composite(into=("method",))
-def igamma_(self: Any, other: Any) -> Any:
+def igamma_(self: Any, other: Any) -> Tensor:
     """In-place `igamma`."""
     return self.copy_(ops.igamma(self, other))
 
 
 @composite(into=("method",))
-def igammac_(self: Any, other: Any) -> Any:
+def igammac_(self: Any, other: Any) -> Tensor:
     """In-place `igammac`."""
     return self.copy_(ops.igammac(self, other))
 
 
 @composite(into=("method",))
-def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
+def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Tensor:
     """Set the main diagonal; `wrap` starts it again below the square part of a tall matrix."""
     if self.dim() < 2:
         raise RuntimeError("dimensions must larger than 1")

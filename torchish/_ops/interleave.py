@@ -24,7 +24,7 @@ def _repeat_each(input: Tensor, repeats: int, dim: Any = None):
 
 
 @composite()
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None) -> Tensor:
     """Repeat each element, `repeats` times or `repeats[i]` times; a lone tensor gives positions.
 
     Raises: RuntimeError for negative repeats or when their number does not fit the dimension.
@@ -73,7 +73,7 @@ def _one_hot(tensor: Tensor, num_classes: int):
 
 
 @composite(into=("nn.functional",))
-def one_hot(tensor, num_classes=-1):
+def one_hot(tensor, num_classes=-1) -> Tensor:
     """`out[..., c] = (tensor[...] == c)` as int64; without `num_classes` it reads the tensor."""
     if str(tensor.dtype) != "torch.int64":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")

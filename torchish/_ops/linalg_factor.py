@@ -90,7 +90,7 @@ _NOT_POSITIVE = (
 
 
 @composite(into=("linalg",), name="cholesky")
-def cholesky(A, *, upper=False, out=None):
+def cholesky(A, *, upper=False, out=None) -> Tensor:
     """`A = L L^H` with L lower triangular (or `U^H U`).
 
     Raises: LinAlgError for a matrix that is not positive-definite.
@@ -101,7 +101,7 @@ def cholesky(A, *, upper=False, out=None):
 
 
 @composite(name="cholesky")
-def old_cholesky(input, upper=False, *, out=None):
+def old_cholesky(input, upper=False, *, out=None) -> Tensor:
     """`linalg.cholesky(input, upper=upper)`."""
     factor = _cholesky(input, upper=bool(upper), name="cholesky", **_out(out))
     check_result("cholesky", input, factor, bad_minor, _NOT_POSITIVE)

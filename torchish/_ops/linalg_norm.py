@@ -55,7 +55,7 @@ def _vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False
 
 
 @composite(into=("linalg",))
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
     """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); inf, -inf, 0 as limits."""
     if isinstance(dim, list):
         dim = tuple(dim)
@@ -116,14 +116,14 @@ def _matrix_norm(A: Tensor, ord: Any, dim: Any, keepdim: bool, *, dtype: Dtype =
 
 
 @composite(into=("linalg",))
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None) -> Tensor:
     """The norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf."""
     dim = (dim,) if isinstance(dim, int) else tuple(dim)
     return _matrix_norm(A, ord, dim, bool(keepdim), dtype=dtype, **_out(out))
 
 
 @composite(into=("linalg",))
-def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None):
+def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
     """A vector norm, or a matrix norm where `dim` names two dimensions or `ord` asks for one."""
     if dim is not None:
         dim = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -144,13 +144,13 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None):
 
 
 @composite(into=("torch",))
-def nuclear_norm(input, dim=None, keepdim=False, *, out=None):
+def nuclear_norm(input, dim=None, keepdim=False, *, out=None) -> Tensor:
     """The sum of the singular values."""
     return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, out=out)
 
 
 @composite(into=("torch",))
-def frobenius_norm(input, dim=None, keepdim=False, *, out=None):
+def frobenius_norm(input, dim=None, keepdim=False, *, out=None) -> Tensor:
     """The root of the sum of squares over `dim`."""
     dim = () if dim is None else dim
     dim = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -158,7 +158,7 @@ def frobenius_norm(input, dim=None, keepdim=False, *, out=None):
 
 
 @composite(into=("torch",))
-def norm_except_dim(v, pow=2, dim=0):
+def norm_except_dim(v, pow=2, dim=0) -> Tensor:
     """The norm over all dimensions but `dim`, which keep size 1."""
     if dim == -1:
         return vector_norm(v, pow)
@@ -189,7 +189,7 @@ def _cond(A: Tensor, p: Any):
 
 
 @composite(into=("linalg",))
-def cond(A, p=None, *, out=None):
+def cond(A, p=None, *, out=None) -> Tensor:
     """`||A||_p ||A^-1||_p`, inf for singular matrices; by default the 2-norm."""
     return _cond(A, p, **_out(out))
 
@@ -210,7 +210,7 @@ def _matrix_rank(A: Tensor, atol: Any, rtol: Any, hermitian: bool):
 
 
 @composite(into=("linalg",))
-def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None):
+def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
     """The number of singular values above `max(atol, rtol * largest)`."""
     if tol is not None:
         atol, rtol = tol, 0.0

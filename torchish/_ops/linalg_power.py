@@ -79,13 +79,13 @@ def _power(A: Any, n: int, out: Any) -> Any:
 
 
 @composite(into=("linalg",), name="matrix_power")
-def linalg_matrix_power(A, n, *, out=None):
+def linalg_matrix_power(A, n, *, out=None) -> Tensor:
     """`A` multiplied by itself `n` times; negative `n` multiplies the inverse."""
     return _power(A, n, out)
 
 
 @composite()
-def matrix_power(input, n, *, out=None):
+def matrix_power(input, n, *, out=None) -> Tensor:
     """`linalg.matrix_power(input, n)`."""
     return _power(input, n, out)
 

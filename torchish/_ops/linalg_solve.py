@@ -49,7 +49,7 @@ def _inv(A: Tensor, name: str = "linalg.inv"):
 
 
 @composite(into=("linalg",))
-def inv(A, *, out=None):
+def inv(A, *, out=None) -> Tensor:
     """The inverse of square matrices.
 
     Raises: LinAlgError for a singular matrix.
@@ -60,7 +60,7 @@ def inv(A, *, out=None):
 
 
 @composite()
-def inverse(input, *, out=None):
+def inverse(input, *, out=None) -> Tensor:
     """`linalg.inv(input)`."""
     return inv(input, out=out)
 
@@ -144,7 +144,7 @@ _solve_op = op(
 
 
 @composite(into=("linalg",))
-def solve(A, B, *, left=True, out=None):
+def solve(A, B, *, left=True, out=None) -> Tensor:
     """The X of `A X = B` (or `X A = B`) for square A.
 
     Raises: LinAlgError for a singular matrix.
@@ -335,13 +335,13 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
 
 
 @composite(into=("linalg",))
-def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None):
+def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
     """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
     return _pinv(A, atol, rcond if rtol is None else rtol, bool(hermitian), **_out(out))
 
 
 @composite()
-def pinverse(input, rcond=1e-15):
+def pinverse(input, rcond=1e-15) -> Tensor:
     """`linalg.pinv(input, rcond)`."""
     return _pinv(input, None, rcond)
 
@@ -397,7 +397,7 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
 
 
 @composite(into=("linalg",))
-def tensorinv(A, ind=2, *, out=None):
+def tensorinv(A, ind=2, *, out=None) -> Tensor:
     """The inverse of a tensor as a map from its last dimensions to its first `ind`."""
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
@@ -413,7 +413,7 @@ def tensorinv(A, ind=2, *, out=None):
 
 
 @composite(into=("linalg",))
-def tensorsolve(A, B, dims=None, *, out=None):
+def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
     """The X with `tensordot(A, X, X.ndim) == B`."""
     if dims is not None:
         moved = [dim % A.dim() for dim in dims]

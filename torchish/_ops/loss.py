@@ -46,7 +46,7 @@ def mse_loss_op(input: Tensor, target: Tensor, weight: OptTensor, reduction: str
 def mse_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """(input - target)^2, reduced."""
     warn_sizes(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
@@ -75,7 +75,7 @@ def l1_loss_op(input: Tensor, target: Tensor, weight: OptTensor, reduction: str)
 def l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", weight: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """|input - target|, reduced."""
     warn_sizes(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
@@ -99,7 +99,7 @@ def smooth_l1_loss_op(input: Tensor, target: Tensor, reduction: str, beta: Scala
 def smooth_l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", beta: float = 1.0,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Squared error near 0, absolute error beyond `beta`, reduced."""
     warn_sizes(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
@@ -127,7 +127,7 @@ def huber_loss_op(
 @composite(into=_F)
 def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Any:
+) -> Tensor:
     """Half the squared error near 0, linear beyond `delta`, reduced."""
     warn_sizes(input, target)
     if delta <= 0:
@@ -149,7 +149,9 @@ def kl_div_op(input: Tensor, target: Tensor, reduction: str, log_target: bool) -
 
 
 @composite(into=("torch",), name="kl_div")
-def torch_kl_div(input: Any, target: Any, reduction: int = 0, *, log_target: bool = False) -> Any:
+def torch_kl_div(
+    input: Any, target: Any, reduction: int = 0, *, log_target: bool = False
+) -> Tensor:
     """kl_div with torch's numbered reductions."""
     return internal.kl_div_op(input, target, ("none", "mean", "sum")[reduction], log_target)
 
@@ -158,7 +160,7 @@ def torch_kl_div(input: Any, target: Any, reduction: int = 0, *, log_target: boo
 def kl_div(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", log_target: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The divergence of exp(input) from target, reduced; "batchmean" divides by the batch size."""
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
@@ -200,7 +202,7 @@ def poisson_nll_loss_op(
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False,
     size_average: Any = None, eps: float = 1e-8, reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The negative log likelihood of counts `target` under a Poisson law, reduced."""
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
@@ -213,7 +215,7 @@ def poisson_nll_loss(
 @composite(into=("torch",), name="poisson_nll_loss")
 def torch_poisson_nll_loss(
     input: Any, target: Any, log_input: bool, full: bool, eps: float, reduction: int
-) -> Any:
+) -> Tensor:
     """poisson_nll_loss with torch's numbered reductions."""
     name = ("none", "mean", "sum")[reduction]
     return internal.poisson_nll_loss_op(input, target, log_input, full, eps, name)
@@ -239,7 +241,7 @@ def gaussian_nll_loss_op(
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The negative log likelihood of `target` under N(input, var), reduced."""
     if isinstance(var, float):
         if var < 0:

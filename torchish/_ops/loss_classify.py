@@ -51,7 +51,7 @@ def binary_cross_entropy_op(
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Binary cross entropy of probabilities, reduced.
 
     Raises: RuntimeError for values outside [0, 1] (on a device: at the next read).
@@ -123,7 +123,7 @@ def binary_cross_entropy_with_logits_op(
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", pos_weight: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Binary cross entropy of logits, reduced."""
     reduction = reduction_of(reduction, size_average, reduce)
     if target.size() != input.size():
@@ -149,7 +149,7 @@ def _type_name_of(tensor: Any) -> str:
 @composite(into=("torch",), name="binary_cross_entropy_with_logits")
 def torch_binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 0
-) -> Any:
+) -> Tensor:
     """binary_cross_entropy_with_logits with torch's numbered reductions."""
     return internal.binary_cross_entropy_with_logits_op(
         input, target, weight, pos_weight, ("none", "mean", "sum")[reduction]
@@ -264,7 +264,7 @@ def _check_targets(input: Any, target: Any, ignore_index: int) -> None:
 def nll_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """-input[target], weighted by class and reduced; input (N, C, ...) holds log probabilities."""
     reduction = reduction_of(reduction, size_average, reduce)
     out = internal.nll_loss_op(input, target, weight, ignore_index, reduction)
@@ -350,7 +350,7 @@ def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None,
     ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
     label_smoothing: float = 0.0,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Cross entropy of logits (N, C, ...) against class numbers or class probabilities."""
     reduction = reduction_of(reduction, size_average, reduce)
     if not 0.0 <= label_smoothing <= 1.0:
@@ -376,7 +376,7 @@ def linear_cross_entropy(
     input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
     reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0,
     options: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """cross_entropy of linear(input, linear_weight, linear_bias).
 
     `options` only steer how torch cuts the work into chunks; XLA plans that itself.

@@ -69,7 +69,7 @@ def cosine_embedding_op(
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """1 - cos(input1, input2) for pairs that belong together, max(0, cos - margin) for others."""
     reduction = reduction_of(reduction, size_average, reduce)
     pair = tuple(in_default_float(x) for x in (input1, input2))
@@ -80,7 +80,7 @@ def cosine_embedding_loss(
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None,
     reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """max(0, -target (input1 - input2) + margin)."""
     reduction = reduction_of(reduction, size_average, reduce)
     if not input1.dim() == input2.dim() == target.dim():
@@ -101,7 +101,7 @@ def _reduce(loss: Any, reduction: str) -> Any:
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """input where target is 1, max(0, margin - input) where it is -1."""
     reduction = reduction_of(reduction, size_average, reduce)
     zeros = ops.zeros_like(input)
@@ -121,7 +121,7 @@ def soft_margin_op(input: Tensor, target: Tensor, reduction: str) -> Any:
 @composite(into=_F)
 def soft_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
+) -> Tensor:
     """log(1 + exp(-target input)) for targets 1 and -1."""
     reduction = reduction_of(reduction, size_average, reduce)
     return internal.soft_margin_op(input, target, reduction)
@@ -131,7 +131,7 @@ def soft_margin_loss(
 def multilabel_soft_margin_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Binary cross entropy of each label's logit, averaged over labels."""
     reduction = reduction_of(reduction, size_average, reduce)
     loss = -(target * nnf.logsigmoid(input) + (1 - target) * nnf.logsigmoid(-input))
@@ -190,7 +190,7 @@ def multi_margin_op(
 def multi_margin_loss(
     input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The hinge loss of class scores, p = 1 or 2."""
     reduction = reduction_of(reduction, size_average, reduce)
     if p not in (1, 2):
@@ -231,7 +231,7 @@ def multilabel_margin_op(input: Tensor, target: Tensor, reduction: str) -> Any:
 @composite(into=_F)
 def multilabel_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
+) -> Tensor:
     """The hinge loss between every label of a sample and every other class."""
     reduction = reduction_of(reduction, size_average, reduce)
     labels = target.long() if target.is_floating_point() else target
@@ -272,7 +272,7 @@ def triplet_margin_loss(
     anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2,
     eps: float = 1e-6, swap: bool = False, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """max(0, d(anchor, positive) - d(anchor, negative) + margin), d being the p-norm distance."""
     reduction = reduction_of(reduction, size_average, reduce)
     _check_triplet(anchor, positive, negative, margin)
@@ -287,7 +287,7 @@ def triplet_margin_loss(
 def triplet_margin_with_distance_loss(
     anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """triplet_margin_loss with any distance."""
     if reduction not in _CODES:
         raise ValueError(f"{reduction} is not a valid value for reduction")

@@ -91,7 +91,7 @@ def _masked_select(input: Tensor, positions: Tensor):
 
 
 @composite()
-def masked_select(input, mask, *, out=None):
+def masked_select(input, mask, *, out=None) -> Tensor:
     """The elements where `mask` is true, as a vector; reads the mask to count them."""
     if str(mask.dtype) != "torch.bool":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
@@ -133,6 +133,6 @@ def _by_column(positions: np.ndarray[Any, Any], device: Any) -> Any:
 
 
 @composite()
-def argwhere(input):
+def argwhere(input) -> Tensor:
     """`nonzero(input)`."""
     return nonzero(input)

@@ -214,7 +214,7 @@ def _matmul_stacked(input: Tensor, other: Tensor):
 
 
 @composite(into=("torch", "method", "linalg"))
-def matmul(input, other, *, out=None):
+def matmul(input, other, *, out=None) -> Tensor:
     """Product of vectors, matrices or broadcast stacks of matrices.
 
     Shape: `(n) (n) -> ()`, `(n, m) (m) -> (n)`, `(*, n, m) (*, m, p) -> (*, n, p)`.
@@ -309,7 +309,7 @@ _KINDS_OF_LINEAR = {  # torch names the gradient after the last call inside its 
 
 
 @composite(into=("nn.functional",))
-def linear(input, weight, bias=None, *, out=None):
+def linear(input, weight, bias=None, *, out=None) -> Tensor:
     """`y = x W^T + b`.
 
     Shape: input `(*, in)`, weight `(out, in)` or `(in)`, bias `(out)`; result `(*, out)`.
@@ -388,7 +388,7 @@ def multi_dot(tensors: Tensors):
 
 
 @composite(into=("torch",))
-def chain_matmul(*matrices, out=None):
+def chain_matmul(*matrices, out=None) -> Tensor:
     """Product of 2-D tensors in the cheapest order; `linalg.multi_dot` replaces it."""
     for position, matrix in enumerate(matrices):
         if matrix.dim() != 2:

@@ -116,13 +116,13 @@ def atleast_1d(*tensors):
 
 
 @composite(into=("torch",))
-def atleast_2d(*tensors):
+def atleast_2d(*tensors) -> Tensor:
     """View tensors below 2-D as `(1, n)`."""
     return _at_least(2, tensors)
 
 
 @composite(into=("torch",))
-def atleast_3d(*tensors):
+def atleast_3d(*tensors) -> Tensor:
     """View tensors below 3-D as `(1, n, 1)` or `(m, n, 1)`."""
     return _at_least(3, tensors)
 
@@ -133,7 +133,7 @@ def _need_some(name: str, tensors: Any) -> None:
 
 
 @composite(into=("torch",))
-def hstack(tensors, *, out=None):
+def hstack(tensors, *, out=None) -> Tensor:
     """Join column after column: dimension 1, or 0 for vectors."""
     _need_some("hstack", tensors)
     raised = [_raise_1d(tensor) for tensor in tensors]
@@ -141,21 +141,21 @@ def hstack(tensors, *, out=None):
 
 
 @composite(into=("torch",), aliases=("row_stack",))
-def vstack(tensors, *, out=None):
+def vstack(tensors, *, out=None) -> Tensor:
     """Join row after row: vectors count as rows."""
     _need_some("vstack", tensors)
     return ops.cat([_raise_2d(tensor) for tensor in tensors], 0, **_out(out))
 
 
 @composite(into=("torch",))
-def dstack(tensors, *, out=None):
+def dstack(tensors, *, out=None) -> Tensor:
     """Join along dimension 2."""
     _need_some("dstack", tensors)
     return ops.cat([_raise_3d(tensor) for tensor in tensors], 2, **_out(out))
 
 
 @composite(into=("torch",))
-def column_stack(tensors, *, out=None):
+def column_stack(tensors, *, out=None) -> Tensor:
     """Join along dimension 1; vectors count as columns."""
     _need_some("column_stack", tensors)
     columns = [t.reshape(t.numel(), 1) if t.dim() <= 1 else t for t in tensors]
@@ -193,7 +193,7 @@ def _block_diag(tensors: Tensors):
 
 
 @composite(into=("torch",))
-def block_diag(*tensors):
+def block_diag(*tensors) -> Tensor:
     """A matrix with the given matrices along its diagonal and zeros elsewhere."""
     if not tensors:
         return ops.zeros(1, 0)
@@ -250,7 +250,7 @@ def flip(input: Tensor, dims: Any):
 
 
 @composite()
-def fliplr(input):
+def fliplr(input) -> Tensor:
     """Reverse dimension 1."""
     if input.dim() < 2:
         raise RuntimeError("Input must be >= 2-d.")
@@ -258,7 +258,7 @@ def fliplr(input):
 
 
 @composite()
-def flipud(input):
+def flipud(input) -> Tensor:
     """Reverse dimension 0."""
     if input.dim() < 1:
         raise RuntimeError("Input must be >= 1-d.")
@@ -266,7 +266,7 @@ def flipud(input):
 
 
 @composite()
-def roll(input, shifts, dims=()):
+def roll(input, shifts, dims=()) -> Tensor:
     """Move elements along `dims`, those pushed off the end come back at the start.
 
     Without `dims` the tensor is rolled as one row and gets its shape back.
@@ -306,7 +306,7 @@ def _rot90(input: Tensor, k: int, dims: Any):
 
 
 @composite()
-def rot90(input, k=1, dims=(0, 1)):
+def rot90(input, k=1, dims=(0, 1)) -> Tensor:
     """Turn by `k` quarter turns in the plane of two dimensions, from the first to the second."""
     ndim = input.dim()
     if len(dims) != 2:
@@ -357,7 +357,7 @@ def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
 
 
 @composite()
-def diag(input, diagonal=0, *, out=None):
+def diag(input, diagonal=0, *, out=None) -> Tensor:
     """A matrix with the vector as its diagonal, or the diagonal of a matrix (a copy)."""
     if input.dim() not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.dim()}D")
@@ -367,7 +367,7 @@ def diag(input, diagonal=0, *, out=None):
 
 
 @composite()
-def diagflat(input, offset=0):
+def diagflat(input, offset=0) -> Tensor:
     """A matrix with all elements of `input`, in order, as its diagonal."""
     return ops.diag_embed(input.reshape(-1), offset)
 

@@ -112,7 +112,7 @@ def batch_norm_eval(
 def batch_norm(
     input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Batch normalisation; while training the running statistics are updated in place."""
     if training:
         _check_batch(tuple(input.shape), f"torch.Size({list(input.shape)})")
@@ -125,7 +125,7 @@ def batch_norm(
 def torch_batch_norm(
     input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool,
     momentum: float, eps: float, cudnn_enabled: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Batch normalisation with torch.batch_norm's argument order."""
     return _batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps)
 
@@ -238,7 +238,7 @@ def layer_norm(
 def torch_layer_norm(
     input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     cudnn_enable: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Layer normalisation with torch.layer_norm's arguments."""
     return nnf.layer_norm(input, normalized_shape, weight, bias, eps)
 
@@ -270,7 +270,7 @@ def _rms_norm(input: Tensor, normalized_shape: Any, weight: OptTensor, eps: Scal
 @composite(into=("torch", "nn.functional"))
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
-) -> Any:
+) -> Tensor:
     """Root-mean-square normalisation; eps None means the dtype's epsilon."""
     return internal.rms_norm(input, normalized_shape, weight, eps)
 
@@ -323,7 +323,7 @@ def native_group_norm(
 @composite(into=("nn.functional",))
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+) -> Tensor:
     """Group normalisation: channels in `num_groups` groups, statistics for each sample."""
     shape = tuple(input.shape)
     if len(shape) < 2:
@@ -340,7 +340,7 @@ def group_norm(
 def torch_group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5,
     cudnn_enabled: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Group normalisation with torch.group_norm's arguments."""
     return internal.group_norm(input, num_groups, weight, bias, eps)
 
@@ -386,7 +386,7 @@ def _instance_norm_op(
 def instance_norm(
     input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
     bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Normalise each channel of each sample; running statistics are updated in place."""
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(
@@ -402,7 +402,7 @@ def instance_norm(
 def torch_instance_norm(
     input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any,
     use_input_stats: bool, momentum: float, eps: float, cudnn_enabled: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Instance normalisation with torch.instance_norm's argument order."""
     return _instance_norm(
         input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps
@@ -430,7 +430,7 @@ def _instance_norm(
 @composite(into=("nn.functional",))
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Any:
+) -> Tensor:
     """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
     whole = not (input.is_floating_point() or input.is_complex())
     x = input.to(process.default_dtype) if whole else input
@@ -459,7 +459,9 @@ def _local_response_norm(
 
 
 @composite(into=("nn.functional",))
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
+def normalize(
+    input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
+) -> Tensor:
     """input / max(||input||_p, eps) along `dim`."""
     size = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return input / size if out is None else ops.div(input, size, out=out)

@@ -124,7 +124,7 @@ _BY_MODE["circular"] = dict.fromkeys((1, 2, 3), _circular)
 
 
 @composite(into=("nn.functional",))
-def pad(input, pad, mode="constant", value=None):
+def pad(input, pad, mode="constant", value=None) -> Tensor:
     """Extend a tensor at its edges; `pad` is (left, right[, top, bottom[, front, back]]).
 
     Raises: RuntimeError for pads that do not fit, NotImplementedError for unknown modes.

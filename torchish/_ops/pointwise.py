@@ -119,7 +119,7 @@ def _quotient(mode: str | None) -> Any:
 
 
 @composite(aliases=("divide",))
-def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
     """out = input / other in floating point; `rounding_mode` "floor" or "trunc" keeps integers."""
     function = _quotient(rounding_mode)
     if rounding_mode is not None:
@@ -171,7 +171,7 @@ def _floor_divide(input: Operand, other: Operand) -> Array:
 
 
 @composite()
-def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+def floor_divide(input: Any, other: Any, *, out: Any = None) -> Tensor:
     """The quotient rounded down: Python's `//`."""
     check_divisor(input, other)
     return _floor_divide(input, other, **to(out))
@@ -217,7 +217,7 @@ def _remainder(input: Operand, other: Operand) -> Array:
 
 
 @composite()
-def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
+def remainder(input: Any, other: Any, *, out: Any = None) -> Tensor:
     """Python's `%`: the result has the sign of `other`."""
     check_divisor(input, other)
     return _remainder(input, other, **to(out))
@@ -239,7 +239,7 @@ def _fmod(input: Tensor, other: Operand) -> Array:
 
 
 @composite()
-def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
+def fmod(input: Any, other: Any, *, out: Any = None) -> Tensor:
     """C's fmod: the result has the sign of `input`."""
     check_divisor(input, other)
     return _fmod(input, other, **to(out))

@@ -118,7 +118,7 @@ def _isclose(
 @composite(into=("torch", "method"))
 def isclose(
     input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Any:
+) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise."""
     for position, (name, x) in enumerate((("input", input), ("other", other))):
         if not isinstance(x, TensorBase):
@@ -261,13 +261,13 @@ def _no_shift(name: str, x: Array) -> None:
 
 
 @composite(into=("method",))
-def __lshift__(self: Any, other: Any) -> Any:
+def __lshift__(self: Any, other: Any) -> Tensor:
     """self << other."""
     return ops.bitwise_left_shift(self, other)
 
 
 @composite(into=("method",))
-def __rshift__(self: Any, other: Any) -> Any:
+def __rshift__(self: Any, other: Any) -> Tensor:
     """self >> other."""
     return ops.bitwise_right_shift(self, other)
 

@@ -73,7 +73,7 @@ def _conj_physical(input: Tensor) -> Array:
 
 
 @composite()
-def conj_physical(input: Any, *, out: Any = None) -> Any:
+def conj_physical(input: Any, *, out: Any = None) -> Tensor:
     """The conjugate, written out; a real tensor itself."""
     if out is not None:
         return _conj_physical(input, out=out)

@@ -96,7 +96,7 @@ def _check_negative(input: Any, exponent: Any) -> None:
 
 
 @composite(into=("torch", "method"))
-def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
+def pow(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
     """out = input ^ exponent; each may be a number or a tensor."""
     if not is_number(exponent):
         return _pow_tensor(input, exponent, **to(out))
@@ -139,7 +139,7 @@ def _double(x: Any) -> Any:
 
 
 @composite(into=("torch", "method"))
-def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+def float_power(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
     """`pow` computed in float64 (complex128 for complex operands)."""
     from .._core import dtypes
 

@@ -157,7 +157,7 @@ _NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
 
 
 @composite(into=("torch", "method"), aliases=("clip",))
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
     """Limit every element to [min, max]; a bound is a number, a tensor or None."""
     if max is None:
         if min is None:

@@ -25,7 +25,7 @@ def neg(input: Tensor) -> Array:
 
 
 @composite(into=("torch", "method"))
-def positive(input: Any) -> Any:
+def positive(input: Any) -> Tensor:
     """`input` itself; a bool tensor is refused, as by torch."""
     if input.dtype.name == "bool":
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")

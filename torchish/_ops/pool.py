@@ -271,7 +271,7 @@ def avg_pool(
 def avg_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, L)."""
     return internal.avg_pool(
         input, kernel_size, stride, padding, ceil_mode, count_include_pad, None, 1
@@ -283,7 +283,7 @@ def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
     *, out: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, H, W)."""
     return internal.avg_pool(
         input,
@@ -303,7 +303,7 @@ def avg_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
     *, out: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, D, H, W)."""
     return internal.avg_pool(
         input,
@@ -336,7 +336,7 @@ def _lp_pool(
 @composite(into=_F)
 def lp_pool1d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-) -> Any:
+) -> Tensor:
     """(sum of x^p)^(1/p) over each window of (N, C, L)."""
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 1)
 
@@ -344,7 +344,7 @@ def lp_pool1d(
 @composite(into=_F)
 def lp_pool2d(
     input: Any, norm_type: Any, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
-) -> Any:
+) -> Tensor:
     """(sum of x^p)^(1/p) over each window of (N, C, H, W)."""
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 2)
 

@@ -17,7 +17,7 @@ from .._core import draws, dtypes
 from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from .._core.tensor_base import TensorBase
 from ._drawing import Distribution, as_float, fill, not_implemented, number
-from .registry import composite
+from .registry import Tensor, composite
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
@@ -185,7 +185,7 @@ def check_uniform(dt: dtype, low: float, high: float) -> None:
 
 
 @composite(into=("method",), name="uniform_")
-def uniform_(self: Any, *args: Any, generator: Any = None, **bounds: Any) -> Any:
+def uniform_(self: Any, *args: Any, generator: Any = None, **bounds: Any) -> Tensor:
     """Fill with low + u (high - low), u uniform in [0, 1); `uniform_(from=0, to=1)`.
 
     Raises: RuntimeError for bounds out of order or of the dtype's range.
@@ -230,7 +230,7 @@ def normal_numbers(dt: dtype, mean: Any, std: Any) -> tuple[float, float]:
 
 
 @composite(into=("method",))
-def normal_(self: Any, mean: Any = 0, std: Any = 1, *, generator: Any = None) -> Any:
+def normal_(self: Any, mean: Any = 0, std: Any = 1, *, generator: Any = None) -> Tensor:
     """Fill with normal values of this mean and standard deviation.
 
     Raises: RuntimeError for a negative `std`.
@@ -243,7 +243,7 @@ def normal_(self: Any, mean: Any = 0, std: Any = 1, *, generator: Any = None) ->
 
 
 @composite(into=("method",))
-def log_normal_(self: Any, mean: Any = 1, std: Any = 2, *, generator: Any = None) -> Any:
+def log_normal_(self: Any, mean: Any = 1, std: Any = 2, *, generator: Any = None) -> Tensor:
     """Fill with exp(x), x normal of this mean and standard deviation.
 
     Raises: RuntimeError unless `std` is positive.
@@ -256,7 +256,7 @@ def log_normal_(self: Any, mean: Any = 1, std: Any = 2, *, generator: Any = None
 
 
 @composite(into=("method",))
-def exponential_(self: Any, lambd: Any = 1, *, generator: Any = None) -> Any:
+def exponential_(self: Any, lambd: Any = 1, *, generator: Any = None) -> Tensor:
     """Fill with -log(1 - u) / lambd.
 
     Raises: RuntimeError unless `lambd` is positive and the dtype floating.
@@ -273,7 +273,7 @@ def exponential_(self: Any, lambd: Any = 1, *, generator: Any = None) -> Any:
 
 
 @composite(into=("method",))
-def cauchy_(self: Any, median: Any = 0, sigma: Any = 1, *, generator: Any = None) -> Any:
+def cauchy_(self: Any, median: Any = 0, sigma: Any = 1, *, generator: Any = None) -> Tensor:
     """Fill with median + sigma tan(pi (u - 1/2)).
 
     Raises: RuntimeError unless `sigma` is positive and the dtype floating.
@@ -293,7 +293,7 @@ def cauchy_(self: Any, median: Any = 0, sigma: Any = 1, *, generator: Any = None
 
 
 @composite(into=("method",))
-def geometric_(self: Any, p: Any = None, *, generator: Any = None) -> Any:
+def geometric_(self: Any, p: Any = None, *, generator: Any = None) -> Tensor:
     """Fill with ceil(log(u) / log(1 - p)): trials up to the first success.
 
     Raises: RuntimeError unless 0 < p < 1.
@@ -318,7 +318,7 @@ def check_probability(p: float, dt: dtype) -> None:
 
 
 @composite(into=("method",))
-def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
+def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 where u < p, else 0; `p` is a number or a tensor that broadcasts.
 
     Raises: RuntimeError for a probability outside [0, 1].
@@ -333,7 +333,7 @@ def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
 
 
 @composite(into=("method",))
-def random_(self: Any, *args: Any, generator: Any = None, **bounds: Any) -> Any:
+def random_(self: Any, *args: Any, generator: Any = None, **bounds: Any) -> Tensor:
     """Fill with integers: `random_()`, `random_(to)` from 0, `random_(from, to)`.
 
     Raises: RuntimeError for an empty range and for bounds that the dtype cannot hold.

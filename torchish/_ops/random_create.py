@@ -22,7 +22,7 @@ from .calling import resize_output
 from .copying import _format_strides
 from .create import _CPP_LIMITS, _options, as_dtype
 from .random import INTEGERS, NORMAL, UNIFORM, check_uniform, integer_range, normal_numbers
-from .registry import composite
+from .registry import Tensor, composite
 
 _TAIL = (
     "torch.dtype dtype = None, torch.layout layout = None, torch.device device = None, "
@@ -198,7 +198,7 @@ class _Target:
 
 
 @composite(into=("torch",))
-def rand(*size: Any, **kwargs: Any) -> Any:
+def rand(*size: Any, **kwargs: Any) -> Tensor:
     """Uniform values in [0, 1): `rand(2, 3)`, `rand((2, 3), generator=..., dtype=...)`."""
     shape = _size_from("rand", size, kwargs)
     target = _Target("rand", size, kwargs, process.default_dtype, _SIZE)
@@ -207,7 +207,7 @@ def rand(*size: Any, **kwargs: Any) -> Any:
 
 
 @composite(into=("torch",))
-def randn(*size: Any, **kwargs: Any) -> Any:
+def randn(*size: Any, **kwargs: Any) -> Tensor:
     """Standard normal values: `randn(2, 3)`, `randn((2, 3), generator=..., dtype=...)`."""
     shape = _size_from("randn", size, kwargs)
     target = _Target("randn", size, kwargs, process.default_dtype, _SIZE)
@@ -227,7 +227,7 @@ def _int_argument(name: str, argument: str, x: Any, position: int) -> int:
 
 
 @composite(into=("torch",))
-def randint(*args: Any, **kwargs: Any) -> Any:
+def randint(*args: Any, **kwargs: Any) -> Tensor:
     """Integers in [low, high): `randint(high, size)`, `randint(low, high, size)`.
 
     Raises: RuntimeError for an empty range and for bounds that the dtype cannot hold.
@@ -262,7 +262,7 @@ PERMUTATION = Distribution("randperm", _host_permutation, _device_permutation)
 
 
 @composite(into=("torch",))
-def randperm(n: Any, **kwargs: Any) -> Any:
+def randperm(n: Any, **kwargs: Any) -> Tensor:
     """The integers 0 to n - 1 in random order.
 
     Raises: RuntimeError for negative `n` and for an `n` that the dtype cannot hold.
@@ -305,7 +305,7 @@ def _like(name: str, input: Any, kwargs: dict[str, Any]) -> tuple[_Target, Any, 
 
 
 @composite(into=("torch",))
-def rand_like(input: Any, **kwargs: Any) -> Any:
+def rand_like(input: Any, **kwargs: Any) -> Tensor:
     """`rand` of the input's size, layout, dtype and device."""
     target, shape, strides = _like("rand_like", input, kwargs)
     check_uniform(target.dtype, 0.0, 1.0)
@@ -313,14 +313,14 @@ def rand_like(input: Any, **kwargs: Any) -> Any:
 
 
 @composite(into=("torch",))
-def randn_like(input: Any, **kwargs: Any) -> Any:
+def randn_like(input: Any, **kwargs: Any) -> Tensor:
     """`randn` of the input's size, layout, dtype and device."""
     target, shape, strides = _like("randn_like", input, kwargs)
     return target.draw(NORMAL, normal_numbers(target.dtype, 0.0, 1.0), shape, strides)
 
 
 @composite(into=("torch",))
-def randint_like(input: Any, *args: Any, **kwargs: Any) -> Any:
+def randint_like(input: Any, *args: Any, **kwargs: Any) -> Tensor:
     """`randint` of the input's size, layout, dtype and device."""
     low, high = kwargs.pop("low", None), kwargs.pop("high", None)
     ends = [x for x in (low, *args, high) if x is not None]

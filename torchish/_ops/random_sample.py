@@ -115,7 +115,7 @@ def bernoulli_from(target: Any, p: Any, generator: Any) -> Any:
 
 
 @composite()
-def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = None) -> Any:
+def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
     """1 with the probability that each element gives (or with probability `p`), else 0.
 
     Raises: RuntimeError for a probability outside [0, 1].
@@ -175,7 +175,7 @@ def _check_std_tensor(std: Any) -> None:
 def normal(
     mean: Any, std: Any = 1, size: Any = None, *, generator: Any = None, out: Any = None,
     **options: Any,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Normal values: `normal(mean, std)` with tensors, or `normal(0.0, 1.0, size)`.
 
     Raises: RuntimeError for a negative deviation.
@@ -282,7 +282,7 @@ def _check_multinomial(input: Any, num_samples: Any, replacement: bool, out: Any
 def multinomial(
     input: Any, num_samples: Any, replacement: bool = False, *, generator: Any = None,
     out: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Indices drawn in proportion to the weights in each row of `input`.
 
     Shape: input (n) or (m, n), result (num_samples) or (m, num_samples).
@@ -377,7 +377,7 @@ def _bad_rate(x: Any) -> Any:
 
 
 @composite(into=("torch",))
-def poisson(input: Any, generator: Any = None) -> Any:
+def poisson(input: Any, generator: Any = None) -> Tensor:
     """Poisson counts, each with the rate that `input` gives.
 
     Raises: RuntimeError for a negative rate.
@@ -418,7 +418,7 @@ def gamma_link(alpha: Tensor, drawn: Tensor):
 
 
 @composite(into=("torch",))
-def _standard_gamma(input: Any, generator: Any = None) -> Any:
+def _standard_gamma(input: Any, generator: Any = None) -> Tensor:
     """Gamma values of these concentrations and rate 1, differentiable."""
     _tensor("_standard_gamma", "input", input)
     if input._aval.dtype not in (dtypes.float32, dtypes.float64):
@@ -433,7 +433,7 @@ def _device_gamma(key: Any, alpha: Any) -> Any:
 
 
 @composite(into=("torch",))
-def _sample_dirichlet(input: Any, generator: Any = None) -> Any:
+def _sample_dirichlet(input: Any, generator: Any = None) -> Tensor:
     """Dirichlet values: gamma values over their sum along the last dim.
 
     Differs from torch: the result has no history (torch's raises in backward).
@@ -451,7 +451,7 @@ def _device_dirichlet(key: Any, alpha: Any) -> Any:
 
 
 @composite(into=("torch",))
-def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
+def binomial(count: Any, prob: Any, generator: Any = None) -> Tensor:
     """Binomial counts of `count` trials that succeed with probability `prob`.
 
     Raises: ValueError for integer arguments, RuntimeError for two dtypes.

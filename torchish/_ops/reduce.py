@@ -329,7 +329,7 @@ def _spread_form(kernel: Any, doc: str) -> Any:
         *,
         correction: Any = None,
         out: Any = None,
-    ) -> Any:
+    ) -> Tensor:
         if isinstance(dim, bool):  # var(input, unbiased)
             dim, unbiased = None, dim
         if correction is None:

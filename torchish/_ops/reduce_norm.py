@@ -78,7 +78,7 @@ def norm(
     keepdim: bool = False,
     out: Any = None,
     dtype: Any = None,
-) -> Any:
+) -> Tensor:
     """The p-norm over `dim`, of all elements if it is None ("nuc": sum of singular values)."""
     if p == "nuc":
         dim = (0, 1) if dim is None else dim

@@ -199,7 +199,7 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
         *,
         interpolation: str = "linear",
         out: Any = None,
-    ) -> Any:
+    ) -> Tensor:
         if input.dtype.name not in ("float32", "float64"):
             raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
         if input.numel() == 0:

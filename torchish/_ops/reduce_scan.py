@@ -105,7 +105,7 @@ def diff(
     append: Any = None,
     *,
     out: Any = None,
-) -> Any:
+) -> Tensor:
     """The n-th difference of neighbours along `dim`."""
     if input.dim() == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
@@ -147,7 +147,7 @@ def _trapezoids(name: str, y: Any, x: Any, dx: Any, dim: int) -> Any:
 
 
 @composite(into=("torch",), aliases=("trapz",))
-def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Any:
+def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The integral of `y` along `dim` by the trapezoid rule, over points `x` or spacing `dx`."""
     if y.size(dim) == 0:
         return y.new_zeros([s for d, s in enumerate(y.shape) if d != wrap_dim(dim, y.dim())])
@@ -155,6 +155,6 @@ def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Any:
 
 
 @composite(into=("torch",))
-def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Any:
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The running integral of `y` along `dim` by the trapezoid rule."""
     return _trapezoids("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core.interop import host_array, is_host
-from .registry import composite, ops, wrap_dim
+from .registry import Tensor, composite, ops, wrap_dim
 
 
 @composite()
-def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
     """The covariance matrix of the rows of `input`; columns are observations.
 
     Raises: RuntimeError for more than two dims or weights that do not fit the observations.
@@ -73,7 +73,7 @@ def _weights(x: Any, count: int, fweights: Any, aweights: Any) -> Any:
 
 
 @composite()
-def corrcoef(input: Any) -> Any:
+def corrcoef(input: Any) -> Tensor:
     """The correlation matrix of the rows of `input`."""
     if input.dim() > 2:
         raise RuntimeError(
@@ -172,7 +172,7 @@ def _edge(x0: Any, x1: Any, x2: Any, near: Any, far: Any) -> Any:
 
 
 @composite(into=("method",))
-def sum_to_size(self: Any, *size: Any) -> Any:
+def sum_to_size(self: Any, *size: Any) -> Tensor:
     """The sum over the dims that `size` was broadcast along."""
     shape = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else tuple(size)
     mine = tuple(self.shape)

@@ -282,7 +282,9 @@ def lstm_cell(
 
 
 @composite(into=("torch",))
-def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
+def gru_cell(
+    input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
+) -> Tensor:
     """One GRU step: the new h."""
     return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "gru")
 
@@ -290,7 +292,7 @@ def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
 @composite(into=("torch",))
 def rnn_tanh_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
-) -> Any:
+) -> Tensor:
     """tanh(w_ih input + b_ih + w_hh hx + b_hh)."""
     return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "tanh")
 
@@ -298,6 +300,6 @@ def rnn_tanh_cell(
 @composite(into=("torch",))
 def rnn_relu_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
-) -> Any:
+) -> Tensor:
     """relu(w_ih input + b_ih + w_hh hx + b_hh)."""
     return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "relu")

@@ -115,7 +115,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
 
 @composite()
-def take_along_dim(input, indices, dim=None, *, out=None):
+def take_along_dim(input, indices, dim=None, *, out=None) -> Tensor:
     """Gather along `dim` with broadcasting; without `dim`, positions count all elements.
 
     Negative positions count from the end.
@@ -187,7 +187,7 @@ def _which(src: Any, value: Any) -> tuple[Any, Any]:
 
 
 @composite()
-def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
+def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None) -> Tensor:
     """A copy of `input` with `src` (or one value) written at the positions along `dim`.
 
     `out[index[i][j]][j] = src[i][j]` for `dim = 0`; `reduce` "add" or "multiply" combines instead.

@@ -126,7 +126,7 @@ def searchsorted(
     side: str | None = None,
     sorter: Any = None,
     out: Any = None,
-) -> Any:
+) -> Tensor:
     """Where to insert each value so that the last dim of `sorted_sequence` stays sorted.
 
     Raises: RuntimeError for shapes that do not match, an unknown or contradictory `side`.
@@ -155,7 +155,7 @@ def searchsorted(
 @composite(into=("torch",))
 def bucketize(
     input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False, out: Any = None
-) -> Any:
+) -> Tensor:
     """The index of the bucket between `boundaries` that each value falls in."""
     if boundaries.dim() != 1:
         raise RuntimeError(
@@ -185,7 +185,7 @@ def _isin(elements: Operand, test_elements: Operand, invert: bool) -> Array:
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False,
     out: Any = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Whether each element is among `test_elements`."""
     if is_number(elements) and is_number(test_elements):
         raise RuntimeError("isin: at least one of the arguments must be a tensor")

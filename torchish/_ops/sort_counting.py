@@ -85,7 +85,7 @@ def unique_consecutive(
 
 
 @composite()
-def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
+def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     """How often each non-negative integer occurs, or the sum of its `weights`."""
     if input.dtype.is_floating_point or input.dtype.name == "bool" or input.dtype.is_complex:
         raise NotImplementedError(

@@ -108,7 +108,7 @@ def _polygamma(input: Tensor, n: int) -> Array:
 
 
 @composite(into=("torch", "special"))
-def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
+def polygamma(n: int, input: Any, *, out: Any = None) -> Tensor:
     """The n-th derivative of digamma."""
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
@@ -116,7 +116,7 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
 
 
 @composite(into=("method",), name="polygamma")
-def _polygamma_method(self: Any, n: int) -> Any:
+def _polygamma_method(self: Any, n: int) -> Tensor:
     """The n-th derivative of digamma."""
     return polygamma(n, self)
 
@@ -304,12 +304,12 @@ for _name, _function in (
 
 
 @composite(into=("special",))
-def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`."""
     return ops.softmax(input, dim, dtype)
 
 
 @composite(into=("special",))
-def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
+def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`."""
     return ops.log_softmax(input, dim, dtype)

@@ -56,7 +56,7 @@ def _tensor_text(tensor: Any, braces: bool = False) -> str:
 def stft(
     input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect",
     normalized=False, onesided=None, return_complex=None, align_to_window=None,
-):  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Fourier transforms of overlapping frames, `(*, n_fft // 2 + 1 or n_fft, frames)`.
 
     Raises: RuntimeError for lengths that do not fit and real input without `return_complex`.
@@ -158,7 +158,7 @@ def _istft(
 def istft(
     input, n_fft, hop_length=None, win_length=None, window=None, center=True, normalized=False,
     onesided=None, length=None, return_complex=False,
-):  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The signal whose `stft` is nearest to `input`, by overlap-add.
 
     Raises: RuntimeError for shapes that do not fit, and where the windows leave a gap.

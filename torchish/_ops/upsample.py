@@ -250,7 +250,7 @@ def interpolate(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
     antialias: bool = False,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """Resize (N, C, ...) to `size`, or by `scale_factor`."""
     linear = mode in (*_NAMED, "bicubic", "lanczos")
     if not linear and align_corners is not None:
@@ -303,21 +303,21 @@ def _warn_deprecated(name: str) -> None:
 def upsample(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
     align_corners: bool | None = None,
-) -> Any:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """The old name of interpolate."""
     _warn_deprecated("upsample")
     return nnf.interpolate(input, size, scale_factor, mode, align_corners)
 
 
 @composite(into=_F)
-def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """interpolate with mode="nearest"."""
     _warn_deprecated("upsample_nearest")
     return nnf.interpolate(input, size, scale_factor, mode="nearest")
 
 
 @composite(into=_F)
-def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """interpolate with mode="bilinear" and align_corners=True."""
     _warn_deprecated("upsample_bilinear")
     return nnf.interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

@@ -14,7 +14,7 @@ from .._core import dtypes
 from .._core.dtypes import SCALAR_NAMES, dtype
 from .._core.layout import view_strides
 from .._core.tensor_base import TensorBase, view_of
-from .registry import composite, methods, wrap_dim
+from .registry import Tensor, composite, methods, wrap_dim
 
 Ints = tuple[int, ...]
 
@@ -75,7 +75,7 @@ def _view_to(input: Any, sizes: Ints, name: str = "ViewBackward0") -> Any:
 
 
 @composite(into=("method",))
-def view(self: Any, *size: Any, dtype: Any = None) -> Any:
+def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
     """The same memory in another shape, or as another dtype.
 
     Raises: RuntimeError when the strides do not allow it (use `reshape`).
@@ -133,7 +133,7 @@ def view_dtype(input: Any, to: dtype) -> Any:
 
 
 @composite()
-def reshape(input: Any, *shape: Any, **kwargs: Any) -> Any:
+def reshape(input: Any, *shape: Any, **kwargs: Any) -> Tensor:
     """A view where strides allow it, else a copy, in another shape."""
     sizes = infer_size(
         as_sizes((kwargs.get("shape") and (kwargs["shape"],)) or shape, "reshape"),
@@ -146,19 +146,19 @@ def reshape(input: Any, *shape: Any, **kwargs: Any) -> Any:
 
 
 @composite(into=("method",))
-def reshape_as(self: Any, other: Any) -> Any:
+def reshape_as(self: Any, other: Any) -> Tensor:
     """`self.reshape(other.shape)`."""
     return reshape(self, other._aval.shape)
 
 
 @composite(into=("method",))
-def view_as(self: Any, other: Any) -> Any:
+def view_as(self: Any, other: Any) -> Tensor:
     """`self.view(other.shape)`."""
     return view(self, other._aval.shape)
 
 
 @composite()
-def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Join the dims from `start_dim` to `end_dim`."""
     shape = input._aval.shape
     start, end = wrap_dim(start_dim, len(shape)), wrap_dim(end_dim, len(shape))
@@ -172,7 +172,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 
 @composite()
-def ravel(input: Any) -> Any:
+def ravel(input: Any) -> Tensor:
     """The elements as one dim."""
     return view(methods.contiguous(input), -1)
 
@@ -209,7 +209,7 @@ def _permuted(input: Any, dims: Ints, name: str) -> Any:
 
 
 @composite()
-def permute(input: Any, *dims: Any, **kwargs: Any) -> Any:
+def permute(input: Any, *dims: Any, **kwargs: Any) -> Tensor:
     """Dims in another order."""
     wanted = as_sizes((kwargs["dims"],) if "dims" in kwargs else dims, "permute")
     ndim = input._aval.ndim
@@ -226,7 +226,7 @@ def permute(input: Any, *dims: Any, **kwargs: Any) -> Any:
 
 
 @composite(aliases=("swapaxes", "swapdims"))
-def transpose(input: Any, dim0: int, dim1: int) -> Any:
+def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     """Swap two dims."""
     ndim = input._aval.ndim
     a, b = wrap_dim(dim0, ndim), wrap_dim(dim1, ndim)
@@ -237,7 +237,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
 
 
 @composite()
-def t(input: Any) -> Any:
+def t(input: Any) -> Tensor:
     """The transpose of a matrix; tensors of fewer dims as they are."""
     ndim = input._aval.ndim
     if ndim > 2:
@@ -246,7 +246,7 @@ def t(input: Any) -> Any:
 
 
 @composite(aliases=("moveaxis",))
-def movedim(input: Any, source: Any, destination: Any) -> Any:
+def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     """Move dims to other positions; the rest keep their order."""
     ndim = input._aval.ndim
     src = (source,) if isinstance(source, int) else tuple(source)
@@ -281,7 +281,7 @@ def adjoint(input: Any) -> Any:
 
 
 @composite()
-def unsqueeze(input: Any, dim: int) -> Any:
+def unsqueeze(input: Any, dim: int) -> Tensor:
     """Insert a dim of size one at `dim`."""
     d = wrap_dim(dim, input._aval.ndim + 1)
 
@@ -293,7 +293,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
 
 
 @composite()
-def squeeze(input: Any, dim: Any = None, *more: int) -> Any:
+def squeeze(input: Any, dim: Any = None, *more: int) -> Tensor:
     """Drop dims of size one (all, or those named)."""
     shape = input._aval.shape
     if more:
@@ -317,7 +317,7 @@ def squeeze(input: Any, dim: Any = None, *more: int) -> Any:
 
 
 @composite(into=("method",))
-def expand(self: Any, *size: Any, implicit: bool = False) -> Any:
+def expand(self: Any, *size: Any, implicit: bool = False) -> Tensor:
     """Repeat dims of size one without copying; -1 keeps a size."""
     return _expand(self, as_sizes(size, "expand"))
 
@@ -362,12 +362,12 @@ def _expand(input: Any, sizes: Ints) -> Any:
 
 
 @composite()
-def broadcast_to(input: Any, *size: Any, **kwargs: Any) -> Any:
+def broadcast_to(input: Any, *size: Any, **kwargs: Any) -> Tensor:
     """`input.expand(size)`."""
     return _expand(input, as_sizes((kwargs["size"],) if kwargs else size, "broadcast_to"))
 
 
 @composite(into=("method",))
-def expand_as(self: Any, other: Any) -> Any:
+def expand_as(self: Any, other: Any) -> Tensor:
     """`self.expand(other.shape)`."""
     return _expand(self, tuple(other._aval.shape))

@@ -8,12 +8,12 @@ from typing import Any
 
 from .._core.storage import dense_span
 from .._core.tensor_base import MULTI_OUTPUT, TensorBase, view_of
-from .registry import composite, wrap_dim
+from .registry import Tensor, composite, wrap_dim
 from .views import Ints, as_sizes
 
 
 @composite()
-def select(input: Any, dim: int, index: Any) -> Any:
+def select(input: Any, dim: int, index: Any) -> Tensor:
     """The slice at `index` along `dim`, without that dim."""
     shape = input._aval.shape
     if not shape:
@@ -57,7 +57,7 @@ def _sliced(
 
 
 @composite()
-def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+def narrow(input: Any, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements from `start` along `dim`."""
     if input._aval.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
@@ -223,7 +223,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 
 
 @composite()
-def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dims, as a last dim."""
     ndim = input._aval.ndim
     a, b = wrap_dim(dim1, ndim), wrap_dim(dim2, ndim)
@@ -252,7 +252,7 @@ def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) 
 
 
 @composite(into=("method",))
-def unfold(self: Any, dimension: int, size: int, step: int) -> Any:
+def unfold(self: Any, dimension: int, size: int, step: int) -> Tensor:
     """Windows of `size` every `step` along a dim, as a last dim (they may overlap)."""
     ndim = self._aval.ndim
     d = wrap_dim(dimension, ndim)
