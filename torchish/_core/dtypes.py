@@ -173,6 +173,8 @@ CPP_NAMES = {
     uint8: "unsigned char", int8: "signed char", int16: "short", int32: "int", int64: "long int",
     float16: "c10::Half", float32: "float", float64: "double", complex64: "c10::complex<float>",
     complex128: "c10::complex<double>", bool_: "bool", bfloat16: "c10::BFloat16",
+    uint16: "short unsigned int", uint32: "unsigned int", uint64: "long unsigned int",
+    float8_e5m2: "c10::Float8_e5m2", float8_e4m3fn: "c10::Float8_e4m3fn",
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import warnings
 from typing import Any
 
-from .calling import call_inplace
+from .._core.state import state
+from .calling import call_inplace, check_out_dtype, resize_output
 
 
 def in_place(function: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
@@ -16,11 +17,23 @@ def to(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
-def into(out: Any, result: Any) -> Any:
-    """Write a composite's `result` into `out=`, resizing it."""
-    if tuple(out.shape) != tuple(result.shape):
-        out.resize_(tuple(result.shape))
-    return out.copy_(result.detach())
+def into(out: Any, result: Any, rule: str = "cast") -> Any:
+    """A composite's `result`; with `out` it is written there, by a rule of `check_out_dtype`.
+
+    Where torch casts, its form is a composite too and the write has a history; others have none.
+
+    Raises: RuntimeError when a gradient would be lost, or the dtypes do not fit.
+    """
+    if out is None:
+        return result
+    if rule != "cast" and state.grad_enabled and (result.requires_grad or out.requires_grad):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of "
+            "the arguments requires grad."
+        )
+    check_out_dtype(rule, result.dtype, out.dtype)
+    resize_output(out, tuple(result.shape), warn_level=4)
+    return out.copy_(result)
 
 
 def warn_old_form(old: str, new: str) -> None:

@@ -119,14 +119,13 @@ def softplus(input: Tensor, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Arr
     return jnp.where(large, input, jnp.log1p(jnp.exp(safe)) / beta)
 
 
-@op("none", into=("nn.functional",), out=True, elementwise=True)
-def softshrink(input: Tensor, lambd: Scalar = 0.5) -> Array:
+@op("none", into=("internal",), name="softshrink", out=True, elementwise=True)
+def softshrink_op(input: Tensor, lambd: Scalar = 0.5) -> Array:
     """x moved towards 0 by lambd, 0 if it would cross."""
-    _floating("softshrink_cpu", input)
     limit = num.as_dtype(lambd, input)
-    # x * 0 keeps NaN; its gradient 0 is torch's.
-    inner = jnp.where(jnp.isnan(input), input, jnp.zeros_like(input))
-    shrunk = jnp.where(input < -limit, input + limit, jax.lax.stop_gradient(inner))
+    # x * 0 keeps NaN and the sign of 0; its gradient 0 is torch's.
+    inner = jax.lax.stop_gradient(input * 0)
+    shrunk = jnp.where(input < -limit, input + limit, inner)
     return jnp.where(input > limit, input - limit, shrunk)
 
 

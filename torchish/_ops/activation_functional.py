@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core.dtypes import SCALAR_NAMES
 from . import _numeric as num, activation as act
-from ._dispatch import in_place
+from ._dispatch import in_place, is_number, to
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
 
 _F = ("nn.functional",)
@@ -61,6 +62,24 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 def silu(input: Any, inplace: bool = False) -> Tensor:
     """x * sigmoid(x)."""
     return _choose(act.silu_op, inplace, input)
+
+
+@composite(into=_F)
+def softshrink(input: Any, lambd: float = 0.5, *, out: Any = None) -> Tensor:
+    """x moved towards 0 by lambd, 0 if it would cross.
+
+    Raises: RuntimeError unless 0 <= lambd <= the largest number of the dtype of `input`.
+    """
+    dt = input.dtype
+    if not dt.is_floating_point:
+        raise NotImplementedError(f"\"softshrink_check\" not implemented for '{SCALAR_NAMES[dt]}'")
+    limit = float(jnp.finfo(dt.np).max)
+    if is_number(lambd) and not 0 <= lambd <= limit:
+        raise RuntimeError(
+            f"lambda must be in range [0, {limit:.6g}] for input dtype {SCALAR_NAMES[dt]}, "
+            f"but found {lambd:.6g}"
+        )
+    return act.softshrink_op(input, lambd, **to(out))
 
 
 @composite(into=_F)

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core import trace as tracing
 from .._core.apply import apply_kernel, check_overlap, input_edges, link, write_inplace
-from .._core.dtypes import SCALAR_NAMES, can_cast
+from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from .._core.kernels import Kernel
 from .._core.layout import elementwise_strides, is_dense
 from .._core.state import state
@@ -156,15 +156,18 @@ def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> 
     operands, key = operator.binder.bind(args, kwargs)
     kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
     targets = out if isinstance(out, tuple | list) else (out,)
-    check_out(operator.name, kernel.out_avals, targets, operands)
+    check_out(operator, kernel.out_avals, targets, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     for target, value in zip(targets, tracing.record(kernel, values), strict=True):
         store_out(target, value)
     return operator.result(targets) if operator.result is not None else out
 
 
-def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands: Any) -> None:
+def check_out(
+    operator: Operator, avals: Sequence[Any], targets: Sequence[Any], operands: Any
+) -> None:
     """Raise torch's errors for `out=` before anything is written."""
+    name = operator.name
     if len(targets) != len(avals):
         raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(avals)} Tensors")
     for target, aval in zip(targets, avals, strict=True):
@@ -172,11 +175,7 @@ def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands:
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
         if target._layout is not None and target._aval.shape == aval.shape:
             check_overlap(target, operands)
-        if not can_cast(aval.dtype, target._aval.dtype):
-            raise RuntimeError(
-                f"result type {SCALAR_NAMES[aval.dtype]} can't be cast to the desired output type "
-                f"{SCALAR_NAMES[target._aval.dtype]}"
-            )
+        check_out_dtype(operator.out_dtype, aval.dtype, target._aval.dtype)
     tensors = [x for x in operands if isinstance(x, TensorBase)]
     if state.grad_enabled and any(t._needs_grad() for t in (*tensors, *targets)):
         raise RuntimeError(
@@ -185,33 +184,60 @@ def check_out(name: str, avals: Sequence[Any], targets: Sequence[Any], operands:
         )
 
 
+# Rule -> torch's text, and the names of dtypes that it uses.
+_OUT_TEXTS = {
+    "cast": ("result type {0} can't be cast to the desired output type {1}", SCALAR_NAMES),
+    "cat": ("torch.cat(): input types can't be cast to the desired output type {1}", SCALAR_NAMES),
+    "found": ("Found dtype {1} but expected {0}", SCALAR_NAMES),
+    "exact": ("Expected out tensor to have dtype {0}, but got {1} instead", CPP_NAMES),
+    "tensordot": (
+        "tensordot: Expected the output tensor to have dtype {0}, but got an output tensor with "
+        "dtype {1}",
+        SCALAR_NAMES,
+    ),
+}
+
+
+def check_out_dtype(rule: str, made: dtype, out: dtype) -> None:
+    """Raise torch's error if a result may not be written to an `out=` of another dtype.
+
+    "cast" and "cat" allow every dtype of the same or a higher category; the other rules, which
+    differ in their texts only, allow none but that of the result.
+    """
+    if made is out or (rule in ("cast", "cat") and can_cast(made, out)):
+        return
+    text, names = _OUT_TEXTS[rule]
+    error = TypeError if rule == "cat" else RuntimeError
+    raise error(text.format(names[made], names[out]))
+
+
 def store_out(target: Any, value: Any) -> None:
     """Write a result into an `out=` tensor, resizing it if its shape differs."""
     from .._core.autograd import cast_kernel
 
-    if value.aval.shape != target._aval.shape:
-        if target._aval.numel:
-            warnings.warn(
-                "An output with one or more elements was resized since it had shape "
-                f"{list(target._aval.shape)}, which does not match the required output shape "
-                f"{list(value.aval.shape)}. This behavior is deprecated, and in a future PyTorch "
-                "release outputs will not be resized unless they have zero elements. You can "
-                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
-                "t.resize_(0).",
-                stacklevel=4,
-            )
-        resize_output(target, tuple(value.aval.shape))
+    resize_output(target, tuple(value.aval.shape), warn_level=5)
     if value.aval.dtype is not target._aval.dtype:
         (value,) = tracing.record(cast_kernel(value.aval, target._aval.dtype), (value,))
     target._write(value)
     target._version_counter.version += 1
 
 
-def resize_output(target: Any, shape: tuple[int, ...]) -> None:
-    """Give an output tensor a fresh storage of another shape."""
+def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> None:
+    """Give an output tensor of another shape a fresh storage; one with elements is warned about."""
     from .._core.autograd import constant
     from .._core.values import aval_of
 
+    if target._aval.shape == shape:
+        return
+    if target._aval.numel and warn_level:
+        warnings.warn(
+            "An output with one or more elements was resized since it had shape "
+            f"{list(target._aval.shape)}, which does not match the required output shape "
+            f"{list(shape)}. This behavior is deprecated, and in a future PyTorch release outputs "
+            "will not be resized unless they have zero elements. You can explicitly reuse an out "
+            "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+            stacklevel=warn_level,
+        )
     aval = aval_of(shape, target._aval.dtype)
     value = constant(aval, 0, target._storage.device)
     target._aval = aval

@@ -14,13 +14,14 @@ import numpy as np
 
 from .._core import dtypes
 from .._core.devices import CPU, resolve
-from .._core.dtypes import dtype as Type
+from .._core.dtypes import SCALAR_NAMES, dtype as Type
 from .._core.interop import is_host, wrap_host
 from .._core.kernels import Kernel
 from .._core.state import process
 from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Aval, aval_of
+from ._dispatch import into
 from .copying import _format_strides, born_with_grad
 from .registry import Tensor, composite, ops
 
@@ -124,7 +125,7 @@ def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) 
         raise TypeError(f"{name}() got an unexpected keyword argument 'memory_format'")
     dt, device, requires_grad, fmt = _options(name, kwargs)
     if out is not None:
-        return _into(out, _filled(size, number, out.dtype))
+        return _into(out, _filled(size, number, out.dtype), dt)
     array = _filled(size, number, as_dtype(dt, process.default_dtype))
     if fmt is None or fmt.name in ("contiguous_format", "preserve_format"):
         return finish(array, device, requires_grad)
@@ -132,11 +133,14 @@ def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) 
     return born_with_grad(made) if requires_grad else made
 
 
-def _into(out: Any, array: np.ndarray[Any, Any]) -> Any:
-    """Write a created array into `out=`, resizing it."""
-    if tuple(out.shape) != array.shape:
-        out.resize_(array.shape)
-    return out.copy_(wrap_host(array))
+def _into(out: Any, array: np.ndarray[Any, Any], given: Any) -> Any:
+    """Write a created array into `out=`, whose dtype a `dtype=` may not contradict."""
+    if given is not None and given is not out.dtype:
+        raise RuntimeError(
+            f"dtype {SCALAR_NAMES[given]} does not match dtype of out parameter "
+            f"({SCALAR_NAMES[out.dtype]})"
+        )
+    return into(out, wrap_host(array))
 
 
 @composite(into=("torch",))
@@ -193,7 +197,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
     dt, device, requires_grad, _ = _options("full", kwargs)
     number = _fill_value(fill_value, "full")
     if out is not None:
-        return _into(out, _filled(dims, number, out.dtype))
+        return _into(out, _filled(dims, number, out.dtype), dt)
     return finish(_filled(dims, number, as_dtype(dt, _type_of(number))), device, requires_grad)
 
 
@@ -383,7 +387,7 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
     else:
         count = math.ceil((end - start) / step)
     array = _arithmetic(start, step, count, found)
-    return finish(array, device, requires_grad) if out is None else _into(out, array)
+    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 
 
 @composite(into=("torch",), name="range")
@@ -404,7 +408,7 @@ def range_(
     _check_range(start, end, step)
     found = as_dtype(dt, process.default_dtype) if out is None else out.dtype
     array = _arithmetic(start, step, math.floor((end - start) / step) + 1, found)
-    return finish(array, device, requires_grad) if out is None else _into(out, array)
+    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 
 
 def _evenly(start: Any, end: Any, steps: int, dt: Type) -> np.ndarray[Any, Any]:
@@ -443,7 +447,7 @@ def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any
     dt, device, requires_grad, _ = _options("linspace", kwargs)
     start, end = _number(start), _number(end)
     array = _evenly(start, end, steps, _line_type(start, end, dt) if out is None else out.dtype)
-    return finish(array, device, requires_grad) if out is None else _into(out, array)
+    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 
 
 @composite(into=("torch",))
@@ -459,7 +463,7 @@ def logspace(
     exponents = _evenly(start, end, steps, inexact)
     work = np.dtype(np.float32) if inexact.itemsize == 2 else inexact.np
     array = (np.asarray(base, work) ** exponents.astype(work)).astype(found.np)
-    return finish(array, device, requires_grad) if out is None else _into(out, array)
+    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 
 
 @composite(into=("torch",))
@@ -473,7 +477,7 @@ def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Tens
     dt, device, requires_grad, _ = _options("eye", kwargs)
     found = as_dtype(dt, process.default_dtype) if out is None else out.dtype
     array = np.eye(n, m).astype(found.np)
-    return finish(array, device, requires_grad) if out is None else _into(out, array)
+    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 
 
 def _triangle(name: str, row: int, col: int, offset: int, kwargs: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ._describe import scalar_name
+from ._dispatch import into
 from .matmul import check_not_bool
 from .registry import Tensor, Tensors, composite, op, wrap_dim
 
@@ -228,4 +229,4 @@ def tensordot(a, b, dims=2, out=None) -> Tensor:
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         dims_a, dims_b = tuple(range(-dims, 0)), tuple(range(dims))
     result = _tensordot(a, b, dims_a, dims_b)
-    return result if out is None else out.copy_(result)
+    return into(out, result, "tensordot")

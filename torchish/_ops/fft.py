@@ -14,6 +14,7 @@ from .._core import dtypes
 from .._core.state import process
 from .._core.values import contiguous_strides
 from ._describe import scalar_name
+from ._dispatch import into
 from .binding import plain
 from .registry import Tensor, composite, op, ops, wrap_dim
 
@@ -123,7 +124,8 @@ def _c2r_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
 
 
 @op(
-    "none", into=("internal",), name="_fft_c2c", grad_name="FftC2CBackward0", layout=_c2c_layout
+    "none", into=("internal",), name="_fft_c2c", grad_name="FftC2CBackward0", layout=_c2c_layout,
+    out_dtype="cast",
 )  # fmt: skip
 def _c2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     x = _resize(input, dims, sizes)
@@ -133,7 +135,8 @@ def _c2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
 
 
 @op(
-    "none", into=("internal",), name="_fft_r2c", grad_name="FftR2CBackward0", layout=_r2c_layout
+    "none", into=("internal",), name="_fft_r2c", grad_name="FftR2CBackward0", layout=_r2c_layout,
+    out_dtype="cast",
 )  # fmt: skip
 def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, onesided: bool):
     x = _resize(input, dims, sizes)
@@ -149,7 +152,8 @@ def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, oneside
 
 
 @op(
-    "none", into=("internal",), name="_fft_c2r", grad_name="FftC2RBackward0", layout=_c2r_layout
+    "none", into=("internal",), name="_fft_c2r", grad_name="FftC2RBackward0", layout=_c2r_layout,
+    out_dtype="cast",
 )  # fmt: skip
 def _c2r(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     *others, last = dims
@@ -331,7 +335,7 @@ def _finish(bins: Any, scale: float, out: Any, dtype: Any, requires_grad: bool) 
     made = bins.to(dtype or process.default_dtype) * (1.0 / scale)
     if requires_grad:
         made.requires_grad_(True)
-    return made if out is None else out.copy_(made)
+    return into(out, made)
 
 
 @composite(into=("fft",))

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from ._describe import scalar_name
+from ._dispatch import into, to
 from ._linalg_checks import (
     LinAlgError,
     adjoint,
@@ -95,7 +96,7 @@ def cholesky(A, *, upper=False, out=None) -> Tensor:
 
     Raises: LinAlgError for a matrix that is not positive-definite.
     """
-    factor = _cholesky(A, upper=bool(upper), **_out(out))
+    factor = _cholesky(A, upper=bool(upper), **to(out))
     check_result("linalg.cholesky", A, factor, bad_minor, _NOT_POSITIVE)
     return factor
 
@@ -103,13 +104,9 @@ def cholesky(A, *, upper=False, out=None) -> Tensor:
 @composite(name="cholesky")
 def old_cholesky(input, upper=False, *, out=None) -> Tensor:
     """`linalg.cholesky(input, upper=upper)`."""
-    factor = _cholesky(input, upper=bool(upper), name="cholesky", **_out(out))
+    factor = _cholesky(input, upper=bool(upper), name="cholesky")
     check_result("cholesky", input, factor, bad_minor, _NOT_POSITIVE)
-    return factor
-
-
-def _out(out: Any) -> dict[str, Any]:
-    return {} if out is None else {"out": out}
+    return into(out, factor)
 
 
 @op(
@@ -127,7 +124,7 @@ def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
 
     Differs from torch: `info` is 1, not the order of the minor that failed.
     """
-    result = _cholesky_ex(A, upper=bool(upper), **_out(out))
+    result = _cholesky_ex(A, upper=bool(upper), **to(out))
     if check_errors:
         check_result("linalg.cholesky_ex", A, result[0], bad_minor, _NOT_POSITIVE)
     return result
@@ -166,7 +163,7 @@ def old_qr(input: Tensor, some: bool = True):
     return _qr(input, "reduced" if some else "complete")
 
 
-@op("none", returns="a tau", differentiable=False, layout=columns("c."))
+@op("none", returns="a tau", differentiable=False, layout=columns("c."), out_dtype="cast")
 def geqrf(input: Tensor):
     """Householder vectors of a QR factorisation (R in the upper triangle), and their tau."""
     check_matrices("torch.geqrf", input, "input")
@@ -199,7 +196,8 @@ def _householder(input: Any, tau: Any) -> Any:
     return made
 
 
-@op("none", into=("linalg",), name="householder_product", layout=columns("c"))
+@op("none", into=("linalg",), name="householder_product", layout=columns("c"),
+    out_dtype="cast")  # fmt: skip
 def householder_product(A: Tensor, tau: Tensor):
     """The orthonormal columns that Householder vectors (as of geqrf) stand for."""
     return _householder(A, tau)
@@ -340,6 +338,7 @@ def _eigvals_jvp(primals: Any, tangents: Any) -> Any:
     name="linalg_eig",
     returns="eigenvalues eigenvectors",
     layout=columns(".c"),
+    out_dtype="cast",
 )
 def linalg_eig(A: Tensor):
     """Eigenvalues and eigenvectors of square matrices, always complex."""
@@ -351,7 +350,8 @@ def linalg_eig(A: Tensor):
 register("linalg", "eig", linalg_eig)
 
 
-@op("none", into=("linalg",), name="eigvals", grad_name="LinalgEigvalsBackward0")
+@op("none", into=("linalg",), name="eigvals", grad_name="LinalgEigvalsBackward0",
+    out_dtype="cast")  # fmt: skip
 def eigvals(A: Tensor):
     """Eigenvalues of square matrices, always complex."""
     check_square("linalg.eigvals", A)
@@ -435,7 +435,7 @@ def lu_factor(A, *, pivot=True, out=None):
 
     Raises: RuntimeError for singular matrices, where `lu_solve` would divide by zero.
     """
-    result = _lu_factor(A, pivot=bool(pivot), **_out(out))
+    result = _lu_factor(A, pivot=bool(pivot), **to(out))
     _check_lu(A)
     return result
 

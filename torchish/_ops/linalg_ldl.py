@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._core.interop import host_array, wrap_host
+from ._dispatch import into
 from ._linalg_checks import LinAlgError, check_float, check_square, column_strides
 from .registry import composite
 from .return_types import return_type
@@ -59,14 +60,19 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
             f"an exact zero at position {int(info[info != 0].reshape(-1)[0])}."
         )
     made = _FACTOR_EX((_columns(factors), wrap_host(pivots), wrap_host(info)))
-    return made if out is None else _FACTOR_EX([o.copy_(m) for o, m in zip(out, made, strict=True)])
+    return made if out is None else _FACTOR_EX(_written(out, made))
+
+
+def _written(out: Any, made: Any) -> list[Any]:
+    """Several results in their `out=` tensors."""
+    return [into(o, m, "exact") for o, m in zip(out, made, strict=True)]
 
 
 @composite(into=("linalg",))
 def ldl_factor(A, *, hermitian=False, out=None):
     """`A = L D L^T` (or `L D L^H`) packed in one matrix, and pivots."""
     made = _FACTOR(ldl_factor_ex(A, hermitian=hermitian)[:2])
-    return made if out is None else _FACTOR([o.copy_(m) for o, m in zip(out, made, strict=True)])
+    return made if out is None else _FACTOR(_written(out, made))
 
 
 @composite(into=("linalg",))
@@ -84,4 +90,4 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
         routine = _lapack("trs", packed, bool(hermitian))
         solved[at] = routine(packed[at], swaps[at], solved[at], lower=1)[0]
     made = _columns(solved)
-    return made if out is None else out.copy_(made)
+    return into(out, made, "exact")

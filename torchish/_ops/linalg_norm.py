@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ._describe import scalar_name, show_size as show
+from ._dispatch import to
 from ._linalg_checks import check_float, check_matrices, check_square
 from .linalg_solve import tolerances
 from .reduce_norm import vector_norm_of
@@ -59,11 +60,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> T
     """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); inf, -inf, 0 as limits."""
     if isinstance(dim, list):
         dim = tuple(dim)
-    return _vector_norm(x, ord, dim, bool(keepdim), dtype=dtype, **_out(out))
-
-
-def _out(out: Any) -> dict[str, Any]:
-    return {} if out is None else {"out": out}
+    return _vector_norm(x, ord, dim, bool(keepdim), dtype=dtype, **to(out))
 
 
 # ---------------------------------------------------------------------------- matrices
@@ -119,7 +116,7 @@ def _matrix_norm(A: Tensor, ord: Any, dim: Any, keepdim: bool, *, dtype: Dtype =
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None) -> Tensor:
     """The norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf."""
     dim = (dim,) if isinstance(dim, int) else tuple(dim)
-    return _matrix_norm(A, ord, dim, bool(keepdim), dtype=dtype, **_out(out))
+    return _matrix_norm(A, ord, dim, bool(keepdim), dtype=dtype, **to(out))
 
 
 @composite(into=("linalg",))
@@ -170,7 +167,7 @@ def norm_except_dim(v, pow=2, dim=0) -> Tensor:
 # ---------------------------------------------------------------------------- condition, rank
 
 
-@op("none", into=("internal",), name="linalg_cond", grad_name="DivBackward0")
+@op("none", into=("internal",), name="linalg_cond", grad_name="DivBackward0", out_dtype="cast")
 def _cond(A: Tensor, p: Any):
     name = "linalg.cond"
     check_matrices(name, A)
@@ -191,10 +188,10 @@ def _cond(A: Tensor, p: Any):
 @composite(into=("linalg",))
 def cond(A, p=None, *, out=None) -> Tensor:
     """`||A||_p ||A^-1||_p`, inf for singular matrices; by default the 2-norm."""
-    return _cond(A, p, **_out(out))
+    return _cond(A, p, **to(out))
 
 
-@op("none", into=("internal",), name="linalg_matrix_rank", differentiable=False)
+@op("none", into=("internal",), name="linalg_matrix_rank", differentiable=False, out_dtype="cast")
 def _matrix_rank(A: Tensor, atol: Any, rtol: Any, hermitian: bool):
     check_matrices("torch.linalg.matrix_rank", A, "input")
     check_float("torch.linalg.matrix_rank", A)
@@ -214,4 +211,4 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None)
     """The number of singular values above `max(atol, rtol * largest)`."""
     if tol is not None:
         atol, rtol = tol, 0.0
-    return _matrix_rank(A, atol, rtol, bool(hermitian), **_out(out))
+    return _matrix_rank(A, atol, rtol, bool(hermitian), **to(out))

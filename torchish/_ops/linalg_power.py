@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ._describe import check_broadcastable, scalar_name
+from ._dispatch import into, to
 from ._linalg_checks import check_float, check_square
 from .registry import Tensor, composite, linalg, op, ops, register, wrap_dim
 
@@ -64,7 +65,12 @@ def logdet(input: Tensor):
     return jnp.where(sign == -1, jnp.full_like(size, jnp.nan), size)
 
 
-@op("none", into=("internal",), name="linalg_matrix_power", grad_name="MmBackward0")
+@op(
+    "none",
+    into=("internal",),
+    name="linalg_matrix_power",
+    grad_name="MmBackward0",
+)
 def _matrix_power(A: Tensor, n: int):
     check_square("linalg.matrix_power", A)
     if n == 0:
@@ -75,7 +81,7 @@ def _matrix_power(A: Tensor, n: int):
 def _power(A: Any, n: int, out: Any) -> Any:
     if n < 0:
         A, n = linalg.inv(A), -n
-    return _matrix_power(A, int(n), **({} if out is None else {"out": out}))
+    return into(out, _matrix_power(A, 0)) if n == 0 else _matrix_power(A, int(n), **to(out))
 
 
 @composite(into=("linalg",), name="matrix_power")

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ._describe import check_broadcastable, scalar_name, show_size as show
+from ._dispatch import into, to
 from ._linalg_checks import (
     adjoint,
     check_float,
@@ -29,10 +30,6 @@ _SINGULAR = (
     "The diagonal element {} is zero, the inversion could not be completed because the input "
     "matrix is singular."
 )
-
-
-def _out(out: Any) -> dict[str, Any]:
-    return {} if out is None else {"out": out}
 
 
 @op(
@@ -54,7 +51,7 @@ def inv(A, *, out=None) -> Tensor:
 
     Raises: LinAlgError for a singular matrix.
     """
-    result = _inv(A, **_out(out))
+    result = _inv(A, **to(out))
     check_result("linalg.inv", A, result, zero_pivot, _SINGULAR)
     return result
 
@@ -75,7 +72,7 @@ def _inv_ex(A: Tensor):
 @composite(into=("linalg",), name="inv_ex")
 def inv_ex(A, *, check_errors=False, out=None):
     """The inverse and, in place of an error, where the diagonal of U is zero (counted from 1)."""
-    result = _inv_ex(A, **_out(out))
+    result = _inv_ex(A, **to(out))
     if check_errors:
         check_result("linalg.inv_ex", A, result[0], zero_pivot, _SINGULAR)
     return result
@@ -149,7 +146,7 @@ def solve(A, B, *, left=True, out=None) -> Tensor:
 
     Raises: LinAlgError for a singular matrix.
     """
-    result = _solve_op(A, B, left=bool(left), **_out(out))
+    result = _solve_op(A, B, left=bool(left), **to(out))
     check_result(
         "torch.linalg.solve", A, result, zero_pivot,
         "The solver failed because the input matrix is singular.",
@@ -208,7 +205,7 @@ def triangular_solve(
     return _triangular(A, input, upper, True, unitriangular, transpose), A
 
 
-@op("none", layout=columns("c"))
+@op("none", layout=columns("c"), out_dtype="cast")
 def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False):
     """The X of `A X = input`, given the Cholesky factor `input2` of A."""
     for letter, array in (("b", input), ("u", input2)):
@@ -237,7 +234,7 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False):
     return lax.custom_linear_solve(multiply, rhs, solve_, solve_transposed)
 
 
-@op("none", layout=columns("c"))
+@op("none", layout=columns("c"), out_dtype="cast")
 def cholesky_inverse(input: Tensor, upper: bool = False):
     """The inverse of A, given its Cholesky factor."""
     check_square("cholesky_inverse", input)
@@ -322,7 +319,8 @@ def tolerances(A: Any, atol: Any, rtol: Any) -> tuple[float, float]:
     return atol, float(rtol)
 
 
-@op("none", into=("internal",), name="linalg_pinv", grad_name="LinalgPinvBackward0")
+@op("none", into=("internal",), name="linalg_pinv", grad_name="LinalgPinvBackward0",
+    out_dtype="cast")  # fmt: skip
 def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False):
     if A.ndim < 2 or not jnp.issubdtype(A.dtype, jnp.inexact):
         raise RuntimeError(
@@ -337,7 +335,7 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
 @composite(into=("linalg",))
 def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
     """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
-    return _pinv(A, atol, rcond if rtol is None else rtol, bool(hermitian), **_out(out))
+    return _pinv(A, atol, rcond if rtol is None else rtol, bool(hermitian), **to(out))
 
 
 @composite()
@@ -352,7 +350,7 @@ def pinverse(input, rcond=1e-15) -> Tensor:
 @op(
     "none", into=("internal",), name="linalg_lstsq",
     returns="solution residuals rank singular_values", grad_name="LinalgLstsqBackward0",
-    layout=columns("c..."),
+    layout=columns("c..."), out_dtype="cast",
 )  # fmt: skip
 def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
     if driver not in ("gels", "gelsy", "gelsd", "gelss"):
@@ -390,7 +388,7 @@ def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
 @composite(into=("linalg",))
 def lstsq(A, B, rcond=None, *, driver=None, out=None):
     """The X that makes `||A X - B||` smallest, with residuals, rank and singular values."""
-    return _lstsq(A, B, rcond, driver or "gelsy", **_out(out))
+    return _lstsq(A, B, rcond, driver or "gelsy", **to(out))
 
 
 # ---------------------------------------------------------------------------- tensors
@@ -409,7 +407,7 @@ def tensorinv(A, ind=2, *, out=None) -> Tensor:
             f"prod(self.shape[:ind]), but got {columns} != {rows}"
         )
     made = linalg.inv(A.reshape(rows, columns)).reshape(*shape[ind:], *shape[:ind])
-    return made if out is None else out.copy_(made)
+    return into(out, made)
 
 
 @composite(into=("linalg",))
@@ -427,4 +425,4 @@ def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
             f"prod(self.shape[:other.ndim]), but got {columns} != {front}"
         )
     made = linalg.solve(A.reshape(rows, columns), B.reshape(-1)).reshape(rest)
-    return made if out is None else out.copy_(made)
+    return into(out, made)

@@ -393,6 +393,12 @@ def linear_cross_entropy(
             f"{input.shape[-1]} and {linear_weight.shape[-1]}, respectively"
         )
     outputs = tuple(linear_weight.shape[:-1])
+    if len(outputs) > 1 and input.dim() == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} "
+            f"requires batched input, (N, {input.shape[-1]}), got unbatched input with shape "
+            f"{tuple(input.shape)}"
+        )
     if linear_bias is not None and tuple(linear_bias.shape) != outputs:
         raise RuntimeError(f"expected linear_bias shape {outputs}, got {tuple(linear_bias.shape)}")
     flat = linear_weight.reshape(-1, linear_weight.shape[-1])

@@ -10,6 +10,7 @@ import numpy as np
 from .._core.interop import host_array, is_host, make_storage, tensor_on, wrap_host
 from .._core.tensor_base import TensorBase
 from ._describe import check_broadcastable, cpp_name, scalar_name
+from ._dispatch import into, to
 from ._guarded import guarded
 from ._ranges import check_later
 from .index import check_holds
@@ -97,8 +98,7 @@ def masked_select(input, mask, *, out=None) -> Tensor:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_check([tuple(mask.shape), tuple(input.shape)])
     (positions,) = np.nonzero(host_array(mask.expand(shape)).reshape(-1))
-    options = {} if out is None else {"out": out}
-    return _masked_select(input.expand(shape), wrap_host(positions, input.device), **options)
+    return _masked_select(input.expand(shape), wrap_host(positions, input.device), **to(out))
 
 
 # ---------------------------------------------------------------------------- nonzero
@@ -117,11 +117,7 @@ def nonzero(input, *, out=None, as_tuple=False):
     found = np.nonzero(np.atleast_1d(array))[: array.ndim]
     count = int(np.count_nonzero(array))
     result = _by_column(np.array(found, np.int64).reshape(array.ndim, count), input.device)
-    if out is None:
-        return result
-    if tuple(out.shape) != tuple(result.shape):
-        out.resize_(result.shape)
-    return out.copy_(result)
+    return into(out, result, "exact")
 
 
 def _by_column(positions: np.ndarray[Any, Any], device: Any) -> Any:

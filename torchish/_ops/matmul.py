@@ -18,6 +18,7 @@ from ._describe import (
     show_cross,
     show_size as show,
 )
+from ._dispatch import into
 from .registry import OptTensor, Tensor, Tensors, composite, op
 
 
@@ -400,7 +401,7 @@ def chain_matmul(*matrices, out=None) -> Tensor:
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
     result = matrices[0] if len(matrices) == 1 else multi_dot(list(matrices))
-    return result if out is None else out.copy_(result)
+    return into(out, result)
 
 
 @op("arith", elementwise=False, grad_name="UnsafeViewBackward0")

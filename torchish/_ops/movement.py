@@ -14,6 +14,7 @@ from .._core import dtypes
 from .._core.interop import wrap_host
 from .._core.values import contiguous_strides
 from ._describe import show_size as show
+from ._dispatch import into
 from ._guarded import call_strided
 from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
@@ -26,16 +27,7 @@ def _promote(arrays: list[Any]) -> list[Any]:
     return [lax.convert_element_type(array, common) for array in arrays]
 
 
-def _into(out: Any, result: Any) -> Any:
-    """Write a composite's result into the user's `out=` tensor, when there is one."""
-    if out is None:
-        return result
-    if tuple(out.shape) != tuple(result.shape):
-        out.resize_(result.shape)
-    return out.copy_(result)
-
-
-@op("none", into=("torch",), aliases=("concat", "concatenate"))
+@op("none", into=("torch",), aliases=("concat", "concatenate"), out_dtype="cat")
 def cat(tensors: Tensors, dim: int = 0):
     """Join tensors along an existing dimension; 1-D tensors without elements are skipped.
 
@@ -70,7 +62,7 @@ def cat(tensors: Tensors, dim: int = 0):
     return lax.concatenate([array for _, array in kept], dim)
 
 
-@op("none", into=("torch",))
+@op("none", into=("torch",), out_dtype="cat")
 def stack(tensors: Tensors, dim: int = 0):
     """Join tensors of one shape along a new dimension."""
     if not tensors:
@@ -362,8 +354,8 @@ def diag(input, diagonal=0, *, out=None) -> Tensor:
     if input.dim() not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.dim()}D")
     if input.dim() == 1:
-        return _into(out, ops.diag_embed(input, diagonal))
-    return _into(out, ops.diagonal_copy(input, diagonal))
+        return into(out, ops.diag_embed(input, diagonal), "exact")
+    return into(out, ops.diagonal_copy(input, diagonal), "exact")
 
 
 @composite()

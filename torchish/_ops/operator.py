@@ -29,6 +29,9 @@ class Operator:
     - "float": the same, and integers become the default float dtype;
     - "bool_int64": the (first) operand is cast to int64 if it is bool or integer, or to `dtype=`;
     - "none": dtypes are left alone.
+
+    out_dtype is a rule of `calling.check_out_dtype`: what an `out=` of another dtype leads to. By
+    default operators that promote cast into it and the others want the very dtype.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Operator:
         check: Callable[..., None] | None = None,
         elementwise: bool = False,
         layout: Layout | None = None,
+        out_dtype: str | None = None,
     ) -> None:
         self.name = name
         self.body = body
@@ -57,6 +61,9 @@ class Operator:
         self.check = check
         self.elementwise = elementwise
         self.layout = layout
+        self.out_dtype = out_dtype or (
+            "cast" if promote != "none" else "found" if elementwise else "exact"
+        )
         self.kernels: dict[tuple[Any, ...], Kernel] = {}
         self.takes_tensors = any(p.kind in ("tensor", "operand") for p in binder.params)
         # What a key of two operands ends with when nothing else is given.

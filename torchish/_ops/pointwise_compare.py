@@ -182,7 +182,7 @@ def logical_xor(input: Tensor, other: Tensor) -> Array:
     return _truth(input) ^ _truth(other)
 
 
-@op("none", inplace=True, elementwise=True)
+@op("none", inplace=True, elementwise=True, out_dtype="cast")
 def logical_not(input: Tensor) -> Array:
     """The element is zero."""
     return ~_truth(input)

@@ -171,7 +171,7 @@ def float_power_(input: Any, exponent: Any) -> Any:
     return input.pow_(_double(exponent))
 
 
-@op("none", inplace=True, grad_name="PowBackward0", elementwise=True)
+@op("none", inplace=True, grad_name="PowBackward0", elementwise=True, out_dtype="cast")
 @num.widened
 def square(input: Tensor) -> Array:
     """out = input * input."""

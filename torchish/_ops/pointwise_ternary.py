@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from .._core.dtypes import CPP_NAMES, SCALAR_NAMES
+from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, bool_ as boolean
 from . import _numeric as num
 from ._dispatch import in_place, is_number, numbered_by, to, warn_old_form
 from .registry import Operand, Scalar, Tensor, composite, op, ops
@@ -79,38 +79,65 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Scalar = 
     return input + num.scaled(tensor1, value) / tensor2
 
 
-@op("arith", inplace=True, grad_name=numbered_by("min", "ClampMin"))
+def _check_bounds(scalar_kernel: str, tensor_kernel: str | None = None) -> Any:
+    """A check that torch's kernels know the dtype: bools are compared with tensors only."""
+
+    def check(input: Any, **named: Any) -> None:
+        bounds = tuple(named.values())
+        tensors = [b for b in (input, *bounds) if hasattr(b, "dtype")]
+        if any(t.dtype.is_complex for t in tensors) or complex in bounds:
+            if tensor_kernel is None or len(tensors) == 1:
+                raise NotImplementedError("clamp is not supported for complex types")
+            kind = next(t.dtype for t in tensors if t.dtype.is_complex)
+            raise NotImplementedError(f"\"{tensor_kernel}\" not implemented for "
+                                      f"'{SCALAR_NAMES[kind]}'")  # fmt: skip
+        if bool in bounds and all(t.dtype is boolean for t in tensors):
+            raise NotImplementedError(f"\"{scalar_kernel}\" not implemented for 'Bool'")
+
+    return check
+
+
+@op("arith", inplace=True, check=_check_bounds("clamp_min_scalar_cpu", "maximum_cpu"),
+    grad_name=numbered_by("min", "ClampMin"))  # fmt: skip
 def clamp_min(input: Tensor, min: Operand) -> Array:
     """`input`, raised to `min` where it is below; equal elements keep the gradient of `input`."""
     return _at_least(input, min)
 
 
-@op("arith", inplace=True, grad_name=numbered_by("max", "ClampMax"))
+@op("arith", inplace=True, check=_check_bounds("clamp_max_scalar_cpu", "minimum_cpu"),
+    grad_name=numbered_by("max", "ClampMax"))  # fmt: skip
 def clamp_max(input: Tensor, max: Operand) -> Array:
     """`input`, lowered to `max` where it is above; equal elements keep the gradient of `input`."""
     return _at_most(input, max)
 
 
-@op("arith", into=("internal",), name="clamp", grad_name=numbered_by("min", "Clamp", 1, 0))
+def _check_clamp(input: Any, min: Any, max: Any) -> None:
+    """With two bounds torch has no bool kernel at all."""
+    _check_bounds("clamp_scalar_cpu")(input, min=min, max=max)
+    if all(getattr(x, "dtype", None) is boolean for x in (input, min, max)):
+        raise NotImplementedError("\"clamp_cpu\" not implemented for 'Bool'")
+
+
+@op("arith", into=("internal",), name="clamp", check=_check_clamp,
+    grad_name=numbered_by("min", "Clamp", 1, 0))  # fmt: skip
 def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
     """min(max(input, min), max): where the bounds cross, `max` wins."""
     return _at_most(_at_least(input, min), max)
 
 
-@op("arith", into=("internal",), name="clamp_low", grad_name=numbered_by("min", "Clamp", 1, 0))
+@op("arith", into=("internal",), name="clamp_low", check=_check_bounds("clamp_min_scalar_cpu"),
+    grad_name=numbered_by("min", "Clamp", 1, 0))  # fmt: skip
 def _clamp_low(input: Tensor, min: Operand) -> Array:
     return _at_least(input, min)
 
 
-@op("arith", into=("internal",), name="clamp_high", grad_name=numbered_by("max", "Clamp", 1, 0))
+@op("arith", into=("internal",), name="clamp_high", check=_check_bounds("clamp_max_scalar_cpu"),
+    grad_name=numbered_by("max", "Clamp", 1, 0))  # fmt: skip
 def _clamp_high(input: Tensor, max: Operand) -> Array:
     return _at_most(input, max)
 
 
 def _at_least(x: Array, low: Array) -> Array:
-    _no_complex(x)
-    if num.is_bool(x):
-        raise num.not_implemented_for("clamp_cpu", x)
     below = x < low
     if num.is_float(x):
         below = below | jnp.isnan(low)
@@ -118,9 +145,6 @@ def _at_least(x: Array, low: Array) -> Array:
 
 
 def _at_most(x: Array, high: Array) -> Array:
-    _no_complex(x)
-    if num.is_bool(x):
-        raise num.not_implemented_for("clamp_cpu", x)
     above = x > high
     if num.is_float(x):
         above = above | jnp.isnan(high)
@@ -132,11 +156,6 @@ def _without_nan_gradient(x: Array) -> Array:
     if not num.is_float(x):
         return x
     return jnp.where(jnp.isnan(x), jax.lax.stop_gradient(x), x)
-
-
-def _no_complex(x: Array) -> None:
-    if num.is_complex(x):
-        raise RuntimeError("clamp is not supported for complex types")
 
 
 def _bounds(min: Any, max: Any) -> tuple[Any, Any]:
@@ -182,7 +201,7 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
     return in_place(_clamp, input, min, max)
 
 
-@op("arith", into=("internal",), name="where")
+@op("arith", into=("internal",), name="where", out_dtype="exact")
 def _where(condition: Tensor, input: Operand, other: Operand) -> Array:
     """`input` where `condition` holds, else `other`."""
     # A bool never changes what the other operands promote to, so `condition` may be promoted too.

@@ -25,6 +25,7 @@ from .._core.state import process, state
 from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Value, aval_of, host_value
+from ._dispatch import into
 from ._drawing import (
     as_float,
     counters,
@@ -35,7 +36,6 @@ from ._drawing import (
     pick,
     require,
 )
-from .calling import resize_output
 from .operator import broadcast_check
 from .random import (
     BERNOULLI,
@@ -68,15 +68,6 @@ def _strides_of(input: Any) -> Any:
     if input._is_plain:
         return None
     return preserved_strides(tuple(input._aval.shape), tuple(input._strides))
-
-
-def _into(out: Any, made: Any) -> Any:
-    """Write a result into `out=`, resizing it; without `out` the result itself."""
-    if out is None:
-        return made
-    if tuple(out._aval.shape) != tuple(made._aval.shape):
-        resize_output(out, tuple(made._aval.shape))
-    return out.copy_(made)
 
 
 # -- Bernoulli -------------------------------------------------------------------------------------
@@ -126,11 +117,11 @@ def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = No
         p = as_float(p, "bernoulli", "p", 2)
         check_probability(p, input._aval.dtype)
         value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator)
-        return _into(out, from_value(value))
+        return into(out, from_value(value))
     u = _unit_draws(input, shape, None, dev, generator)
     if out is not None:
         made = internal.bernoulli_compare(input.detach(), u, input._aval.dtype)
-        return _into(out, made)
+        return into(out, made)
     return internal.bernoulli_compare(input, u, input._aval.dtype)
 
 
@@ -203,7 +194,7 @@ def normal(
         made = internal.normal_scale(std, noise, as_float(mean, "normal", "mean"))
     else:
         made = internal.normal_both(mean, std, noise)
-    return _into(out, made)
+    return into(out, made)
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -295,7 +286,7 @@ def multinomial(
     shape, dev = tuple(input._aval.shape), input._storage.device
     if 0 in shape:
         made = ops.zeros((*shape[:-1], num_samples), dtype=dtypes.int64, device=dev)
-        return _into(out, made)
+        return into(out, made)
     racing = not replacement or num_samples == 1
     _check_weights(weights, racing)
     if racing:
@@ -310,7 +301,7 @@ def multinomial(
         size = (*shape[:-1], num_samples)
         u = draw(UNIFORM, (0.0, 1.0), size, dtypes.float32, dev, generator)
         made = internal.multinomial_search(weights, from_value(u))
-    return _into(out, made)
+    return into(out, made)
 
 
 def _check_weights(weights: Any, racing: bool) -> None:

@@ -67,7 +67,7 @@ def _mean_operand(name: str, x: Array, dtype: Any) -> Array:
     return x
 
 
-@op("none", grad_name=_name_by_dim("Mean"))
+@op("none", grad_name=_name_by_dim("Mean"), out_dtype="cast")
 @num.widened
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The mean over `dim`."""
@@ -75,7 +75,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype 
     return jnp.mean(x, axis=wrap_dims(dim, x.ndim), keepdims=keepdim)
 
 
-@op("none", grad_name="DivBackward0")
+@op("none", grad_name="DivBackward0", out_dtype="cast")
 @num.widened
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None) -> Array:
     """The mean over `dim` of what is not NaN."""
@@ -179,12 +179,12 @@ def _min_dim(input: Tensor, dim: int, keepdim: bool = False) -> Any:
     return _pick_extreme("min", input, dim, keepdim, False)
 
 
-@op("none", into=("internal",), name="max_all", grad_name="MaxBackward1")
+@op("none", into=("internal",), name="max_all", grad_name="MaxBackward1", out_dtype="cast")
 def _max_all(input: Tensor) -> Array:
     return _extreme_of_all("max", input, jnp.max)
 
 
-@op("none", into=("internal",), name="min_all", grad_name="MinBackward1")
+@op("none", into=("internal",), name="min_all", grad_name="MinBackward1", out_dtype="cast")
 def _min_all(input: Tensor) -> Array:
     return _extreme_of_all("min", input, jnp.min)
 
@@ -291,13 +291,13 @@ def _variance(name: str, x: Array, dim: Any, correction: float, keepdim: bool) -
     return total / builtins.max(0.0, count - correction)
 
 
-@op("none", into=("internal",), name="var")
+@op("none", into=("internal",), name="var", out_dtype="cast")
 @num.widened
 def _var(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Array:
     return _variance("var", input, dim, correction, keepdim)
 
 
-@op("none", into=("internal",), name="std", saves="output")
+@op("none", into=("internal",), name="std", saves="output", out_dtype="cast")
 @num.widened
 def _std(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Array:
     return safe_sqrt(_variance("std", input, dim, correction, keepdim))

@@ -219,7 +219,7 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
         found = _quantile(input, q, dim, keepdim, interpolation, skip_nan)
         found = found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
-        return found if out is None else into(out, found)
+        return into(out, found, "exact")
 
     form.__doc__ = doc
     return form

@@ -50,7 +50,7 @@ def _check_logcumsumexp(input: Any, **_: Any) -> None:
         raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{kind}'")
 
 
-@op("float", elementwise=False, check=_check_logcumsumexp)
+@op("float", elementwise=False, check=_check_logcumsumexp, out_dtype="exact")
 @num.widened
 def logcumsumexp(input: Tensor, dim: int) -> Array:
     """log(cumsum(exp(input))) along `dim`, stable."""
@@ -112,7 +112,7 @@ def diff(
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:  # torch ignores what would be joined on
-        return input.clone() if out is None else into(out, input)
+        return input.clone() if out is None else into(out, input, "exact")
     parts = [part for part in (prepend, input, append) if part is not None]
     x = ops.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -121,7 +121,7 @@ def diff(
             break
         high, low = x.narrow(dim, 1, x.size(dim) - 1), x.narrow(dim, 0, x.size(dim) - 1)
         x = ops.logical_xor(high, low) if x.dtype.name == "bool" else high - low
-    return x if out is None else into(out, x)
+    return into(out, x, "exact")
 
 
 def _panels(y: Any, x: Any, dx: Any, dim: int) -> Any:

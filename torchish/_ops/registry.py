@@ -81,6 +81,7 @@ def op(
     overloads: Callable[..., Any] | None = None,
     elementwise: bool | None = None,
     layout: Layout | None = None,
+    out_dtype: str | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Register a pure function on arrays as an operator; returns its public function.
 
@@ -90,6 +91,7 @@ def op(
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
     out: whether there is an `out=` form; by default, outside nn.functional only.
     layout: strides of the results where torch's are not row-major (see operator.py).
+    out_dtype: a rule of `check_out_dtype` where the default does not hold (see operator.py).
     """
 
     def wrap(body: Callable[..., Any]) -> Any:
@@ -98,7 +100,7 @@ def op(
             public, body, Binder(public, parameters(body), overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
-            layout=layout,
+            layout=layout, out_dtype=out_dtype,
         )  # fmt: skip
         for place in into:
             key = f"{place}.{public}" if place != "method" or len(into) == 1 else None

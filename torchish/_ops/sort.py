@@ -83,7 +83,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 # --- searching in sorted sequences ----------------------------------------------------------------
 
 
-@op("arith", into=("internal",), name="searchsorted", elementwise=False, differentiable=False)
+@op("arith", into=("internal",), name="searchsorted", elementwise=False, differentiable=False,
+    out_dtype="exact")  # fmt: skip
 def _searchsorted(sorted_sequence: Tensor, input: Operand, right: bool, out_int32: bool) -> Array:
     rows, values = sorted_sequence, input
     side = "right" if right else "left"
@@ -167,7 +168,8 @@ def bucketize(
 _FEW = 32  # up to here comparing with each element is cheaper than sorting them
 
 
-@op("arith", into=("internal",), name="isin", elementwise=False, differentiable=False)
+@op("arith", into=("internal",), name="isin", elementwise=False, differentiable=False,
+    out_dtype="exact")  # fmt: skip
 def _isin(elements: Operand, test_elements: Operand, invert: bool) -> Array:
     x, wanted = elements, test_elements.reshape(-1)
     if wanted.size == 0:

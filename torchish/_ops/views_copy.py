@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._core.tensor_base import TensorBase
-from .movement import _into
+from ._dispatch import into
 from .registry import composite, methods, ops
 
 # A view operator's name in one of both places -> its copy is registered as NAME_copy.
@@ -28,12 +28,12 @@ def _copied(shown: Any, out: Any) -> Any:
     """Contiguous clones of one view or several, written to `out` if it is given."""
     if isinstance(shown, TensorBase):
         tensor: Any = shown
-        return _into(out, tensor.contiguous() if out is not None else _fresh(tensor))
+        return into(out, tensor.contiguous() if out is not None else _fresh(tensor), "exact")
     made = [_fresh(v) for v in shown]
     if out is None:
         return tuple(made)
     for target, piece in zip(out, made, strict=True):
-        _into(target, piece)
+        into(target, piece, "exact")
     return None
 
 
