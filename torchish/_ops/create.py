@@ -377,13 +377,10 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
     dt, device, requires_grad, _ = _options("arange", kwargs)
     found = _range_type(numbers, dt) if out is None else out.dtype
     _check_range(start, end, step)
-    if found.category == dtypes.INT:
+    if found is dtypes.int64:  # torch counts in whole numbers for this dtype only
         if int(step) == 0:
             raise ValueError("step must be nonzero")
-        if all(isinstance(n, int) for n in numbers):
-            count = max(0, -((int(start) - int(end)) // int(step)))
-        else:
-            count = math.ceil((end - start) / step)
+        count = max(0, -((int(start) - int(end)) // int(step)))
     else:
         count = math.ceil((end - start) / step)
     array = _arithmetic(start, step, count, found)
@@ -417,8 +414,10 @@ def _evenly(start: Any, end: Any, steps: int, dt: Type) -> np.ndarray[Any, Any]:
         raise RuntimeError("number of steps must be non-negative")
     if steps == 1:
         return np.array([start]).astype(dt.np)
-    work = {dtypes.FLOAT: dt.np, dtypes.COMPLEX: dt.np}.get(dt.category, np.dtype(np.float32))
-    if dt.itemsize == 2:
+    if dt.category == dtypes.INT:
+        start, end = int(start), int(end)
+    work = {dtypes.FLOAT: dt.np, dtypes.COMPLEX: dt.np}.get(dt.category, np.dtype(np.float64))
+    if dt.itemsize == 2 and dt.category == dtypes.FLOAT:
         work = np.dtype(np.float32)
     first, last = (np.asarray(x).astype(work) for x in (start, end))
     step = (last - first) / np.asarray(max(steps - 1, 1)).astype(work)
@@ -460,6 +459,8 @@ def logspace(
     start, end = _number(start), _number(end)
     found = _line_type(start, end, dt) if out is None else out.dtype
     inexact = found if found.category >= dtypes.FLOAT else dtypes.float64
+    if found is not inexact and steps > 1:
+        start, end = int(start), int(end)
     exponents = _evenly(start, end, steps, inexact)
     work = np.dtype(np.float32) if inexact.itemsize == 2 else inexact.np
     array = (np.asarray(base, work) ** exponents.astype(work)).astype(found.np)

@@ -174,9 +174,10 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand):
             f"{value.ndim} dimension(s)."
         )
     x, at = _vectors(input, index)
-    shape = (*x.shape[:dim], at.shape[0], *x.shape[dim + 1 :])
-    values = jnp.broadcast_to(value.astype(x.dtype), shape)
-    return setter((dim,))(x, values, at).reshape(input.shape)
+    # By a mask, so that a slice named twice counts once in the gradient of `value`.
+    hit = jnp.zeros(x.shape[dim], jnp.bool_).at[at].set(True)
+    hit = hit.reshape([-1 if d == dim else 1 for d in range(x.ndim)])
+    return jnp.where(hit, value.astype(x.dtype), x).reshape(input.shape)
 
 
 @guarded(_positions(_out_of_range), inplace=True)

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from ._describe import scalar_name, show_size as show
-from ._dispatch import to
+from ._dispatch import into, to
 from ._linalg_checks import check_float, check_matrices, check_square
-from .linalg_solve import tolerances
+from .linalg_solve import batched_tolerance, cut_of, tolerances
 from .reduce_norm import vector_norm_of
-from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
+from .registry import Dtype, Tensor, composite, linalg, op, ops, wrap_dim, wrap_dims
 
 
 def _cast(name: str, x: Any, dtype: Any) -> Any:
@@ -34,8 +34,7 @@ def _cast(name: str, x: Any, dtype: Any) -> Any:
 
 
 def _vector(x: Any, ord: float, dim: Any, keepdim: bool) -> Any:
-    axes = range(x.ndim) if dim is None or dim == () else (dim if isinstance(dim, tuple) else [dim])
-    if (math.isinf(ord) or ord < 0) and any(x.shape[wrap_dim(d, x.ndim)] == 0 for d in axes):
+    if (math.isinf(ord) or ord < 0) and any(x.shape[d] == 0 for d in wrap_dims(dim, x.ndim)):
         shown = ("inf" if ord > 0 else "-inf") if math.isinf(ord) else f"{ord:g}"
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {shown} norm on an empty tensor because the "
@@ -211,4 +210,7 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None)
     """The number of singular values above `max(atol, rtol * largest)`."""
     if tol is not None:
         atol, rtol = tol, 0.0
+    if batched_tolerance("linalg.matrix_rank", atol, rtol):
+        values = linalg.eigvalsh(A).abs() if hermitian else linalg.svdvals(A)
+        return into(out, (values > cut_of(A, values, atol, rtol)).sum(-1))
     return _matrix_rank(A, atol, rtol, bool(hermitian), **to(out))

@@ -79,8 +79,13 @@ def _matrix_power(A: Tensor, n: int):
 
 
 def _power(A: Any, n: int, out: Any) -> Any:
+    check_square("linalg.matrix_power", A)
+    if n == 1:
+        return into(out, A.clone())
     if n < 0:
         A, n = linalg.inv(A), -n
+    if n == 1:
+        return into(out, A)
     return into(out, _matrix_power(A, 0)) if n == 0 else _matrix_power(A, int(n), **to(out))
 
 

@@ -319,6 +319,45 @@ def tolerances(A: Any, atol: Any, rtol: Any) -> tuple[float, float]:
     return atol, float(rtol)
 
 
+def batched_tolerance(name: str, *tolerances: Any) -> bool:
+    """Whether a tolerance is a tensor with dims, one number a matrix.
+
+    Raises: RuntimeError for a complex one.
+    """
+    tensors = [t for t in tolerances if hasattr(t, "dim")]
+    for argument, t in zip(("atol", "rtol"), tolerances, strict=True):
+        if hasattr(t, "dim") and t.is_complex():
+            raise RuntimeError(
+                f"torch.{name}: {argument} tensor of complex type is not supported. Got "
+                f"{scalar_name(t)}"
+            )
+    return any(t.dim() for t in tensors)
+
+
+def cut_of(A: Any, values: Any, atol: Any, rtol: Any) -> Any:
+    """`max(atol, rtol * largest value)` of each matrix, to compare `values` with."""
+    real = values.dtype
+    atol = ops.as_tensor(0.0 if atol is None else atol, dtype=real, device=A.device)
+    if rtol is None:
+        eps = float(jnp.finfo(real.np).eps) * max(A.shape[-2:])
+        rtol = ops.where(atol > 0, 0.0, eps).to(real)
+    rtol = ops.as_tensor(rtol, dtype=real, device=A.device)
+    largest = values.amax(-1, keepdim=True) if values.size(-1) else values.sum(-1, keepdim=True)
+    return ops.maximum(atol.unsqueeze(-1), rtol.unsqueeze(-1) * largest)
+
+
+def _pinv_by_tensors(A: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
+    if hermitian:
+        values, left = linalg.eigh(A)
+        right = left
+    else:
+        left, values, vh = linalg.svd(A, full_matrices=False)
+        right = vh.mH
+    kept = values.abs() > cut_of(A, values.abs(), atol, rtol)
+    inverted = ops.where(kept, 1 / ops.where(kept, values, 1.0), 0.0)
+    return (right * inverted.unsqueeze(-2)) @ left.mH
+
+
 @op("none", into=("internal",), name="linalg_pinv", grad_name="LinalgPinvBackward0",
     out_dtype="cast")  # fmt: skip
 def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False):
@@ -335,7 +374,10 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
 @composite(into=("linalg",))
 def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
     """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
-    return _pinv(A, atol, rcond if rtol is None else rtol, bool(hermitian), **to(out))
+    rtol = rcond if rtol is None else rtol
+    if batched_tolerance("linalg.pinv", atol, rtol):
+        return into(out, _pinv_by_tensors(A, atol, rtol, bool(hermitian)))
+    return _pinv(A, atol, rtol, bool(hermitian), **to(out))
 
 
 @composite()

@@ -51,6 +51,15 @@ def follow(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     ]
 
 
+def follow_all(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """A layout: the result of a join is channels-last where every part is."""
+    shape = tuple(avals[0].shape)
+    found = {4: channels_last, 5: channels_last_3d}.get(len(shape))
+    if found is None or not all(follow(avals, [x], key) for x in operands):
+        return None
+    return [channels_last_strides(shape, found)]
+
+
 def channels_last_strides(shape: tuple[int, ...], fmt: memory_format) -> tuple[int, ...]:
     """Strides of a dense tensor in a channels-last format.
 

@@ -16,6 +16,7 @@ from .._core.values import contiguous_strides
 from ._describe import show_size as show
 from ._dispatch import into
 from ._guarded import call_strided
+from .memory_format import follow_all
 from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
 
@@ -27,7 +28,7 @@ def _promote(arrays: list[Any]) -> list[Any]:
     return [lax.convert_element_type(array, common) for array in arrays]
 
 
-@op("none", into=("torch",), aliases=("concat", "concatenate"), out_dtype="cat")
+@op("none", into=("torch",), aliases=("concat", "concatenate"), layout=follow_all, out_dtype="cat")
 def cat(tensors: Tensors, dim: int = 0):
     """Join tensors along an existing dimension; 1-D tensors without elements are skipped.
 

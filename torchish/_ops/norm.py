@@ -433,6 +433,8 @@ def local_response_norm(
 ) -> Tensor:
     """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
     whole = not (input.is_floating_point() or input.is_complex())
+    if whole and not input.numel() and input.dim() > 2:
+        return input
     x = input.to(process.default_dtype) if whole else input
     return internal.local_response_norm(x, size, alpha, beta, k, whole)
 

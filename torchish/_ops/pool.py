@@ -133,6 +133,8 @@ def _max_windows_of(
     name = f"max_pool{nd}d"
     if nd == 1:
         _check_max_1d(kernel, stride, padding, dilation)
+    if x.ndim < nd:  # has no windows; the other shapes are looked at after the options, as in torch
+        _check_max_input(name, nd, x)
     win = windows(name, nd, x.shape[x.ndim - nd :], kernel, stride, padding, dilation, ceil_mode)
     _check_max_input(name, nd, x)
     if nd == 1 and win.output[0] < 1:

@@ -237,6 +237,9 @@ def fractional_max_pool(
         if out + k - 1 > n:
             name = "fractional_max_pool2d" if nd == 2 else "fractional_max_pool3d_out"
             raise RuntimeError(f"{name}(): pool {axis} {k} too large relative to input {axis} {n}")
+    if not x.size:
+        empty = jnp.zeros((*x.shape[:2], *output_size), x.dtype)
+        return empty, empty.astype(jnp.int64)
     samples = jnp.broadcast_to(random_samples, (*x.shape[:2], nd))
     # torch draws the last spatial dimension's sample first.
     best, step = lax.stop_gradient(x), 1

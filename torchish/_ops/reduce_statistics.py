@@ -60,8 +60,8 @@ def _weights(x: Any, count: int, fweights: Any, aweights: Any) -> Any:
                 "cov(): expected fweights to have integral dtype but got fweights with "
                 f"{str(weights.dtype)[6:]} dtype"
             )
-        if name == "fweights" and is_host(weights) and (host_array(weights) < 0).any():
-            raise RuntimeError("cov(): fweights cannot be negative")
+        if is_host(weights) and (host_array(weights) < 0).any():
+            raise RuntimeError(f"cov(): {name} cannot be negative")
         if weights.numel() != count:
             raise RuntimeError(
                 f"cov(): expected {name} to have the same numel as there are observations in the "

@@ -32,7 +32,7 @@ def _answer(input: Any, parts: list[Any], wanted: list[bool], axis: int | None) 
         made[0] = made[0].movedim(0, axis)
     for part, is_wanted in zip(parts[1:], wanted, strict=True):
         if is_wanted:
-            array = np.ascontiguousarray(part).astype(np.int64)
+            array = np.asarray(part, np.int64, order="C")
             made.append(finish(array, input.device, False))
     return made[0] if len(made) == 1 else tuple(made)
 
@@ -60,7 +60,7 @@ def unique(
         values, inverse, counts = np.unique(
             array, return_inverse=True, return_counts=True, equal_nan=False
         )
-        inverse = inverse.reshape(array.shape)
+        inverse = inverse.reshape(tuple(input.shape))
     return _answer(input, [values, inverse, counts], [return_inverse, return_counts], axis)
 
 
@@ -165,7 +165,7 @@ def histogram(
     if not isinstance(bins, int):
         from .return_types import return_type
 
-        found = (_histogram_edges(input, weight, bins, density), bins)
+        found = (_histogram_edges(input, weight, bins, density), bins.clone())
         if out is not None:
             found = tuple(into(target, part) for target, part in zip(out, found, strict=True))
         return return_type("histogram", "hist bin_edges")(found)

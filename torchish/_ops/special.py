@@ -155,9 +155,7 @@ def logit(input: Tensor, eps: Scalar = None) -> Array:
     """log(x / (1 - x)), of x clamped to [eps, 1 - eps] if `eps` is given."""
     x = input
     if eps is None:
-        inside = (x >= 0) & (x <= 1)
-        x = x + jnp.where(inside, jnp.zeros_like(x), jnp.full_like(x, jnp.nan))
-        return jnp.log(x / (1 - x))
+        return _logit(x)
     low = num.as_dtype(eps, x)
     high = 1 - low
     # Outside of the limits the gradient is 0.
@@ -165,18 +163,44 @@ def logit(input: Tensor, eps: Scalar = None) -> Array:
     return jnp.log(limited / (1 - limited))
 
 
+def _inside(x: Array) -> Array:
+    """`x`, NaN outside of [0, 1]."""
+    return jnp.where((x >= 0) & (x <= 1), x, jnp.full_like(x, jnp.nan))
+
+
+def _logit_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    x = _inside(primals[0])
+    return tangents[0] / (x * (1 - x))
+
+
+# At 0 and 1 autodiff would give NaN; the derivative is inf there.
+_logit = num.with_derivative(lambda x: jnp.log(_inside(x) / (1 - x)), _logit_tangent)
+
+
 @op("float", inplace=True, into=_ALL)
 @num.widened
 def sinc(input: Tensor) -> Array:
     """sin(pi x) / (pi x), and 1 at 0."""
-    return jnp.sinc(input)
+    return _sinc(input)
+
+
+def _sinc_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    x = primals[0]
+    near = jnp.abs(x) < 1e-3  # where the quotient would cancel: two terms of the series instead
+    y = math.pi * jnp.where(near, jnp.ones_like(x), x)
+    series = -(math.pi**2) * x / 3 + math.pi**4 * x**3 / 30
+    far = math.pi * (jnp.cos(y) * y - jnp.sin(y)) / (y * y)
+    return jnp.where(near, series, far) * tangents[0]
+
+
+_sinc = num.with_derivative(jnp.sinc, _sinc_tangent)
 
 
 @op("float", inplace=True, into=_ALL)
 @num.widened
 def i0(input: Tensor) -> Array:
     """The modified Bessel function of the first kind of order 0."""
-    return jsp.i0(input)
+    return _i0(input)
 
 
 @op("float", into=("special",), grad_name="SpecialI0EBackward0")
@@ -190,7 +214,22 @@ def i0e(input: Tensor) -> Array:
 @num.widened
 def i1(input: Tensor) -> Array:
     """The modified Bessel function of the first kind of order 1."""
-    return jsp.i1(input)
+    return _i1(input)
+
+
+def _i0_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return _i1(primals[0]) * tangents[0]
+
+
+def _i1_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    x = primals[0]
+    safe = jnp.where(x == 0, jnp.ones_like(x), x)
+    return jnp.where(x == 0, 0.5 * jnp.ones_like(x), _i0(x) - _i1(safe) / safe) * tangents[0]
+
+
+# JAX's rules go through |x| and are wrong at 0.
+_i0 = num.with_derivative(jsp.i0, _i0_tangent)
+_i1 = num.with_derivative(jsp.i1, _i1_tangent)
 
 
 @op("float", into=("special",), grad_name="SpecialI1EBackward0")
@@ -229,7 +268,14 @@ def ndtr(input: Tensor) -> Array:
 @num.widened
 def ndtri(input: Tensor) -> Array:
     """The inverse of ndtr."""
-    return jsp.ndtri(input)
+    return _ndtri(input)
+
+
+def _ndtri_tangent(out: Array, primals: Any, tangents: Any) -> Array:
+    return math.sqrt(2 * math.pi) * jnp.exp(out * out / 2) * tangents[0]
+
+
+_ndtri = num.with_derivative(jsp.ndtri, _ndtri_tangent)
 
 
 @op("float", into=("special",), grad_name="SpecialLogNdtrBackward0")

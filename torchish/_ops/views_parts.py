@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from .._core.dtypes import INT
 from .._core.storage import dense_span
 from .._core.tensor_base import MULTI_OUTPUT, TensorBase, view_of
 from .registry import Tensor, composite, wrap_dim
@@ -64,7 +65,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Tensor:
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
     d = wrap_dim(dim, input._aval.ndim)
-    if isinstance(start, TensorBase) and (start._aval.ndim or start._aval.dtype.is_floating_point):
+    if isinstance(start, TensorBase) and (start._aval.ndim or start._aval.dtype.category != INT):
         raise RuntimeError("start must be an 0-dim integral Tensor.")
     n, first = input._aval.shape[d], int(start)
     if not -n <= first <= n:
