@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -122,3 +123,25 @@ def test_matrices_that_do_not_do(call: Any) -> None:
             call(lib, a, b).sum().item()
         texts.append(str(caught.value).splitlines()[0])
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("options", [
+    {"atol": [0.1, 3.0]}, {"rtol": [0.1, 3.0]}, {"atol": [0.1, 3.0], "hermitian": True},
+    {"atol": 0.6, "rtol": [0.1, 0.9]}, {"atol": [0.0, 0.6]}, {"atol": [[0.1], [3.0]]},
+])  # fmt: skip
+@pytest.mark.parametrize("shape", [(2, 2), (2, 3, 3), (2, 0, 0)])
+@pytest.mark.filterwarnings("ignore:An output with one or more elements was resized")  # torch's own
+def test_one_tolerance_a_matrix(shape: tuple[int, ...], options: dict[str, Any]) -> None:
+    def results(library: Any) -> Any:
+        a = library.arange(1.0, 10.0)[: math.prod(shape[-2:])].reshape(shape[-2:]).expand(shape)
+        a = a + a.mT
+        given = {
+            k: v if isinstance(v, bool) else library.tensor(v, dtype=library.float32)
+            for k, v in options.items()
+        }
+        inverse = library.linalg.pinv(a, **given)
+        return library.linalg.matrix_rank(a, **given).tolist(), inverse.numpy()
+
+    own, theirs = results(torchish), results(torch)
+    assert own[0] == theirs[0]
+    np.testing.assert_allclose(own[1], theirs[1], rtol=1e-4, atol=1e-4)

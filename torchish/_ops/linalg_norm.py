@@ -210,7 +210,9 @@ def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None)
     """The number of singular values above `max(atol, rtol * largest)`."""
     if tol is not None:
         atol, rtol = tol, 0.0
-    if batched_tolerance("linalg.matrix_rank", atol, rtol):
+    if batched_tolerance("linalg.matrix_rank", A, atol, rtol):
         values = linalg.eigvalsh(A).abs() if hermitian else linalg.svdvals(A)
         return into(out, (values > cut_of(A, values, atol, rtol)).sum(-1))
+    if not A.numel():  # the tolerances, whatever their shapes, do not matter
+        atol = rtol = 0.0
     return _matrix_rank(A, atol, rtol, bool(hermitian), **to(out))

@@ -319,8 +319,8 @@ def tolerances(A: Any, atol: Any, rtol: Any) -> tuple[float, float]:
     return atol, float(rtol)
 
 
-def batched_tolerance(name: str, *tolerances: Any) -> bool:
-    """Whether a tolerance is a tensor with dims, one number a matrix.
+def batched_tolerance(name: str, A: Any, *tolerances: Any) -> bool:
+    """Whether a tolerance is a tensor with dims, one number a matrix (of some elements).
 
     Raises: RuntimeError for a complex one.
     """
@@ -331,7 +331,7 @@ def batched_tolerance(name: str, *tolerances: Any) -> bool:
                 f"torch.{name}: {argument} tensor of complex type is not supported. Got "
                 f"{scalar_name(t)}"
             )
-    return any(t.dim() for t in tensors)
+    return A.numel() > 0 and any(t.dim() for t in tensors)
 
 
 def cut_of(A: Any, values: Any, atol: Any, rtol: Any) -> Any:
@@ -342,8 +342,7 @@ def cut_of(A: Any, values: Any, atol: Any, rtol: Any) -> Any:
         eps = float(jnp.finfo(real.np).eps) * max(A.shape[-2:])
         rtol = ops.where(atol > 0, 0.0, eps).to(real)
     rtol = ops.as_tensor(rtol, dtype=real, device=A.device)
-    largest = values.amax(-1, keepdim=True) if values.size(-1) else values.sum(-1, keepdim=True)
-    return ops.maximum(atol.unsqueeze(-1), rtol.unsqueeze(-1) * largest)
+    return ops.maximum(atol.unsqueeze(-1), rtol.unsqueeze(-1) * values.amax(-1, keepdim=True))
 
 
 def _pinv_by_tensors(A: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
@@ -375,8 +374,10 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
 def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
     """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
     rtol = rcond if rtol is None else rtol
-    if batched_tolerance("linalg.pinv", atol, rtol):
+    if batched_tolerance("linalg.pinv", A, atol, rtol):
         return into(out, _pinv_by_tensors(A, atol, rtol, bool(hermitian)))
+    if not A.numel():
+        atol = rtol = 0.0
     return _pinv(A, atol, rtol, bool(hermitian), **to(out))
 
 

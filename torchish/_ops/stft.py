@@ -140,8 +140,8 @@ def _istft(
     at = _frames(total, n_fft, hop)
     signal = jnp.zeros((*frames.shape[:-2], total), frames.dtype)
     signal = signal.at[..., at].add(frames * weights.astype(frames.dtype))
-    squares = jnp.broadcast_to((weights * weights).astype(real), at.shape)
-    envelope = jnp.zeros(total, real).at[at].add(squares)
+    envelope = jnp.zeros(total, weights.dtype)
+    envelope = envelope.at[at].add(jnp.broadcast_to(weights * weights, at.shape))
     start = n_fft // 2 if center else 0
     if length is not None:
         end = start + length

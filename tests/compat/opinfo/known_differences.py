@@ -59,7 +59,7 @@ KNOWN: dict[tuple[str, str, str], str] = {
         "PyTorch's solution shows the first rows of a larger buffer; here it has its own"
     ),
     ("linalg.norm*", "float32", "gradient"): _ORDER_0,
-    ("linalg.vector_norm", "float32", "gradient"): _ORDER_0,
+    ("linalg.vector_norm", "float32 float16", "gradient"): _ORDER_0,
     ("nanquantile", "float32", "gradient"): (
         "midpoint: the gradient of q is zeros here, PyTorch leaves it out"
     ),
@@ -108,12 +108,17 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("matrix_exp", "bfloat16", "*"): "PyTorch computes in bfloat16 and gives NaN",
     ("matrix_exp", "float16", "*"): "float16 is refused, as linalg.matrix_exp refuses it",
     ("addbmm", _HALF, "forward"): _NARROW,
+    ("cumsum", "bfloat16", "forward"): _NARROW,
+    ("ldexp", "bfloat16", "gradient"): _NARROW,
+    ("nn.functional.instance_norm", "bfloat16", "forward"): _NARROW,
+    ("nn.functional.interpolate.trilinear", "bfloat16", "forward"): _NARROW,
+    ("nn.functional.scaled_dot_product_attention", "float16", "gradient"): _NARROW,
     ("addr", "bfloat16", "forward"): _NARROW,
-    ("grid_sampler_2d", _HALF, "*"): _NARROW,
+    ("grid_sampler_*", _HALF, "*"): _NARROW,
     ("nn.functional.grid_sample", _HALF, "*"): _NARROW,
     ("nn.functional.conv_transpose2d", _HALF, "forward"): _NARROW,
     ("nn.functional.conv_transpose3d", _HALF, "forward"): _NARROW,
-    ("nn.functional.soft_margin_loss", "float16", "forward"): _NARROW + " (and overflow there)",
+    ("nn.functional.soft_margin_loss", "float16", "*"): _NARROW + " (and overflow there)",
     ("histc", _HALF, "forward"): _NARROW + ", and so do the edges of bins",
     ("special.bessel_*", "float64", "forward"): _BESSEL,
     ("view_as_complex", "float16", "forward"): _COMPLEX32,

@@ -8,6 +8,8 @@ from tests.ops.sampling import N, S, c, f, i
 
 _HANN = np.hanning(9)[:-1].astype(np.float32)
 
+_COMPLEX = np.exp(1j * np.arange(24.0).reshape(4, 6) ** 1.5).astype(np.complex64)
+
 
 def _spectrum() -> np.ndarray:
     return np.fft.rfft(np.random.RandomState(3).randn(5, 8)).T.astype(np.complex64)
@@ -66,5 +68,6 @@ SAMPLES = {
         close(_spectrum(), 8, window=_HANN, length=7),
         close(_spectrum(), 8, 8, window=_HANN, center=False),
         close(f(5, 5), 8),
+        close(_COMPLEX, 4, 2, window=_COMPLEX[:, 0], return_complex=True),
     ],
 }

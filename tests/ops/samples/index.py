@@ -131,6 +131,7 @@ SAMPLES = {
     "torch.index_fill": [
         S(f(3, 4), 0, np.array([2, 0]), 1.5),
         S(f(3, 4), 1, np.array([-1]), f()).no_grad(),
+        S(_ZEROS, 1, np.array([0, 2, 0]), np.array(1.5, np.float32)),
         S(i(3), 0, np.array([1]), 2),
         S(f(3), 0, np.array([3]), 1.0),
     ],

@@ -32,6 +32,7 @@ def lower(n: int) -> np.ndarray:
 
 
 _SINGULAR = np.ones((2, 2), np.float32)
+_TWO = np.array([0.1, 3.0], np.float32)  # a tolerance for each of two matrices
 _P, _Q = positive(3, 3), positive(2, 3, 3)
 _LU = (np.array([[4.0, 1.0, 2.0], [0.5, 3.0, 1.0], [0.25, 0.5, 2.0]], np.float32),
        np.array([2, 3, 3], np.int32))  # fmt: skip
@@ -127,10 +128,16 @@ SAMPLES = {
         S(f(4, 3)).within(20),
         S(_P, hermitian=True).within(20),
         S(f(2, 3, 4), rtol=0.3).no_grad().within(20),
+        S(np.diag([1.0, 2.0]).astype(np.float32), atol=_TWO).no_grad().within(20),
         S(f(3)),
     ],
     "torch.pinverse": [S(f(3, 4)).within(20)],
-    "linalg.matrix_rank": [S(f(3, 4)), S(_SINGULAR), S(_Q, hermitian=True), S(f(3, 3), tol=2.5)],
+    "linalg.matrix_rank": [
+        S(f(3, 4)),
+        S(_SINGULAR),
+        S(_Q, hermitian=True),
+        S(f(3, 3), tol=2.5),
+    ],
     "linalg.matrix_power": [
         S(square(3, 3), 3).within(20),
         S(square(3, 3), 0),
@@ -168,6 +175,7 @@ SAMPLES = {
         S(c(3)),
         S(i(3)),
         S(np.zeros((2, 2), np.float32), 2, 1),
+        *(S(np.array(-2.0, np.float32), p, 0, True) for p in (_INF, -_INF, -2.1, 2)),
     ],
     "linalg.matrix_norm": [
         S(f(3, 4)),

@@ -6,6 +6,8 @@ import numpy as np
 
 from tests.ops.sampling import S, b, c, f, i
 
+_LAST = np.arange(24, dtype=np.float32).reshape(2, 2, 2, 3).transpose(0, 3, 1, 2)
+
 SAMPLES = {
     "torch.cat": [
         S([f(2, 3), f(1, 3)]),
@@ -20,6 +22,8 @@ SAMPLES = {
         S([]),
         S([c(2), f(2)]),
         S([f(2, 3), f(2, 3)], dim=2),
+        S([_LAST, _LAST], 1),
+        S([_LAST, np.ascontiguousarray(_LAST)], 1),
         S((f(2), f(3)), dim=0),
     ],
     "torch.concat": [S([f(2, 3), f(1, 3)])],

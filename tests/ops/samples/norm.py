@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tests.ops.sampling import S, f, i, pos
 
 _X = f(3, 4, 5)
@@ -56,6 +58,7 @@ SAMPLES = {
         S(_X, 2),
         S(f(2, 5, 3, 2), 3, 0.1, 0.5, 2.0),
         S(f(2, 4), 2),
+        S(np.zeros((2, 0, 3), np.int64), 2),
     ],
     "nn.functional.normalize": [S(_X), S(_X, 1.0, -1), S(_X, float("inf"), 0)],
 }

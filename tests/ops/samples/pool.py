@@ -79,5 +79,8 @@ SAMPLES = {
         S(distinct(2, 3, 8, 7), 2, output_size=3),
         S(distinct(2, 3, 8, 7), 2),
     ],
-    "nn.functional.fractional_max_pool3d": [S(distinct(2, 2, 6, 5, 7), 2, output_size=3)],
+    "nn.functional.fractional_max_pool3d": [
+        S(distinct(2, 2, 6, 5, 7), 2, output_size=3),
+        S(np.zeros((0, 1, 4, 5, 4), np.float32), 2, output_size=2),
+    ],
 }  # fmt: skip

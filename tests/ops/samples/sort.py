@@ -42,6 +42,7 @@ SAMPLES = {
         S(f(2, 2)).no_grad(),
         S(b(4)),
         S(i(0)),
+        S(np.array(3.0, np.float32), True, True, True).no_grad(),
     ],
     "torch.unique_consecutive": [
         S(_REPEATED),

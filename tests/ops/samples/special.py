@@ -8,6 +8,8 @@ from tests.ops.sampling import S, f, i, pos, unary, unit
 
 _EDGES = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.5, 30.0], np.float32)
 
+# Where the derivative is a limit.
+_AT_ZERO = np.array([0.0, 0.5, 1.0, 0.75], np.float32)
 _BESSEL = np.array([0.0, 0.3, 10.0, 24.0, 40.0, -2.0, np.nan], np.float32)
 
 SAMPLES = {
@@ -24,17 +26,17 @@ SAMPLES = {
         S(-1, f(2)),
     ],
     "torch.mvlgamma": [S(f(3, low=3.0, high=6.0), 2), S(f(3, low=4.0, high=6.0), 3)],
-    "torch.logit": [S(unit(3, 4)), S(f(3)), S(f(5), 0.1), S(f(5), eps=0.2)],
-    "torch.sinc": [*unary(), S(_EDGES).no_grad()],
-    "torch.i0": [*unary()],
+    "torch.logit": [S(unit(3, 4)), S(f(3)), S(f(5), 0.1), S(f(5), eps=0.2), S(_AT_ZERO)],
+    "torch.sinc": [*unary(), S(_EDGES).no_grad(), S(_AT_ZERO)],
+    "torch.i0": [*unary(), S(_AT_ZERO)],
     "torch.igamma": [S(pos(3, 4), pos(4)).no_grad()],
     "torch.igammac": [S(pos(3, 4), pos(4)).no_grad()],
-    "special.i0e": unary(),
-    "special.i1": unary(),
-    "special.i1e": unary(),
+    "special.i0e": [*unary(), S(_AT_ZERO)],
+    "special.i1": [*unary(), S(_AT_ZERO)],
+    "special.i1e": [*unary(), S(_AT_ZERO)],
     "special.entr": [*unary(domain=pos, ints=False), S(f(5)), S(_EDGES)],
     "special.ndtr": [*unary(), S(_EDGES)],
-    "special.ndtri": [S(unit(3, 4)), S(np.array([0.0, 1.0, -1.0], np.float32)).no_grad()],
+    "special.ndtri": [S(unit(3, 4)), S(np.array([0.0, 1.0, -1.0], np.float32))],
     "special.log_ndtr": [*unary(), S(np.array([-30.0, -5.0, 8.0], np.float32)).no_half()],
     "special.erfcx": [*unary(), S(np.array([-5.0, 20.0, 60.0, 1e4], np.float32)).no_half()],
     "special.xlog1py": [
