@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shard", default="1/1", help="part k of n, as k/n")
     parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--match", default="", help="only entries whose name contains this")
-    parser.add_argument("--all-samples", action="store_true", help="many more samples an entry")
+    parser.add_argument("--all-samples", action="store_true", help="every sample of an entry")
     parser.add_argument("--no-errors", action="store_true")
     parser.add_argument("--output", default="-")
     chosen = parser.parse_args(arguments)
