@@ -9,6 +9,7 @@ import numpy as np
 
 from .._core.interop import host_array, wrap_host
 from .._core.tensor_base import TensorBase
+from ._dispatch import into
 from .operator import broadcast_check
 from .registry import composite, ops
 
@@ -76,9 +77,7 @@ def nonzero_static(input: Any, *, size: int, fill_value: int = -1, out: Any = No
     if pad:
         rest = found.new_full((pad, found.shape[1]), fill_value)
         found = ops.cat([found, rest])
-    if out is None:
-        return found
-    return out.resize_(found.shape).copy_(found)
+    return into(out, found.contiguous(), "exact")
 
 
 @composite(into=("method",))

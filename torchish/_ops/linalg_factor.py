@@ -215,8 +215,10 @@ def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpos
     for name, array in (("input", input), ("other", other)):
         if array.ndim < 2:
             raise RuntimeError(f"torch.ormqr: {name} must have at least 2 dimensions.")
-    rows, count = input.shape[-2:]
-    q = _householder(jnp.pad(input, [(0, 0)] * (input.ndim - 1) + [(0, rows - count)]), tau)
+    rows = input.shape[-2]
+    vectors = input[..., :rows]
+    missing = rows - vectors.shape[-1]
+    q = _householder(jnp.pad(vectors, [(0, 0)] * (input.ndim - 1) + [(0, missing)]), tau)
     q = adjoint(q) if transpose else q
     return q @ other if left else other @ q
 

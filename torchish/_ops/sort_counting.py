@@ -1,5 +1,6 @@
 """Distinct elements and counts: results whose size depends on the data, so it is read first."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ def unique_consecutive(
     axis = None if dim is None else wrap_dim(dim, input.dim())
     rows = array.reshape(-1) if axis is None else np.moveaxis(array, axis, 0)
     count = rows.shape[0] if rows.ndim else 1
-    flat = rows.reshape(count, -1)
+    flat = rows.reshape(count, math.prod(rows.shape[1:]))
     starts = np.ones(count, bool)
     starts[1:] = (flat[1:] != flat[:-1]).any(axis=1)
     values = rows[starts] if axis is None else np.moveaxis(rows[starts], 0, axis)

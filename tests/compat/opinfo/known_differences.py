@@ -27,6 +27,7 @@ _SELF = "a method called on an int: PyTorch's are C descriptors with an error of
 _BESSEL = "PyTorch's rational approximations are off by up to 8e-7 near x = 5; here by 1e-11"
 _MAX_DIMS = "more than 64 dims are not refused"
 
+_EMPTY = "an empty matrix: PyTorch gives no gradient, here it is an empty tensor"
 _ORDER_0 = "the norm of order 0 has a gradient of zeros here and none in PyTorch"
 _BELOW_NORM = "an element 10,000 times below the norm; both are off by 1e-6 of the norm"
 
@@ -55,12 +56,14 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("complex", "float16", "gradient"): _COMPLEX32,
     ("linalg.eig", "*", "forward"): _FREE_SIGN,
     ("linalg.svd", "float32", "forward"): _FREE_SIGN,
+    ("svd", "float32", "forward"): _FREE_SIGN,
     ("linalg.lstsq*", "float32", "layout"): (
         "PyTorch's solution shows the first rows of a larger buffer; here it has its own"
     ),
     ("linalg.norm*", "float32", "gradient"): _ORDER_0,
+    ("norm", "float32", "gradient"): _ORDER_0,
     ("linalg.vector_norm", "float32 float16", "gradient"): _ORDER_0,
-    ("nanquantile", "float32", "gradient"): (
+    ("*quantile", "float32", "gradient"): (
         "midpoint: the gradient of q is zeros here, PyTorch leaves it out"
     ),
     ("mode", "int64", "forward"): (
@@ -91,9 +94,8 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("sort", "*", "forward"): _UNSTABLE,
     ("sort", "*", "gradient"): _UNSTABLE,
     ("msort", "*", "gradient"): _UNSTABLE,
-    ("linalg.householder_product", "*", "gradient"): (
-        "an empty matrix: PyTorch gives no gradient, here it is an empty tensor"
-    ),
+    ("linalg.householder_product", "*", "gradient"): _EMPTY,
+    ("ormqr", "float32", "gradient"): _EMPTY,
     ("linalg.norm.subgradients_at_zero", "float64", "second"): "NaN in PyTorch, 0 here",
     ("native_layer_norm", "float32", "gradient"): (
         "rows of one element: the gradient is 0; PyTorch leaves the rounding of mean * rstd"

@@ -81,6 +81,9 @@ SAMPLES = {
     "torch.ormqr": [
         S(f(4, 3), f(3), f(4, 2)).within(20).no_grad(),
         S(f(4, 3), f(3), f(2, 4), False, True).within(20).no_grad(),
+        S(np.array([[1.0, 2.0, 3.0], [0.5, 4.0, 5.0]], np.float32), _TWO, np.eye(2, dtype="f4"))
+        .within(20)
+        .no_grad(),
     ],
     "linalg.svd": [
         S(f(4, 3), full_matrices=False).only_shapes(),
