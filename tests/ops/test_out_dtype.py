@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -131,5 +132,33 @@ def test_bounds_of_bools_and_complex_numbers(dtype: str, name: str, bounds: Any)
         except (RuntimeError, NotImplementedError) as error:
             return type(error).__name__, str(error)
         return str(result.dtype), result.tolist()
+
+    assert said(torchish) == said(torch)
+
+
+SHAPED: dict[str, Any] = {
+    "arange, other count": lambda t, o: t.arange(5, out=o),
+    "arange, same count": lambda t, o: t.arange(6.0, out=o),
+    "zeros": lambda t, o: t.zeros(4, out=o),
+    "eye": lambda t, o: t.eye(2, out=o),
+    "linspace": lambda t, o: t.linspace(0, 1, 4, out=o),
+    "randn": lambda t, o: t.randn(4, out=o),
+    "bernoulli": lambda t, o: t.bernoulli(t.ones(4), out=o),
+    "masked_select": lambda t, o: t.masked_select(t.ones(2), t.tensor([True, False]), out=o),
+    "diag": lambda t, o: t.diag(t.ones(3), out=o),
+    "tensorinv": lambda t, o: t.linalg.tensorinv(t.eye(2), 1, out=o),
+    "add": lambda t, o: t.add(t.ones(4), 1, out=o),
+}
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_out_of_another_shape(name: str) -> None:
+    """It is resized, with PyTorch's warning where there is one."""
+
+    def said(library: Any) -> Any:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = SHAPED[name](library, library.ones(2, 3))
+        return tuple(result.shape), [str(w.message).split(" (Triggered")[0] for w in caught]
 
     assert said(torchish) == said(torch)

@@ -17,10 +17,11 @@ def to(out: Any) -> dict[str, Any]:
     return {} if out is None else {"out": out}
 
 
-def into(out: Any, result: Any, rule: str = "cast") -> Any:
+def into(out: Any, result: Any, rule: str = "cast", warn: bool = True) -> Any:
     """A composite's `result`; with `out` it is written there, by a rule of `check_out_dtype`.
 
     Where torch casts, its form is a composite too and the write has a history; others have none.
+    Creation and drawing resize `out` without the warning.
 
     Raises: RuntimeError when a gradient would be lost, or the dtypes do not fit.
     """
@@ -32,7 +33,7 @@ def into(out: Any, result: Any, rule: str = "cast") -> Any:
             "the arguments requires grad."
         )
     check_out_dtype(rule, result.dtype, out.dtype)
-    resize_output(out, tuple(result.shape), warn_level=4)
+    resize_output(out, tuple(result.shape), warn_level=4 if warn else 0)
     return out.copy_(result)
 
 

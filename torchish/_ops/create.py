@@ -140,7 +140,7 @@ def _into(out: Any, array: np.ndarray[Any, Any], given: Any) -> Any:
             f"dtype {SCALAR_NAMES[given]} does not match dtype of out parameter "
             f"({SCALAR_NAMES[out.dtype]})"
         )
-    return into(out, wrap_host(array))
+    return into(out, wrap_host(array), warn=False)
 
 
 @composite(into=("torch",))
@@ -384,7 +384,19 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
     else:
         count = math.ceil((end - start) / step)
     array = _arithmetic(start, step, count, found)
-    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
+    if out is None:
+        return finish(array, device, requires_grad)
+    if out.numel() == count:  # keeps its shape
+        return _into(out, array.reshape(tuple(out.shape)), dt)
+    if out.numel():
+        warnings.warn(
+            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} "
+            f"which does not match the computed number of elements {count}. Note that this may "
+            "occur as a result of rounding error. The out tensor will be resized to a tensor of "
+            f"shape ({count},).",
+            stacklevel=3,
+        )
+    return _into(out, array, dt)
 
 
 @composite(into=("torch",), name="range")
