@@ -51,6 +51,16 @@ def input_edges(operands: Sequence[Any]) -> list[Edge | None] | None:
     return edges if any(e is not None for e in edges) else None
 
 
+def without_gradient(x: Any) -> Any:
+    """`x` where torch has no gradient for it: the result has a history, `x.grad` stays None."""
+    if not isinstance(x, TensorBase) or not x._needs_grad():
+        return x
+    dropped: Any = x
+    dropped = dropped.detach()
+    dropped._grad_fn = nodes.NOWHERE
+    return dropped
+
+
 def link(
     kernel: Kernel,
     operands: Sequence[Any],

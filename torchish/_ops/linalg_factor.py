@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._core.apply import without_gradient
 from ._describe import scalar_name
 from ._dispatch import into, to
 from ._linalg_checks import (
@@ -196,22 +197,39 @@ def _householder(input: Any, tau: Any) -> Any:
     return made
 
 
-@op("none", into=("linalg",), name="householder_product", layout=columns("c"),
+@op("none", into=("internal",), name="linalg_householder_product", layout=columns("c"),
     out_dtype="cast")  # fmt: skip
-def householder_product(A: Tensor, tau: Tensor):
-    """The orthonormal columns that Householder vectors (as of geqrf) stand for."""
+def _householder_product(A: Tensor, tau: Tensor):
     return _householder(A, tau)
 
 
-@op("none", name="orgqr", grad_name="LinalgHouseholderProductBackward0", layout=columns("c"))
-def orgqr(input: Tensor, input2: Tensor):
+def _reflections(vectors: Any, tau: Any) -> tuple[Any, Any]:
+    """Both; where there are none torch leaves the gradient undefined."""
+    if vectors.numel() and tau.numel():
+        return vectors, tau
+    return without_gradient(vectors), without_gradient(tau)
+
+
+@composite(into=("linalg",))
+def householder_product(A, tau, *, out=None) -> Tensor:
+    """The orthonormal columns that Householder vectors (as of geqrf) stand for."""
+    return _householder_product(*_reflections(A, tau), **to(out))
+
+
+@composite()
+def orgqr(input, input2, *, out=None) -> Tensor:
     """`linalg.householder_product(input, input2)`."""
-    return _householder(input, input2)
+    return householder_product(input, input2, out=out)
 
 
-@op("none", layout=columns("c"))
-def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False):
+@composite()
+def ormqr(input, tau, other, left=True, transpose=False, *, out=None) -> Tensor:
     """`Q @ other` (or `other @ Q`, or with `Q^H`) for the full Q of Householder vectors."""
+    return _ormqr(*_reflections(input, tau), other, bool(left), bool(transpose), **to(out))
+
+
+@op("none", into=("internal",), name="ormqr", layout=columns("c"))
+def _ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool, transpose: bool):
     for name, array in (("input", input), ("other", other)):
         if array.ndim < 2:
             raise RuntimeError(f"torch.ormqr: {name} must have at least 2 dimensions.")

@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.apply import without_gradient
 from ._describe import scalar_name, show_size as show
 from ._dispatch import into, to
 from ._linalg_checks import check_float, check_matrices, check_square
@@ -59,6 +60,8 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> T
     """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); inf, -inf, 0 as limits."""
     if isinstance(dim, list):
         dim = tuple(dim)
+    if ord == 0:
+        x = without_gradient(x)
     return _vector_norm(x, ord, dim, bool(keepdim), dtype=dtype, **to(out))
 
 

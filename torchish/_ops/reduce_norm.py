@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core.apply import without_gradient
 from . import _numeric as num
 from ._describe import check_broadcastable
 from ._dispatch import to
@@ -85,6 +86,8 @@ def norm(
         return linalg.matrix_norm(input, "nuc", dim=dim, keepdim=keepdim, dtype=dtype, **to(out))
     if p == "fro" or p is None:
         p = 2.0
+    if p == 0:
+        input = without_gradient(input)
     return _norm(input, float(p), dim, keepdim, dtype, **to(out))
 
 

@@ -217,6 +217,8 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
         if q.dtype is not input.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+        if interpolation != "linear":
+            q = q.detach()  # it only chooses
         found = _quantile(input, q, dim, keepdim, interpolation, skip_nan)
         found = found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
         return into(out, found, "exact")

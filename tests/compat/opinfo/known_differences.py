@@ -27,8 +27,6 @@ _SELF = "a method called on an int: PyTorch's are C descriptors with an error of
 _BESSEL = "PyTorch's rational approximations are off by up to 8e-7 near x = 5; here by 1e-11"
 _MAX_DIMS = "more than 64 dims are not refused"
 
-_EMPTY = "an empty matrix: PyTorch gives no gradient, here it is an empty tensor"
-_ORDER_0 = "the norm of order 0 has a gradient of zeros here and none in PyTorch"
 _BELOW_NORM = "an element 10,000 times below the norm; both are off by 1e-6 of the norm"
 
 KNOWN: dict[tuple[str, str, str], str] = {
@@ -55,16 +53,8 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("complex", "float16", "forward"): _COMPLEX32,
     ("complex", "float16", "gradient"): _COMPLEX32,
     ("linalg.eig", "*", "forward"): _FREE_SIGN,
-    ("linalg.svd", "float32", "forward"): _FREE_SIGN,
-    ("svd", "float32", "forward"): _FREE_SIGN,
     ("linalg.lstsq*", "float32", "layout"): (
         "PyTorch's solution shows the first rows of a larger buffer; here it has its own"
-    ),
-    ("linalg.norm*", "float32", "gradient"): _ORDER_0,
-    ("norm", "float32", "gradient"): _ORDER_0,
-    ("linalg.vector_norm", "float32 float16", "gradient"): _ORDER_0,
-    ("*quantile", "float32", "gradient"): (
-        "midpoint: the gradient of q is zeros here, PyTorch leaves it out"
     ),
     ("mode", "int64", "forward"): (
         "which of many equal elements is named is left to an unstable sort by PyTorch"
@@ -80,10 +70,7 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("grid_sampler_*", "float32", "gradient"): (
         "elements where large terms cancel; both are off by 1e-6 of the largest gradient"
     ),
-    ("linalg.eigh", "*", "forward"): _FREE_SIGN,
     ("linalg.eigh", "*", "out"): _FREE_SIGN,
-    ("pca_lowrank", "*", "forward"): _FREE_SIGN,
-    ("svd_lowrank", "*", "forward"): _FREE_SIGN,
     ("kthvalue", "*", "forward"): _TIES,
     ("kthvalue", "*", "method"): _TIES,
     ("kthvalue", "*", "out"): _TIES,
@@ -94,8 +81,6 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("sort", "*", "forward"): _UNSTABLE,
     ("sort", "*", "gradient"): _UNSTABLE,
     ("msort", "*", "gradient"): _UNSTABLE,
-    ("linalg.householder_product", "*", "gradient"): _EMPTY,
-    ("ormqr", "float32", "gradient"): _EMPTY,
     ("linalg.norm.subgradients_at_zero", "float64", "second"): "NaN in PyTorch, 0 here",
     ("native_layer_norm", "float32", "gradient"): (
         "rows of one element: the gradient is 0; PyTorch leaves the rounding of mean * rstd"
@@ -116,6 +101,7 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("nn.functional.interpolate.trilinear", "bfloat16", "forward"): _NARROW,
     ("nn.functional.scaled_dot_product_attention", "float16", "gradient"): _NARROW,
     ("addr", "bfloat16", "forward"): _NARROW,
+    ("linalg.vector_norm", "float16", "gradient"): _NARROW + " (and overflow there)",
     ("grid_sampler_*", _HALF, "*"): _NARROW,
     ("nn.functional.grid_sample", _HALF, "*"): _NARROW,
     ("nn.functional.conv_transpose2d", _HALF, "forward"): _NARROW,
