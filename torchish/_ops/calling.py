@@ -201,10 +201,10 @@ _OUT_TEXTS = {
 def check_out_dtype(rule: str, made: dtype, out: dtype) -> None:
     """Raise torch's error if a result may not be written to an `out=` of another dtype.
 
-    "cast" and "cat" allow every dtype of the same or a higher category; the other rules, which
-    differ in their texts only, allow none but that of the result.
+    "any" allows every dtype, "cast" and "cat" those of the same or a higher category; the other
+    rules, which differ in their texts only, allow none but that of the result.
     """
-    if made is out or (rule in ("cast", "cat") and can_cast(made, out)):
+    if made is out or rule == "any" or (rule in ("cast", "cat") and can_cast(made, out)):
         return
     text, names = _OUT_TEXTS[rule]
     error = TypeError if rule == "cat" else RuntimeError

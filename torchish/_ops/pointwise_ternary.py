@@ -91,7 +91,8 @@ def _check_bounds(scalar_kernel: str, tensor_kernel: str | None = None) -> Any:
             kind = next(t.dtype for t in tensors if t.dtype.is_complex)
             raise NotImplementedError(f"\"{tensor_kernel}\" not implemented for "
                                       f"'{SCALAR_NAMES[kind]}'")  # fmt: skip
-        if bool in bounds and all(t.dtype is boolean for t in tensors):
+        kinds = [getattr(x, "dtype", x) for x in (input, *bounds)]
+        if bool in kinds and all(kind in (boolean, bool) for kind in kinds):
             raise NotImplementedError(f"\"{scalar_kernel}\" not implemented for 'Bool'")
 
     return check

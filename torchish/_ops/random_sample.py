@@ -117,11 +117,11 @@ def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = No
         p = as_float(p, "bernoulli", "p", 2)
         check_probability(p, input._aval.dtype)
         value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator)
-        return into(out, from_value(value), warn=False)
+        return into(out, from_value(value), "any", warn=False)
     u = _unit_draws(input, shape, None, dev, generator)
     if out is not None:
         made = internal.bernoulli_compare(input.detach(), u, input._aval.dtype)
-        return into(out, made, warn=False)
+        return into(out, made, "any", warn=False)
     return internal.bernoulli_compare(input, u, input._aval.dtype)
 
 
@@ -194,7 +194,7 @@ def normal(
         made = internal.normal_scale(std, noise, as_float(mean, "normal", "mean"))
     else:
         made = internal.normal_both(mean, std, noise)
-    return into(out, made, warn=False)
+    return into(out, made, "any", warn=False)
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -286,7 +286,7 @@ def multinomial(
     shape, dev = tuple(input._aval.shape), input._storage.device
     if 0 in shape:
         made = ops.zeros((*shape[:-1], num_samples), dtype=dtypes.int64, device=dev)
-        return into(out, made, warn=False)
+        return into(out, made, "any", warn=False)
     racing = not replacement or num_samples == 1
     _check_weights(weights, racing)
     if racing:
@@ -301,7 +301,7 @@ def multinomial(
         size = (*shape[:-1], num_samples)
         u = draw(UNIFORM, (0.0, 1.0), size, dtypes.float32, dev, generator)
         made = internal.multinomial_search(weights, from_value(u))
-    return into(out, made, warn=False)
+    return into(out, made, "any", warn=False)
 
 
 def _check_weights(weights: Any, racing: bool) -> None:
