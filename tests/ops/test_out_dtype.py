@@ -136,6 +136,26 @@ def test_bounds_of_bools_and_complex_numbers(dtype: str, name: str, bounds: Any)
     assert said(torchish) == said(torch)
 
 
+@pytest.mark.parametrize("name", ["add", "arange", "diag", "masked_select"])
+def test_a_view_as_out_is_resized_within_its_base(name: str) -> None:
+    def memory(library: Any) -> Any:
+        base = library.zeros(6)
+        view = base[1:3]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            {
+                "add": lambda: library.add(library.ones(3), 1, out=view),
+                "arange": lambda: library.arange(1.0, 4.0, out=view),
+                "diag": lambda: library.diag(library.eye(3), out=view),
+                "masked_select": lambda: library.masked_select(
+                    library.ones(3), library.ones(3) > 0, out=view
+                ),
+            }[name]()
+        return base.tolist(), view.tolist(), view.storage_offset()
+
+    assert memory(torchish) == memory(torch)
+
+
 SHAPED: dict[str, Any] = {
     "arange, other count": lambda t, o: t.arange(5, out=o),
     "arange, same count": lambda t, o: t.arange(6.0, out=o),

@@ -295,6 +295,15 @@ def from_value(value: Value, strides: tuple[int, ...] | None = None) -> Any:
     return made
 
 
+def from_values(values: Sequence[Value], edges: Sequence[Edge | None]) -> list[Any]:
+    """Fresh tensors with their histories: None, or a node and which of its outputs each is."""
+    made = [from_value(value) for value in values]
+    for tensor, edge in zip(made, edges, strict=True):
+        if edge is not None:
+            tensor._grad_fn, tensor._out_nr = edge
+    return made
+
+
 def alias(
     source: TensorBase,
     shape: Sequence[int],
@@ -389,6 +398,6 @@ def detached(source: TensorBase, *, share_version: bool = True, cls: Any = None)
 
 __all__ = [
     "CUSTOM", "DEFAULT", "META", "MULTI_OUTPUT", "NO_GRAD", "TensorBase", "alias",
-    "contiguous_strides", "detached", "device", "from_value", "region_read", "region_write",
-    "view_of",
+    "contiguous_strides", "detached", "device", "from_value", "from_values", "region_read",
+    "region_write", "view_of",
 ]  # fmt: skip

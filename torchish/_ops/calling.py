@@ -15,7 +15,6 @@ from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from .._core.kernels import Kernel
 from .._core.layout import elementwise_strides, is_dense
 from .._core.state import state
-from .._core.storage import Storage
 from .._core.tensor_base import TensorBase, from_value
 from .._core.values import contiguous_strides
 from .operator import Operator
@@ -223,7 +222,7 @@ def store_out(target: Any, value: Any) -> None:
 
 
 def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> None:
-    """Give an output tensor of another shape a fresh storage; one with elements is warned about."""
+    """Resize an output tensor of another shape; one with elements is warned about."""
     from .._core.autograd import constant
     from .._core.values import aval_of
 
@@ -238,13 +237,12 @@ def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> N
             "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
             stacklevel=warn_level,
         )
+    if target._layout is not None:
+        target.resize_(shape)  # a view goes on showing its base's memory
+        return
     aval = aval_of(shape, target._aval.dtype)
-    value = constant(aval, 0, target._storage.device)
     target._aval = aval
-    if target._layout is None:
-        target._storage.reset(value)
-    else:
-        target._storage, target._layout = Storage(value), None
+    target._storage.reset(constant(aval, 0, target._storage.device))
     target._memo = None
 
 

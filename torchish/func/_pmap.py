@@ -20,7 +20,7 @@ from .._core.dtypes import bool_, int64
 from .._core.interop import is_host
 from .._core.kernels import VjpKernel
 from .._core.region import Call, DataDependent, Result, in_region
-from .._core.tensor_base import TensorBase, from_value
+from .._core.tensor_base import TensorBase, from_value, from_values
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
 
@@ -258,13 +258,7 @@ def _run(call: Call, fn: Callable[..., Any], args: Any, kwargs: Any, dims: Any, 
     del made
     values = call.emit(results)
     edges = call.link(history, values)
-    joined = []
-    for value, edge in zip(values, edges, strict=True):
-        tensor = from_value(value)
-        if edge is not None:
-            tensor._grad_fn, tensor._out_nr = edge
-        joined.append(tensor)
-    return _filled(marks, iter(joined))
+    return _filled(marks, iter(from_values(values, edges)))
 
 
 class _Mark:

@@ -21,7 +21,7 @@ from .._core.program import COMPLEXES, FLOATS, INTS, steps
 from .._core.region import DataDependent, Region
 from .._core.state import state
 from .._core.subgraph import Entry, borders, gradients
-from .._core.tensor_base import TensorBase, from_value
+from .._core.tensor_base import TensorBase, from_value, from_values
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
 
@@ -418,10 +418,4 @@ def map_tensors(
         state.checks.append((flag, error))
     values = values[: len(wanted)]
     edges = link(level, ways, [(kind, dim, e) for kind, dim, _, e in found], values)
-    made = []
-    for value, edge in zip(values, edges, strict=True):
-        tensor = from_value(value)
-        if edge is not None:
-            tensor._grad_fn, tensor._out_nr = edge
-        made.append(tensor)
-    return made
+    return from_values(values, edges)

@@ -17,7 +17,7 @@ from torchish._core.autograd import no_grad
 from torchish._core.devices import resolve
 from torchish._core.interop import is_host
 from torchish._core.region import Call, DataDependent, Result, in_region
-from torchish._core.tensor_base import from_value
+from torchish._core.tensor_base import from_value, from_values
 from torchish._core.values import Value, aval_of
 from torchish.nn.modules.module import Module
 from torchish.tensor import Tensor
@@ -223,13 +223,7 @@ class _Work:
         values = self.call.emit(results)
         edges = self.call.link(history, values[: len(history)])
         self._keep(written, values[len(history) :])
-        made_outs = []
-        for value, edge in zip(values, edges, strict=False):
-            joined = from_value(value)
-            if edge is not None:
-                joined._grad_fn, joined._out_nr = edge
-            made_outs.append(joined)
-        return _filled(template, iter(made_outs))
+        return _filled(template, iter(from_values(values[: len(history)], edges)))
 
     def _keep(self, tensors: Sequence[Any], values: Sequence[Any]) -> None:
         """Writes of the first replica are writes to the module itself."""
