@@ -214,6 +214,28 @@ def sections() -> Iterator[tuple[str, list[Row]]]:
         yield path, [Row(n, has(ours, n)) for n in public_names(reference)]
 
 
+# Private parts of PyTorch whose modules are not worth a row: shells, but for what libraries touch.
+UNTOLD = ("torch._", "torch.testing._internal", "torch.utils._", "torch.onnx._", "torch.ao.")
+
+
+def module_rows() -> Iterator[str]:
+    """What each of PyTorch's public modules has here: its kind, and names by what they are."""
+    from torchish._layout import resolve as layout, table
+    from torchish._layout.shells import Shell
+
+    for module in sorted(table.lines()):
+        entry = table.entry(module)
+        if entry is None or module.startswith(UNTOLD) or "._" in module or entry.unlisted:
+            continue
+        kind = "paths" if isinstance(importlib.import_module(table.ours(module)), Shell) else "file"
+        names = [
+            n for n, home in entry.names.items() if not n.startswith("_") and home[0] == module
+        ]
+        found = {n: layout.status(module, n) for n in names}
+        count = [sum(s == k for s in found.values()) for k in ("present", "refused", "absent")]
+        yield f"| `{module}` | {kind} | {count[0]} | {count[1]} | {count[2]} |"
+
+
 # --- text ---------------------------------------------------------------------------------------
 
 
@@ -271,6 +293,14 @@ def render() -> str:
             body += ["Present: " + paragraph([r.name for r in have])]
         if gone:
             body += ["", "Absent: " + paragraph(gone)]
+    body += [
+        "", "## Modules", "",
+        "Every module path of PyTorch's package can be imported. `file`: a module of torchish;",
+        "`paths`: names that live elsewhere in torchish, or whose use raises NotSupportedError by",
+        "name. Counted are the public names that PyTorch's module defines itself.", "",
+        "| module | here | present | refused | absent |", "| --- | --- | --- | --- | --- |",
+        *module_rows(),
+    ]  # fmt: skip
     lines += ["", "OpInfo entries (name and variant) in scope:", "", *counted()]
     return "\n".join([*lines, *body, ""])
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys as _sys
 from typing import TYPE_CHECKING, Any
 
 from ._importing import uncollected as _uncollected
+from ._layout import finder as _finder
+
+_finder.install()
 
 with _uncollected():
     import jax as _jax
@@ -70,3 +74,6 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found = getattr(module, name)
         return found
     return _namespace.missing(name)
+
+
+_finder.finish(_sys.modules[__name__])

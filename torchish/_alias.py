@@ -111,6 +111,9 @@ def install() -> None:
             )
     if not any(type(finder).__name__ == AliasFinder.__name__ for finder in sys.meta_path):
         sys.meta_path.insert(0, AliasFinder())
+        finder = sys.modules.get("torchish._layout.finder")
+        if finder is not None:
+            finder.rename_all()
 
 
 def install_in_children() -> None:

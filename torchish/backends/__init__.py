@@ -18,6 +18,7 @@ class _Backend(types.ModuleType):
     def __init__(self, name: str, **flags: Any) -> None:
         super().__init__(f"{__name__}.{name}")
         self.__dict__.update(flags)
+        self.__path__: list[str] = []  # its submodules, where torch has some, are shells
         sys.modules[self.__name__] = self
 
     def flags(self, **kwargs: Any) -> Any:

@@ -10,10 +10,6 @@ class MissingName(NotSupportedError, AttributeError):
 
 
 NAMES = {
-    "intrinsic": "quantization is out of scope",
-    "qat": "quantization is out of scope",
-    "quantizable": "quantization is out of scope",
-    "quantized": "quantization is out of scope",
     "LinearCrossEntropyOptions": "LinearCrossEntropyLoss without options",
 }
 

@@ -1,0 +1,36 @@
+"""What to use instead of the parts of PyTorch that torchish leaves out, by their path."""
+
+from __future__ import annotations
+
+_AREAS = (
+    ("torch.onnx", "torch.export.export, whose programs carry StableHLO"),
+    ("torch.ao", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.quantization", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.nn.quant", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.nn.qat", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.nn.intrinsic", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.distributed.rpc", "the collectives of torch.distributed"),
+    ("torch.distributed.fsdp", "torch.distributed.fully_shard"),
+    ("torch.distributed", "the collectives of torch.distributed, or torch.distributed.shard"),
+    ("torch._inductor", "nothing: XLA compiles every program"),
+    ("torch._dynamo", "nothing: every program is recorded and compiled"),
+    ("torch._functorch", "torch.func"),
+    ("torch.fx", "torch.fx.symbolic_trace"),
+    ("torch.jit", "plain Python: every program is compiled"),
+    ("torch.masked", "a tensor and a mask, with torch.where"),
+    ("torch.nested", "padded tensors and a mask"),
+    ("torch.package", "torch.save of a state_dict"),
+    ("torch.utils.cpp_extension", "a jax.ffi call in a torch.autograd.Function"),
+    ("torch.utils.bottleneck", "torch.profiler"),
+    ("torch.utils.mobile_optimizer", "torch.export.export"),
+    ("torch.monitor", "torch.utils.tensorboard"),
+    ("torch.cuda", "jax's own tools for the device"),
+)
+
+
+def nearest(path: str) -> str:
+    """The nearest way to do without `path`, or an empty text."""
+    for start, way in _AREAS:
+        if path.startswith(start):
+            return way
+    return ""

@@ -1,0 +1,105 @@
+"""Modules without a file here, and placeholders for what torchish lacks.
+
+Invariant: a placeholder can be imported, named in annotations and subclassed, as libraries do when
+they are imported; whatever would use it raises NotSupportedError with PyTorch's path of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NoReturn
+
+from .._core.errors import NotSupportedError, not_supported
+from .._process import MissingName
+from . import resolve, table
+from .areas import nearest
+
+
+class Refused(type):
+    """The class of placeholders: classes that have no instances."""
+
+    torch_path: str
+
+    def _refuse(cls) -> NotSupportedError:
+        return not_supported(cls.torch_path, nearest(cls.torch_path))
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        raise cls._refuse()
+
+    def __getattr__(cls, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise MissingName(str(cls._refuse()))
+
+    def __bool__(cls) -> NoReturn:
+        raise cls._refuse()
+
+    def __iter__(cls) -> Iterator[Any]:
+        raise cls._refuse()
+
+    def __len__(cls) -> NoReturn:
+        raise cls._refuse()
+
+    def __contains__(cls, item: Any) -> NoReturn:
+        raise cls._refuse()
+
+    def __enter__(cls) -> NoReturn:
+        raise cls._refuse()
+
+    def __exit__(cls, *exc: object) -> NoReturn:
+        raise cls._refuse()
+
+    def __repr__(cls) -> str:
+        return f"<{cls.torch_path}, not supported by torchish>"
+
+
+def refused(module: str, name: str) -> Refused:
+    """The placeholder of PyTorch's `module.name`."""
+
+    def __class_getitem__(cls: Any, item: Any) -> Any:
+        return cls
+
+    def __init_subclass__(cls: Any, **kwargs: Any) -> None:
+        pass
+
+    space = {
+        "__module__": module,
+        "torch_path": f"{module}.{name}",
+        "__class_getitem__": classmethod(__class_getitem__),
+        "__init_subclass__": classmethod(__init_subclass__),
+    }
+    return Refused(name, (), space)
+
+
+class Shell(ModuleType):
+    """One of PyTorch's modules that has no file here."""
+
+    def __init__(self, name: str) -> None:
+        path = table.theirs(name)
+        super().__init__(name, f"{path}: names that live elsewhere in torchish, or nowhere.")
+        found = table.entry(path)
+        assert found is not None
+        self._entry = found
+
+    def __getattr__(self, name: str) -> Any:
+        entry: table.Entry = self.__dict__["_entry"]
+        path = entry.name
+        if name == "__all__":
+            return [n for n in entry.names if not n.startswith("_")]
+        if name.startswith("__"):
+            raise AttributeError(f"module {path!r} has no attribute {name!r}")
+        if table.is_module(f"{path}.{name}"):
+            return importlib.import_module(f"{self.__name__}.{name}")
+        if name not in entry.names and not (entry.unlisted and not name.startswith("_")):
+            raise AttributeError(f"module {path!r} has no attribute {name!r}")
+        try:
+            value = resolve.resolve(path, name)
+        except resolve.TableMiss:
+            value = refused(path, name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self.__dict__, *self.__dict__["_entry"].names})

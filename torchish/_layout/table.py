@@ -1,0 +1,91 @@
+"""What `modules.txt` says.
+
+Invariant: imports nothing of torchish, since it is asked while torchish is being imported.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PACKAGE = "torchish"
+
+Origin = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One of PyTorch's modules."""
+
+    name: str
+    loaded: bool  # by `import torch`
+    package: bool
+    unlisted: bool  # its names are not known: any may be there
+    names: dict[str, Origin]
+
+
+@functools.cache
+def lines() -> dict[str, str]:
+    """The line of each module."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "modules.txt")
+    with open(path, encoding="ascii") as file:
+        next(file)
+        return {line[: line.index("\t")]: line.rstrip("\n") for line in file}
+
+
+@functools.cache
+def entry(module: str) -> Entry | None:
+    """What is known of a module; None if PyTorch has no such module."""
+    line = lines().get(module)
+    if line is None:
+        return None
+    name, flags, *rest = line.split("\t")
+    names: dict[str, Origin] = {}
+    for own in rest[0].split(",") if rest and rest[0] else ():
+        names[own] = (name, own)
+    for part in rest[1:]:
+        home, _, listed = part.partition(":")
+        for item in listed.split(","):
+            mine, _, original = item.partition("=")
+            names[mine] = (home, original or mine)
+    return Entry(name, "L" in flags, "P" in flags, "A" in flags, names)
+
+
+def is_module(path: str) -> bool:
+    """Whether PyTorch has a module of that path."""
+    return path in lines()
+
+
+def ours(module: str) -> str:
+    """`torch.x` -> `torchish.x`."""
+    return PACKAGE + module.removeprefix("torch")
+
+
+def theirs(module: str) -> str:
+    """`torchish.x` -> `torch.x`."""
+    return "torch" + module.removeprefix(PACKAGE)
+
+
+def above(module: str) -> Iterator[str]:
+    """The packages that a module is in, the nearest first."""
+    while "." in module:
+        module = module.rpartition(".")[0]
+        yield module
+
+
+@functools.cache
+def torch_home(module: str, qualname: str) -> str | None:
+    """PyTorch's module of a class that is defined in our `module`; None if PyTorch has none."""
+    path, first = theirs(module), qualname.partition(".")[0]
+    for place in (path, *above(path)):
+        found = entry(place)
+        origin = found.names.get(first) if found else None
+        if origin is not None and origin[1] == first:
+            return origin[0]
+    if first.startswith("_"):
+        return None
+    package = path.rpartition(".")[0]
+    beside = (m for m in lines() if m.rpartition(".")[0] == package)
+    return next((m for m in beside if entry(m).names.get(first) == (m, first)), None)
