@@ -87,5 +87,9 @@ def torch_home(module: str, qualname: str) -> str | None:
     if first.startswith("_"):
         return None
     package = path.rpartition(".")[0]
-    beside = (m for m in lines() if m.rpartition(".")[0] == package)
-    return next((m for m in beside if entry(m).names.get(first) == (m, first)), None)
+    for beside in lines():
+        if beside.rpartition(".")[0] == package:
+            found = entry(beside)
+            if found is not None and found.names.get(first) == (beside, first):
+                return beside
+    return None
