@@ -10,9 +10,10 @@ from ._core import dtypes
 from ._core.dtypes import dtype
 from ._core.interop import wrap_host
 from ._core.size import Size
-from ._core.tensor_base import TensorBase, detached
+from ._core.tensor_base import TensorBase
 from ._ops.construct import array_from
-from ._ops.registry import ops
+from ._ops.overriding import DisableTorchFunctionSubclass
+from ._ops.registry import methods, ops
 
 
 def legacy_tensor(args: tuple[Any, ...], dt: dtype) -> Any:
@@ -29,7 +30,8 @@ def legacy_tensor(args: tuple[Any, ...], dt: dtype) -> Any:
                     f"expected {dtypes.SCALAR_NAMES[dt]} (got "
                     f"{dtypes.SCALAR_NAMES[first._aval.dtype]})"
                 )
-            return detached(first)
+            with DisableTorchFunctionSubclass():
+                return methods.alias(first)
         if isinstance(first, list | tuple | np.ndarray):
             return wrap_host(array_from(first, dt))
     if all(isinstance(a, int | np.integer) for a in args):

@@ -15,7 +15,7 @@ from ._core.size import Size
 from ._core.state import process, state
 from ._core.tensor_base import TensorBase
 from ._numeric_info import finfo, iinfo
-from ._ops import layout_type, memory_format, registry
+from ._ops import layout_type, memory_format, overriding, registry
 from ._ops.binding import as_number
 from ._ops.operator import forget_kernels, number_type
 from ._printing import set_printoptions
@@ -226,10 +226,9 @@ _CONSTANTS = {
     "inf": math.inf, "nan": math.nan, "pi": math.pi, "e": math.e, "newaxis": None,
 }  # fmt: skip
 _NAMES = (
-    is_tensor, is_storage, is_floating_point, is_complex, is_signed, is_conj, is_neg, is_nonzero,
-    is_same_size, is_inference, numel, get_default_dtype, set_default_dtype,
-    set_default_tensor_type, get_default_device, set_default_device, promote_types, result_type,
-    can_cast, broadcast_shapes, is_deterministic_algorithms_warn_only_enabled,
+    is_tensor, is_storage, get_default_dtype, set_default_dtype,
+    set_default_tensor_type, get_default_device, set_default_device, broadcast_shapes,
+    is_deterministic_algorithms_warn_only_enabled,
     are_deterministic_algorithms_enabled, use_deterministic_algorithms, get_num_threads,
     set_num_threads, get_num_interop_threads, set_flush_denormal, typename, explain,
     finfo, iinfo, set_printoptions,
@@ -239,10 +238,18 @@ _NAMES = (
 )  # fmt: skip
 
 
+_OVERRIDABLE = (
+    is_floating_point, is_complex, is_signed, is_conj, is_neg, is_nonzero, is_same_size,
+    is_inference, numel, promote_types, result_type, can_cast,
+)  # fmt: skip
+
+
 def public() -> dict[str, Any]:
     """Every name of the torch namespace that is not a submodule."""
     found: dict[str, Any] = dict(registry.table("torch"))
     found.update({f.__name__: f for f in _NAMES})
+    for f in _OVERRIDABLE:
+        found[f.__name__] = overriding.guard(f, f.__name__, "torch")
     found.update(dtypes.BY_NAME)
     found.update(dtypes.ALIASES)
     found.update(_CONSTANTS)

@@ -263,7 +263,15 @@ def deepcopy_tensor(tensor: Any, memo: dict[int, Any]) -> Any:
         )
     copied = _copy_memory(tensor, memo)
     if type(tensor) is not _host.tensor_class():
-        copied = copied.as_subclass(type(tensor))
+        if type(tensor.new_empty([])) is not type(tensor):
+            raise RuntimeError(
+                "The default implementation of __deepcopy__() for non-wrapper subclasses only "
+                "works for subclass types that implement new_empty() and for which that function "
+                "returns another instance of the same subclass. You should either properly "
+                "implement new_empty() for your subclass or override __deepcopy__() if it is "
+                "intended behavior for new_empty() to return an instance of a different type."
+            )
+        copied = tensor_as(type(tensor), copied)
     if tensor.requires_grad:
         copied.requires_grad_()
     if tensor.grad is not None:
@@ -273,6 +281,11 @@ def deepcopy_tensor(tensor: Any, memo: dict[int, Any]) -> Any:
     _set_obj_state(copied, deepcopy(_get_obj_state(tensor), memo))
     memo[id(tensor)] = copied
     return copied
+
+
+def tensor_as(cls: type, tensor: Any) -> Any:
+    """A leaf of class `cls` on the memory of `tensor`."""
+    return tensor._make_subclass(cls, tensor)
 
 
 def _copy_memory(tensor: Any, memo: dict[int, Any]) -> Any:

@@ -14,13 +14,16 @@ import numpy as np
 from . import _ops  # noqa: F401 - registers every operator
 from ._core import dtypes
 from ._core.dtypes import dtype
+from ._core.errors import not_supported
 from ._core.interop import host_array, strided_view
 from ._core.state import process
 from ._core.tensor_base import TensorBase, detached
 from ._legacy_types import LEGACY_TYPES, LegacyType, legacy_tensor
 from ._operators import attach
+from ._ops import overriding
 from ._ops.copying import born_with_grad
-from ._ops.registry import ops
+from ._ops.overriding import DisableTorchFunctionSubclass, convert
+from ._ops.registry import methods, ops
 from ._tensor_autograd import TensorAutograd
 
 if TYPE_CHECKING:
@@ -49,20 +52,49 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
 
     def __new__(cls, *args: Any, device: Any = None, **kwargs: Any) -> Any:
         made = legacy_tensor(args, process.default_dtype)
-        return made if cls is Tensor else cls._make_subclass(cls, made, False)
+        return made if cls is Tensor else Tensor.as_subclass(made, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Everything is done in `__new__`."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__torch_function__ is not overriding.disabled_impl:
+            overriding.engage()
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call `func` on the memory of the arguments; tensors among the results become `cls`."""
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+            return result if func in unwrapped_functions() else convert(result, cls)
+
+    __torch_dispatch__ = overriding.disabled_dispatch
+
     @staticmethod
     def _make_subclass(cls: Any, data: Any, require_grad: bool = False, **kwargs: Any) -> Any:
         """A tensor of class `cls` on the memory of `data`, with a fresh history."""
+        _check_subclass(cls)
         made = detached(data, cls=cls)
         return born_with_grad(made) if require_grad else made
 
+    @staticmethod
+    def _make_wrapper_subclass(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        raise not_supported(
+            "Tensor._make_wrapper_subclass (tensors without memory)",
+            "a subclass over real data with __torch_function__",
+        )
+
     def as_subclass(self, cls: Any) -> Any:
-        """The same tensor as an instance of `cls`."""
-        return Tensor._make_subclass(cls, self, self.requires_grad)
+        """The same tensor as an instance of `cls`: a view of it, with its history."""
+        _check_subclass(cls)
+        with DisableTorchFunctionSubclass():
+            view = methods.alias(self)
+        made = object.__new__(cls)
+        made.__dict__.update(view.__dict__)
+        return made
 
     if TYPE_CHECKING:
         # What the registry attaches when this module is loaded; the stubs spell it out.
@@ -229,7 +261,7 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
         from ._printing import tensor_str
 
         fn = self.grad_fn
-        return tensor_str(
+        text: str = tensor_str(
             None if self.is_meta else host_array(self),
             dtype_name=self._aval.dtype.name,
             shape=tuple(self._aval.shape),
@@ -240,6 +272,7 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
             class_name=type(self).__dict__.get("_shown_as", type(self).__name__),
             contents=tensor_contents,
         )
+        return f"Parameter({text})" if self.__dict__.get("_is_param") else text
 
     def __format__(self, format_spec: str) -> str:
         if self._aval.ndim == 0 and not self.is_meta and type(self) is Tensor:
@@ -268,7 +301,27 @@ def _number(element: Any, dt: dtype) -> Any:
     return element.item()
 
 
+def _check_subclass(cls: Any) -> None:
+    if not issubclass(cls, TensorBase):
+        raise TypeError(
+            "Creating a Tensor subclass from a class that does not inherit from Tensor is not "
+            "possible. Make sure your class inherits from Tensor."
+        )
+    if cls.__torch_dispatch__ is not overriding.disabled_dispatch:
+        raise not_supported(
+            f"__torch_dispatch__ of a tensor subclass ({cls.__name__})",
+            "__torch_function__, or a TorchDispatchMode",
+        )
+
+
+def unwrapped_functions() -> set[Any]:
+    """Getters whose results stay as they are."""
+    return {Tensor.grad.__get__}  # type: ignore[attr-defined]
+
+
 attach(Tensor)
 process.tensor_class = Tensor
+overriding.declare_plain(Tensor)
+overriding.guard_class(Tensor)
 
 __all__ = ["LEGACY_TYPES", "LegacyType", "Tensor"]

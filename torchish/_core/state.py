@@ -40,6 +40,10 @@ class ThreadState(threading.local):
         self.after_backward: list[Any] = []
         # The dtype table of autocast (torchish/_ops/autocast.py) while it is on, else None.
         self.autocast: Any = None
+        # Active function modes, innermost last, and how much of `__torch_function__` is off
+        # (0: nothing, 1: arguments', 2: modes' too); see torchish/_ops/overriding.py.
+        self.function_modes: list[Any] = []
+        self.overriding_off = 0
 
 
 class ProcessState:

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from .._core.state import state
+from ._warning import user_level
 from .calling import call_inplace, check_out_dtype, resize_output
 
 
@@ -43,7 +44,7 @@ def warn_old_form(old: str, new: str) -> None:
     warnings.warn(
         f"This overload of {name} is deprecated:\n\t{old}\nConsider using one of the following "
         f"signatures instead:\n\t{new}",
-        stacklevel=6,
+        stacklevel=user_level(),
     )
 
 

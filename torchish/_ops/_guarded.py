@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._core.apply import apply_kernel
+from . import overriding
 from .binding import MISSING, Binder, plain
 from .calling import call, call_inplace, call_out
 from .operator import Operator
@@ -35,17 +36,36 @@ def guarded(
             guard(**_arguments(made, operands, key))
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            look(args, kwargs)
+            found = overriding.look(args, kwargs) if overriding.engaged else None
+            if found is not None:
+                every = kwargs if out is None else {**kwargs, "out": out}
+                return overriding.send(function, found, args, every)
+            try:
+                look(args, kwargs)
+            except TypeError as error:
+                return overriding.refused(function, args, kwargs, error)
             if out is not None:
                 return call_out(made, args, kwargs, out)
             return call(made, args, kwargs)
 
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            look((self, *args), kwargs)
+            found = overriding.look((self, *args), kwargs) if overriding.engaged else None
+            if found is not None:
+                return overriding.send(method, found, (self, *args), kwargs)
+            try:
+                look((self, *args), kwargs)
+            except TypeError as error:
+                return overriding.refused(method, (self, *args), kwargs, error)
             return call(made, (self, *args), kwargs)
 
         def in_place(self: Any, *args: Any, **kwargs: Any) -> Any:
-            look((self, *args), kwargs)
+            found = overriding.look((self, *args), kwargs) if overriding.engaged else None
+            if found is not None:
+                return overriding.send(in_place, found, (self, *args), kwargs)
+            try:
+                look((self, *args), kwargs)
+            except TypeError as error:
+                return overriding.refused(in_place, (self, *args), kwargs, error)
             return call_inplace(made, self, args, kwargs)
 
         for place in into:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.state import process
+from ._warning import user_level
 from .operator import broadcast_check
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -28,7 +29,7 @@ def reduction_of(reduction: str, size_average: Any = None, reduce: Any = None) -
         warnings.warn(
             "size_average and reduce args will be deprecated, please use "
             f"reduction='{reduction}' instead.",
-            stacklevel=3,
+            stacklevel=user_level(),
         )
     if reduction not in REDUCTIONS:
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -57,7 +58,7 @@ def warn_sizes(input: Any, target: Any) -> None:
         f"Using a target size ({target.size()}) that is different to the input size "
         f"({input.size()}). This will likely lead to incorrect results due to broadcasting. Please "
         "ensure they have the same size.",
-        stacklevel=3,
+        stacklevel=user_level(),
     )
     broadcast_check([tuple(input.shape), tuple(target.shape)])
 

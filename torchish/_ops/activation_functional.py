@@ -10,6 +10,7 @@ from jax.numpy import ndarray as Array
 from .._core.dtypes import SCALAR_NAMES
 from . import _numeric as num, activation as act
 from ._dispatch import in_place, is_number, to
+from ._warning import user_level
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
 
 _F = ("nn.functional",)
@@ -247,7 +248,7 @@ def _implicit_dim(name: str, input: Any, stacklevel: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. "
         "Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel,
+        stacklevel=user_level(),
     )
     return 0 if input.dim() in (0, 1, 3) else 1
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import _numeric as num
+from ._warning import user_level
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
@@ -148,7 +149,7 @@ def _as_float_mask(mask: Any, name: str, like: Any, other: Any = None, other_nam
         warnings.warn(
             f"Support for mismatched {name} and {other_name} is deprecated. Use same type for both "
             "instead.",
-            stacklevel=4,
+            stacklevel=user_level(),
         )
     if not is_bool:
         return mask

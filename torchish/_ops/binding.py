@@ -198,6 +198,8 @@ def static(value: Any) -> Any:
         return static(value.item())
     if isinstance(value, range):
         return tuple(value)
+    if getattr(kind, "__torch_function__", None) is not None:
+        raise TypeError(f"an object of type {kind.__name__} stands where a plain value is wanted")
     return value
 
 

@@ -17,6 +17,8 @@ from .._core.layout import elementwise_strides, is_dense
 from .._core.state import state
 from .._core.tensor_base import TensorBase, from_value
 from .._core.values import contiguous_strides
+from . import overriding
+from ._warning import user_level
 from .operator import Operator
 
 
@@ -89,32 +91,49 @@ def make_function(operator: Operator, *, out: bool) -> Callable[..., Any]:
     if out:
 
         def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-            if out is None:
-                return call(operator, args, kwargs)
-            return call_out(operator, args, kwargs, out)
+            if overriding.engaged:
+                every = kwargs if out is None else {**kwargs, "out": out}
+                found = overriding.look(args, every)
+                if found is not None:
+                    return overriding.send(function, found, args, every)
+            try:
+                if out is None:
+                    return call(operator, args, kwargs)
+                return call_out(operator, args, kwargs, out)
+            except TypeError as error:
+                every = kwargs if out is None else {**kwargs, "out": out}
+                return overriding.refused(function, args, every, error)
 
     else:
 
         def function(*args: Any, **kwargs: Any) -> Any:
-            return call(operator, args, kwargs)
+            if overriding.engaged:
+                found = overriding.look(args, kwargs)
+                if found is not None:
+                    return overriding.send(function, found, args, kwargs)
+            try:
+                return call(operator, args, kwargs)
+            except TypeError as error:
+                return overriding.refused(function, args, kwargs, error)
 
     return _dress(function, operator, operator.name)
 
 
 def make_method(operator: Operator, label: str, varargs: bool, out: bool) -> Callable[..., Any]:
     """The method form (`Tensor.add`)."""
-    if varargs:
 
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if args and (len(args) > 1 or isinstance(args[0], int)):
-                if all(isinstance(a, int) or isinstance(a, TensorBase) for a in args):
-                    args = (tuple(int(a) for a in args),)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if overriding.engaged:
+            found = overriding.look((self, *args), kwargs)
+            if found is not None:
+                return overriding.send(method, found, (self, *args), kwargs)
+        if varargs and args and (len(args) > 1 or isinstance(args[0], int)):
+            if all(isinstance(a, int) or isinstance(a, TensorBase) for a in args):
+                args = (tuple(int(a) for a in args),)
+        try:
             return call(operator, (self, *args), kwargs)
-
-    else:
-
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return call(operator, (self, *args), kwargs)
+        except TypeError as error:
+            return overriding.refused(method, (self, *args), kwargs, error)
 
     return _dress(method, operator, label)
 
@@ -123,7 +142,14 @@ def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
     """The in-place form (`Tensor.add_`)."""
 
     def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return call_inplace(operator, self, args, kwargs)
+        if overriding.engaged:
+            found = overriding.look((self, *args), kwargs)
+            if found is not None:
+                return overriding.send(inplace, found, (self, *args), kwargs)
+        try:
+            return call_inplace(operator, self, args, kwargs)
+        except TypeError as error:
+            return overriding.refused(inplace, (self, *args), kwargs, error)
 
     return _dress(inplace, operator, label)
 
@@ -235,7 +261,7 @@ def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> N
             f"{list(shape)}. This behavior is deprecated, and in a future PyTorch release outputs "
             "will not be resized unless they have zero elements. You can explicitly reuse an out "
             "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
-            stacklevel=warn_level,
+            stacklevel=user_level(),
         )
     if target._layout is not None:
         target.resize_(shape)  # a view goes on showing its base's memory

@@ -17,6 +17,7 @@ from .._core.state import process
 from .._core.storage import Storage, dense_span
 from .._core.tensor_base import TensorBase, alias, from_value
 from .._core.values import Value, aval_of
+from ._warning import user_level
 from .copying import born_with_grad, convert
 from .registry import Tensor, composite, ops
 
@@ -138,7 +139,7 @@ def _stack_arrays(data: Sequence[Any]) -> np.ndarray[Any, Any] | None:
         "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider "
         "converting the list to a single numpy.ndarray with numpy.array() before converting to a "
         "tensor.",
-        stacklevel=4,
+        stacklevel=user_level(),
     )
     return np.stack(data)
 
@@ -214,7 +215,7 @@ def tensor(
             "or sourceTensor.detach().clone().requires_grad_(True), rather than "
             "torch.tensor(sourceTensor).",
             UserWarning,
-            stacklevel=2,
+            stacklevel=user_level(),
         )
         if device is None:
             device = data._storage.device
@@ -262,7 +263,7 @@ def from_numpy(ndarray: Any) -> Tensor:
             "want to copy the array to protect its data or make it writable before "
             "converting it to "
             "a tensor. This type of warning will be suppressed for the rest of this program.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
         return wrap_host(np.array(ndarray))
     dt = from_np(ndarray.dtype)

@@ -11,6 +11,7 @@ from jax import lax
 
 from . import _numeric as num
 from ._describe import cpp_name, scalar_name
+from ._warning import user_level
 from .conv_primitive import Geometry, conv, input_grad
 from .memory_format import follow
 from .registry import OptTensor, Tensor, op
@@ -116,7 +117,7 @@ def _padding_pairs(
             warnings.warn(
                 "Using padding='same' with even kernel lengths and odd dilation may require a "
                 "zero-padded copy of the input be created",
-                stacklevel=2,
+                stacklevel=user_level(),
             )
         return tuple((t // 2, t - t // 2) for t in totals)
     pads = spatial_tuple(padding, len(kernel), "padding")

@@ -22,6 +22,7 @@ from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
 from .._core.values import Aval, aval_of
 from ._dispatch import into
+from ._warning import user_level
 from .copying import _format_strides, born_with_grad
 from .registry import Tensor, composite, ops
 
@@ -394,7 +395,7 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
             f"which does not match the computed number of elements {count}. Note that this may "
             "occur as a result of rounding error. The out tensor will be resized to a tensor of "
             f"shape ({count},).",
-            stacklevel=3,
+            stacklevel=user_level(),
         )
     return _into(out, array, dt)
 
@@ -408,7 +409,7 @@ def range_(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
         "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
         "values in [start, end).",
-        stacklevel=2,
+        stacklevel=user_level(),
     )
     if end is None:
         start, end = 0, start

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.numpy import ndarray as Array
 
+from ._warning import user_level
 from .create import finish
 from .registry import Tensor, composite, op, ops
 
@@ -48,7 +49,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
         warnings.warn(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
             "argument.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
         indexing = "ij"
     if indexing not in ("ij", "xy"):

@@ -23,6 +23,7 @@ from .._core.layout import preserved_strides
 from .._core.tensor_base import TensorBase, from_value
 from .._core.values import aval_of
 from ._drawing import Distribution, as_float, draw, not_implemented, on_host, thread_generator
+from ._warning import user_level
 from .random import BERNOULLI
 from .registry import Scalar, Tensor, composite, internal, methods, op, ops
 
@@ -176,7 +177,7 @@ def _warn_dims(name: str, ndim: int, spatial: int) -> None:
         f"dropout instead. Note that {name} exists to provide channel-wise dropout on inputs with "
         f"{spatial} spatial dimensions, a channel dimension, and an optional batch dimension (i.e. "
         f"{spatial + 1}D or {spatial + 2}D inputs).",
-        stacklevel=3,
+        stacklevel=user_level(),
     )
 
 
@@ -197,7 +198,7 @@ def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = F
             "dim. This behavior will change in a future release to interpret the input as one "
             "without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
             "dropout behavior, please switch to using dropout1d instead.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
     return _drop(input, p, training, inplace, True, False)
 
@@ -368,7 +369,7 @@ def gumbel_softmax(
     if not isinstance(logits, TensorBase):
         raise TypeError(f"gumbel_softmax(): logits must be a Tensor, not {type(logits).__name__}")
     if eps != 1e-10:
-        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=user_level())
     shape, dt = tuple(logits._aval.shape), logits._aval.dtype
     noise = ops.empty(shape, dtype=dt, device=logits._storage.device)
     gumbels = -noise.exponential_().log()

@@ -11,6 +11,7 @@ from jax import lax
 
 from . import _numeric as num
 from ._reduction import guard
+from ._warning import user_level
 from .registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 
 _F = ("nn.functional",)
@@ -300,7 +301,7 @@ def embedding_bag(
             "Argument order of nn.functional.embedding_bag was changed. Usage "
             "`embedding_bag(weight, input, ...)` is deprecated, and should now be "
             "`embedding_bag(input, weight, ...)`.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
         weight, input = input, weight
     _check_bag_arguments(input, mode, sparse, scale_grad_by_freq, per_sample_weights)

@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from . import _numeric as num
+from ._warning import user_level
 from .registry import Tensor, composite, internal, op
 
 _F = ("nn.functional",)
@@ -165,7 +166,7 @@ def grid_sample(
             f"'reflection', but got: '{padding_mode}'"
         )
     if align_corners is None:
-        warnings.warn(_ALIGN_WARNING, stacklevel=2)
+        warnings.warn(_ALIGN_WARNING, stacklevel=user_level())
         align_corners = False
     return internal.sample(input, grid, mode, padding_mode, align_corners)
 
@@ -205,7 +206,7 @@ def affine_grid_generator(theta: Any, size: Any, align_corners: bool) -> Tensor:
 def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Tensor:
     """The grid of places that an affine map theta (N, 2, 3) or (N, 3, 4) gives."""
     if align_corners is None:
-        warnings.warn(_ALIGN_WARNING, stacklevel=2)
+        warnings.warn(_ALIGN_WARNING, stacklevel=user_level())
         align_corners = False
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
@@ -228,6 +229,6 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
             "Since version 1.3.0, affine_grid behavior has changed for unit-size grids when "
             "align_corners=True. This is not an intended use case of affine_grid. See the "
             "documentation of affine_grid for details.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
     return internal.affine_places(theta, size, align_corners)

@@ -18,6 +18,7 @@ from .._core.interop import host_array, is_host, wrap_host
 from .._core.state import state
 from .._core.tensor_base import TensorBase
 from ._describe import check_expandable
+from ._warning import user_level
 from .index_advanced import expand_masks, fill_masked, gather, put
 from .registry import Tensor, composite, methods, ops
 
@@ -163,7 +164,7 @@ def _tensor_item(item: Any) -> Any:
         warnings.warn(
             "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool "
             "instead.",
-            stacklevel=5,
+            stacklevel=user_level(),
         )
     return item
 

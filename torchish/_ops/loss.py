@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from . import _numeric as num
 from ._reduction import in_default_float, reduced, reduction_of, warn_sizes
+from ._warning import user_level
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 
@@ -170,7 +171,7 @@ def kl_div(
             "'batchmean' divides only by the batch size, and aligns with the KL div math "
             "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
             "release.",
-            stacklevel=2,
+            stacklevel=user_level(),
         )
     if reduction == "batchmean":
         total = internal.kl_div_op(input, target, "sum", log_target)

@@ -17,6 +17,7 @@ from .._core import draws, dtypes
 from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from .._core.tensor_base import TensorBase
 from ._drawing import Distribution, as_float, fill, not_implemented, number
+from ._warning import user_level
 from .registry import Tensor, composite
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
@@ -432,7 +433,7 @@ def _check_bound(dt: dtype, digits: int | None, x: int, what: str) -> None:
             f"{CPP_NAMES[dt]} can support discrete uniform distribution only within this range. "
             "This warning will become an error in version 1.7 release, please fix the code in "
             "advance",
-            stacklevel=4,
+            stacklevel=user_level(),
         )
 
 

@@ -123,10 +123,9 @@ def op(
 
 
 def _register_inplace(made: Operator, label: str, into: tuple[str, ...]) -> None:
-    function = make_inplace(made, label + "_")
-    for place in into:
+    for place in into:  # each place has a function of its own: overriding tells them apart
         if place in ("method", "nn.functional") or (place == "torch" and made.binder.is_unary):
-            register(place, label + "_", function)
+            register(place, label + "_", make_inplace(made, label + "_"))
 
 
 def composite(

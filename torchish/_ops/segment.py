@@ -11,6 +11,7 @@ import numpy as np
 
 from .._core.interop import host_array, wrap_host
 from .._core.tensor_base import TensorBase
+from ._warning import user_level
 from .registry import Scalar, Tensor, composite, internal, nnf, op, ops
 
 _EMPTY = {"sum": 0.0, "mean": math.nan, "max": -math.inf, "min": math.inf, "prod": 1.0}
@@ -181,7 +182,7 @@ composite(into=("method",), name="reinforce")(
 def _resized(name: str, self: Any, shape: Any) -> Any:
     import warnings
 
-    warnings.warn(f"non-inplace {name} is deprecated", stacklevel=3)
+    warnings.warn(f"non-inplace {name} is deprecated", stacklevel=user_level())
     if math.prod(shape) != self.numel():
         raise RuntimeError(
             f"requested resize to {'x'.join(map(str, shape))} ({math.prod(shape)} elements in "

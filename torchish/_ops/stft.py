@@ -12,6 +12,7 @@ from .._core import dtypes
 from ._describe import scalar_name, show_size as show
 from ._linalg_checks import columns
 from ._ranges import check_later
+from ._warning import user_level
 from .registry import OptTensor, Tensor, composite, nnf, op, ops
 
 
@@ -112,7 +113,7 @@ def _warn_without_window(window: Any) -> None:
         warnings.warn(
             "A window was not provided. A rectangular window will be applied. Pass "
             "window=torch.ones(n_fft) to say so, and the same window to stft and istft.",
-            stacklevel=3,
+            stacklevel=user_level(),
         )
 
 

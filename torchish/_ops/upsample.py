@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from . import _numeric as num
+from ._warning import user_level
 from .memory_format import follow
 from .registry import Tensor, composite, internal, nnf, op
 
@@ -295,7 +296,7 @@ def interpolate(
 def _warn_deprecated(name: str) -> None:
     warnings.warn(
         f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
-        stacklevel=3,
+        stacklevel=user_level(),
     )
 
 

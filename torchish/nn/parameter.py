@@ -8,6 +8,7 @@ from torchish._core.autograd import no_grad
 from torchish._core.size import Size
 from torchish._core.tensor_base import from_value
 from torchish._core.values import Value
+from torchish._ops import overriding
 from torchish._ops.registry import ops
 from torchish.tensor import Tensor, _TensorMeta
 
@@ -55,6 +56,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     """
 
     _shown_as = "tensor"
+    # Results of operators on parameters are plain tensors.
+    __torch_function__: Any = overriding.disabled_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
@@ -103,6 +106,9 @@ def _copied(param: Parameter) -> Tensor:
     return from_value(Value(value.array, value.aval, value.device))
 
 
+overriding.declare_plain(Parameter)
+
+
 class Buffer(Tensor, metaclass=_BufferMeta):
     """A plain tensor that a :class:`Module` registers as a buffer when it is assigned.
 
@@ -110,6 +116,8 @@ class Buffer(Tensor, metaclass=_BufferMeta):
         data: the contents, shared.
         persistent: whether the buffer is part of ``state_dict``.
     """
+
+    __torch_function__: Any = overriding.disabled_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         if data is None:
@@ -204,6 +212,7 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
     """A buffer whose shape is not known yet."""
 
     cls_to_become = Tensor
+    __torch_function__: Any = overriding.disabled_impl  # type: ignore[assignment]
 
     def __new__(
         cls,
