@@ -37,9 +37,9 @@ if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
     "_C", "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "distributed",
-    "distributions", "fft", "func", "hub", "jit", "library", "linalg", "mps",
-    "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "random", "return_types", "serialization", "signal",
-    "special", "storage", "testing", "types", "utils", "vision", "xpu",
+    "distributions", "fft", "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing",
+    "nn", "onnx", "optim", "overrides", "profiler", "random", "return_types", "serialization",
+    "signal", "special", "storage", "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {

@@ -262,10 +262,10 @@ def _members(place: str, holder: Any) -> dict[str, Any]:
     if place == "torch":
         found.update({k: f for k, f in vars(holder).items() if overriding.stands(f)})
     if place == "method":
-        for kind in Tensor.__mro__[:-1]:
+        for kind in reversed(Tensor.__mro__[:-1]):  # what the class has wins over the registry
             for name, member in vars(kind).items():
                 if inspect.isfunction(member) and overriding.stands(member):
-                    found.setdefault(name, member)
+                    found[name] = member
     return {k: f for k, f in found.items() if not k.startswith("_") or k.startswith("__")}
 
 

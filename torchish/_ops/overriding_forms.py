@@ -88,7 +88,7 @@ FORMS = {
         linear_cross_entropy: input linear_weight target | linear_bias=None weight=None
             reduction='mean' ignore_index=None label_smoothing=0.0 options=None
         local_response_norm: input size | alpha=0.0001 beta=0.75 k=1.0
-        log_softmax,softmax,softmin: input | dim=None _stacklevel=user_level() dtype=None
+        log_softmax,softmax,softmin: input | dim=None _stacklevel=3 dtype=None
         lp_pool1d,lp_pool2d,lp_pool3d: input norm_type kernel_size | stride=None ceil_mode=False
         max_pool1d_with_indices,max_pool2d_with_indices,max_pool3d_with_indices: input
             kernel_size | stride=None padding=0 dilation=1 ceil_mode=False return_indices=False
