@@ -12,6 +12,7 @@ import torchish as torch
 from torchish import nn
 from torchish._core import trace
 from torchish._core.policy import Policy
+from torchish._core.settings import settings
 from torchish._core.stats import stats
 
 
@@ -19,6 +20,7 @@ from torchish._core.stats import stats
 def fresh_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether programs are compiled whole depends on the flushes before: start as a script does."""
     monkeypatch.setattr(trace, "_policy", Policy())
+    monkeypatch.setattr(settings, "compiled", True)
 
 
 def step(net: Any, optimizer: Any, schedule: Any) -> Any:

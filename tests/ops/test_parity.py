@@ -18,6 +18,7 @@ import torchish
 from tests.ops.sampling import N, Sample, all_samples
 from torchish._core import trace
 from torchish._core.interop import host_array
+from torchish._core.settings import settings
 from torchish._ops import operator, registry
 
 # Relative and absolute tolerance by dtype.
@@ -325,9 +326,12 @@ def differences(name: str, sample: Sample) -> list[str]:
     return texts
 
 
+@pytest.mark.parametrize("tier", ["interpreted", "compiled"])
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_parity(name: str) -> None:
-    """All samples of one operator."""
+def test_parity(name: str, tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All samples of one operator, once in each tier."""
+    monkeypatch.setattr(settings, "compiled", tier == "compiled")
+    monkeypatch.setattr(settings, "eager", tier == "interpreted")
     problems = []
     for position, sample in enumerate(SAMPLES[name]):
         found = differences(name, sample)

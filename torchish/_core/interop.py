@@ -74,9 +74,13 @@ def strided_view(
 
 
 def is_host(tensor: TensorBase) -> bool:
-    """Whether the data sits in numpy already: nothing pending, nothing on a device."""
+    """Whether the data lies in the CPU's memory already: nothing pending, nothing elsewhere.
+
+    The answer is the same whether the tensor was interpreted or came out of a program.
+    """
     storage = tensor._storage
-    return storage.host is not None or type(storage._value.array) is np.ndarray
+    value = storage._value
+    return storage.host is not None or (value.array is not None and value.device is CPU)
 
 
 def moved(value: Value, dev: device) -> Value:

@@ -1,10 +1,10 @@
 """Kernels: operators specialised to static arguments and input avals.
 
-Invariant: a Kernel's function is pure and total on its input avals; its output avals were worked
-out once by `jax.eval_shape`, so errors of shape and dtype are raised when the kernel is made, at
-the user's line. Scalars (`float`, `int`, `bool`, `complex` instead of an Aval) arrive as 0-d
-arrays of float64, int64, bool and complex128: numbers are operands, so a changed number makes no
-new kernel.
+Invariant: a Kernel's function is pure and total on its input avals, and is traced once: the one
+jaxpr gives the output avals (so errors of shape and dtype are raised when the kernel is made, at
+the user's line), the plan that is interpreted, the gradient and what programs inline. Scalars
+(`float`, `int`, `bool`, `complex` instead of an Aval) arrive as 0-d arrays of float64, int64, bool
+and complex128: numbers are operands, so a changed number makes no new kernel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_jaxpr
+from jax.interpreters.partial_eval import dce_jaxpr
 
+from .interpret import Plan
 from .stats import stats
 from .values import Aval, aval_of, aval_of_array
 
@@ -40,9 +43,10 @@ class Kernel:
     """
 
     __slots__ = (
+        "_closed",
         "_jitted",
+        "_plan",
         "_vjps",
-        "call",
         "differentiable",
         "fn",
         "grad_name",
@@ -73,12 +77,11 @@ class Kernel:
     ) -> None:
         self.name = name
         self.fn = fn
+        self._closed: Any = None
         self.in_avals = tuple(in_avals)
         self.n_in = len(self.in_avals)
         if out_avals is None:
-            stats.eval_shapes += 1
-            shapes = jax.eval_shape(fn, *map(_struct, self.in_avals))
-            out_avals = [aval_of_array(s) for s in shapes]
+            out_avals = [aval_of_array(s) for s in self._trace().out_avals]
         self.out_avals = tuple(out_avals)
         self.n_out = len(self.out_avals)
         self.out_bytes = sum(a.nbytes for a in self.out_avals)
@@ -89,20 +92,41 @@ class Kernel:
             differentiable and (a.dtype.is_floating_point or a.dtype.is_complex)
             for a in self.out_avals
         )
-        # Inlined into programs; the tracing of the body is cached per kernel by JAX.
-        self.call = jax.jit(fn, inline=True)
         self._jitted: Any = None
+        self._plan: Plan | None = None
         self._vjps: dict[Any, VjpKernel] = {}
 
     def __repr__(self) -> str:
         return f"Kernel({self.name}: {self.in_avals} -> {self.out_avals})"
+
+    def _trace(self) -> Any:
+        stats.kernels_traced += 1
+        self._closed = jax.make_jaxpr(self.fn)(*map(_struct, self.in_avals))
+        return self._closed
+
+    @property
+    def closed(self) -> Any:
+        """The kernel's jaxpr, traced when it is first asked for."""
+        return self._closed if self._closed is not None else self._trace()
+
+    @property
+    def plan(self) -> Plan:
+        """How the kernel runs in numpy."""
+        if self._plan is None:
+            self._plan = Plan(self.closed)
+        return self._plan
+
+    def call(self, *arrays: Any) -> list[Any]:
+        """Apply the kernel to arrays or tracers: its equations join what is being traced."""
+        closed = self.closed
+        return eval_jaxpr(closed.jaxpr, closed.consts, *arrays)  # type: ignore[no-any-return]
 
     @property
     def jitted(self) -> Callable[..., tuple[Any, ...]]:
         """The kernel as a program of its own (node-by-node execution)."""
         if self._jitted is None:
             stats.kernels_compiled += 1
-            self._jitted = jax.jit(self.fn)
+            self._jitted = jax.jit(self.call)
         return self._jitted  # type: ignore[no-any-return]
 
     def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
@@ -139,22 +163,19 @@ class VjpKernel(Kernel):
 
 def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
     """Derive the gradient kernel with `jax.vjp`, and find out which inputs it uses."""
-    full = _full_vjp(kernel, wanted, given)
     structs = [_struct(a) for a in kernel.in_avals]
     cts = [kernel.out_avals[k].struct for k in given]
-    closed = jax.make_jaxpr(full)(*structs, *cts)
-    used = _used_inputs(closed)
+    stats.kernels_traced += 1
+    closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
+    jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     saved = tuple(i for i in range(kernel.n_in) if used[i])
+    # What the function takes: saved inputs, then every cotangent (an unused one is dropped here).
+    given_used = [used[kernel.n_in + k] for k in range(len(given))]
 
     def fn(*arrays: Any) -> tuple[Any, ...]:
-        inputs = [None] * kernel.n_in
-        for position, i in enumerate(saved):
-            inputs[i] = arrays[position]
-        filled = [
-            jnp.zeros(s.shape, s.dtype) if x is None else x
-            for x, s in zip(inputs, structs, strict=True)
-        ]
-        return full(*filled, *arrays[len(saved) :])
+        cotangents = arrays[len(saved) :]
+        taken = [ct for ct, wants in zip(cotangents, given_used, strict=True) if wants]
+        return tuple(eval_jaxpr(jaxpr, closed.consts, *arrays[: len(saved)], *taken))
 
     in_avals = [kernel.in_avals[i] for i in saved] + [kernel.out_avals[k] for k in given]
     out_avals = [kernel.in_avals[i] for i in wanted]
@@ -182,7 +203,7 @@ def _full_vjp(
             args = list(inputs)
             for i, x in zip(wanted, varied, strict=True):
                 args[i] = x
-            outs = kernel.fn(*args)
+            outs = kernel.call(*args)
             return tuple(outs[k] for k in given)
 
         _, pull = jax.vjp(primal, *[inputs[i] for i in wanted])
@@ -195,17 +216,6 @@ def _full_vjp(
 
 def _conj(x: Any) -> Any:
     return jnp.conj(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x
-
-
-def _used_inputs(closed: Any) -> list[bool]:
-    """For each input of a closed jaxpr, whether its outputs depend on it."""
-    from jax.interpreters import partial_eval as pe
-
-    dce = getattr(pe, "dce_jaxpr", None)
-    if dce is None:
-        return [True] * len(closed.jaxpr.invars)
-    _, used = dce(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
-    return list(used)
 
 
 def scalar_array(number: Any) -> np.ndarray[Any, Any]:

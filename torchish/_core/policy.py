@@ -1,18 +1,24 @@
-"""When a trace is compiled whole, and when it is run node by node.
+"""Which tier runs a trace: interpreted in numpy, or compiled whole by XLA.
 
-Invariant: a structure that repeats is compiled whole once and then hit; a program whose structure
-differs every time stops costing compiles after a bounded number of them.
+Invariant: the choice is a function of the script (structures, counts, a static cost model), never
+of the clock, so the same script prints the same numbers at every run.
 
-The rule. Every flush is a hit (its structure has a compiled program) or a miss. While misses are
-rare a miss is compiled at once, so that a steady loop runs whole programs from its second
-iteration at the latest. When more than `NOVEL_SHARE` of the last `WINDOW` flushes were misses, the
-script's structures do not repeat: a miss then runs node by node from the per-kernel cache, and
-only a structure that has come `PROMOTE` times is compiled whole.
+The rule is the classic one for renting against buying. A structure is interpreted until what that
+has cost (by the model) reaches a share of what compiling it costs; then its program takes over. The
+compilation starts earlier, in a background thread, but the flush at which the program takes over
+is fixed by count, and waits if it must. A structure whose interpretation costs less than calling a
+compiled program is interpreted for ever. While most structures are new (a loop over lengths), a
+structure must pay all of its compilation, not half: few of them will come often enough.
+
+Programs over several devices, and programs of accelerators, have no interpreter: they are compiled
+at once, unless structures hardly repeat (`compile_at_once`).
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import Any
 
 WINDOW = 32
@@ -21,36 +27,78 @@ PATIENCE = 12  # misses that are always compiled: a script's set-up is all misse
 PROMOTE = 8
 REMEMBERED = 4096
 
+# Modelled seconds: a compilation of its own, per equation, and a call of a compiled program.
+COMPILE, COMPILE_EQUATION, CALL = 0.06, 7e-4, 8e-5
+# The share of a compilation that interpretation costs before the program takes over.
+SHARE = 0.5
+# A program takes over at this flush at the earliest, unless interpreting it costs more than this
+# fraction of compiling it.
+EARLIEST = 4
+
+
+@dataclass
+class Seen:
+    """How often a structure came, and when its program starts to be made and takes over."""
+
+    count: int
+    start: int
+    takeover: int
+
 
 class Policy:
-    """Decides for each missed structure; see the module's text."""
+    """Decides for each structure without a program; see the module's text."""
 
     def __init__(self) -> None:
         self.recent: deque[bool] = deque(maxlen=WINDOW)
-        self.misses_in_a_row = 0
-        self.seen: OrderedDict[Any, int] = OrderedDict()
+        self.seen: OrderedDict[Any, Seen] = OrderedDict()
 
     def hit(self) -> None:
         """Count a flush that found its program."""
         self.recent.append(False)
-        self.misses_in_a_row = 0
 
-    def compile_whole(self, key: Any, nodes: int) -> bool:
-        """Whether the missed structure `key` should be compiled now."""
-        self.recent.append(True)
-        self.misses_in_a_row += 1
-        digest = hash(key)
-        count = self.seen.get(digest, 0) + 1
-        self.seen[digest] = count
-        self.seen.move_to_end(digest)
+    def met(self, digest: int) -> Seen | None:
+        """Count a flush of a structure without a program; None when it is new."""
+        found = self.seen.get(digest)
+        self.recent.append(found is None)
+        if found is not None:
+            found.count += 1
+            self.seen.move_to_end(digest)
+        return found
+
+    def plan(self, digest: int, seconds: float, equations: int) -> Seen:
+        """Settle when the new structure `digest` is compiled, from its cost by the model."""
+        found = self.seen[digest] = Seen(1, *self._takeover(seconds, equations))
         if len(self.seen) > REMEMBERED:
             self.seen.popitem(last=False)
-        if not self.restless:
-            return True
-        return count >= PROMOTE
+        return found
+
+    def _takeover(self, seconds: float, equations: int) -> tuple[int, int]:
+        if seconds <= CALL:
+            return NEVER, NEVER
+        price = COMPILE + COMPILE_EQUATION * equations
+        rent = price / seconds
+        share = 1.0 if self.restless else SHARE
+        takeover = max(math.ceil(share * rent), min(EARLIEST, math.ceil(rent)), 1)
+        return max(takeover // 2, takeover - _lead(rent)), takeover
+
+    def compile_at_once(self, key: Any) -> bool:
+        """Whether a structure that cannot be interpreted is compiled whole now."""
+        digest = hash(key)
+        found = self.met(digest)
+        if found is None:
+            found = self.seen[digest] = Seen(1, NEVER, NEVER)
+        return not self.restless or found.count >= PROMOTE
 
     @property
     def restless(self) -> bool:
         """Whether recent structures hardly repeat."""
         novel = sum(self.recent)
         return novel > PATIENCE and novel > NOVEL_SHARE * len(self.recent)
+
+
+NEVER = 1 << 60
+
+
+def _lead(rent: float) -> int:
+    """Flushes that a compilation is given in the background: what it takes, by the model."""
+    return math.ceil(rent)

@@ -16,6 +16,7 @@ import numpy as np
 
 from .kernels import Kernel
 from .stats import stats
+from .values import Aval
 
 # Slots: 0.. are outputs of nodes, -1.. are external inputs, the rest are numbers by type.
 FLOATS, INTS, COMPLEXES = 1 << 40, 2 << 40, 3 << 40
@@ -78,6 +79,29 @@ def compile_program(
     if shardings is None:
         return jax.jit(program, donate_argnums=donate)
     return jax.jit(program, donate_argnums=donate, out_shardings=list(shardings))
+
+
+def compile_ahead(
+    entries: Sequence[Any], live: Sequence[int], donated: Sequence[int], in_avals: Sequence[Aval],
+    counts: tuple[int, int, int], jdev: Any,
+) -> Callable[..., list[Any]]:  # fmt: skip
+    """The executable of a trace, compiled now, from the avals of its inputs on `jdev`."""
+    gone = set(donated)
+    place = jax.sharding.SingleDeviceSharding(jdev)
+
+    def struct(shape: Sequence[int], dtype: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=place)
+
+    kept = [struct(a.shape, a.dtype.np) for e, a in enumerate(in_avals) if e not in gone]
+    given = [struct(in_avals[e].shape, in_avals[e].dtype.np) for e in donated]
+    numbers = [
+        struct((n,), dtype) if n else None
+        for n, dtype in zip(counts, (np.float64, np.int64, np.complex128), strict=True)
+    ]
+    jitted = compile_program(entries, live, donated)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
+        return jitted.lower(kept, given, *numbers).compile()  # type: ignore[no-any-return, attr-defined]
 
 
 def pack(numbers: Numbers) -> list[Any]:

@@ -24,17 +24,19 @@ def _cache_folder() -> str | None:
 class Settings:
     """What the environment chose, read once when torchish is imported.
 
-    TORCHISH_EAGER=1 runs every recorded operator by itself (debugging).
+    TORCHISH_EAGER=1 interprets every program, operator by operator (debugging).
+    TORCHISH_COMPILE=1 compiles every program whole at its first flush.
     TORCHISH_CACHE=PATH moves the compilation cache; 0 turns it off.
-    TORCHISH_MAX_NODES bounds a trace (default 50000 nodes).
+    TORCHISH_MAX_NODES bounds a trace (default 10000 nodes).
     TORCHISH_MAX_BYTES bounds what pending values may hold (default 4 GiB).
     TORCHISH_FAKE_CUDA=1 presents JAX's host devices as cuda:0..N-1.
     """
 
     eager: bool = field(default_factory=lambda: _flag("TORCHISH_EAGER"))
+    compiled: bool = field(default_factory=lambda: _flag("TORCHISH_COMPILE"))
     cache_folder: str | None = field(default_factory=_cache_folder)
     max_nodes: int = field(
-        default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 50_000))
+        default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 10_000))
     )
     max_bytes: int = field(
         default_factory=lambda: int(os.environ.get("TORCHISH_MAX_BYTES", 4 << 30))

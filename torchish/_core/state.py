@@ -26,8 +26,6 @@ class ThreadState(threading.local):
         self.anomaly_check_nan = True
         # Current trace per JAX device index key; the CPU's is looked up at every operator call.
         self.traces: dict[Any, Trace] = {}
-        # Inside compile/vmap/grad: operators apply to tracers at once, nothing is recorded.
-        self.immediate = 0
         # Deferred checks: (flag value, function that builds the exception).
         self.checks: list[Any] = []
         # Devices chosen by `with torch.device(...)`.
@@ -57,6 +55,8 @@ class ProcessState:
         self.tensor_class: Any = None
         # Whether some program spans several devices: arrays may then lie on more than one.
         self.spmd_used = False
+        # Whether XLA must not be touched (a forked process): everything is interpreted.
+        self.interpret_only = False
         # Whether some storage is laid out over a mesh: programs may then be partitioned.
         self.laid_out = False
 

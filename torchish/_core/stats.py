@@ -11,12 +11,14 @@ class Stats:
     """Process-wide counts since import or the last `reset`."""
 
     nodes: int = 0
-    eval_shapes: int = 0
+    kernels_traced: int = 0
     flushes: int = 0
     programs_compiled: int = 0
     programs_run: int = 0
     kernels_compiled: int = 0
     kernels_run: int = 0
+    programs_interpreted: int = 0
+    nodes_interpreted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     def reset(self) -> None:
@@ -31,8 +33,8 @@ class Stats:
 
     @property
     def ran(self) -> int:
-        """How many executables were run."""
-        return self.programs_run + self.kernels_run
+        """How many executables were run, interpreted programs included."""
+        return self.programs_run + self.kernels_run + self.programs_interpreted
 
 
 stats = Stats()

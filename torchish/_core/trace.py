@@ -11,16 +11,19 @@ import sys
 import threading
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from . import compiling
 from .checks import run_checks
 from .devices import CPU, META, device, jax_device
 from .gspmd import mesh_for, onto
-from .kernels import Kernel, scalar_array
-from .policy import Policy
+from .interpret.run import run_trace
+from .kernels import Kernel
+from .policy import NEVER, Policy
 from .program import (
     COMPLEXES,
     FLOATS,
@@ -28,6 +31,7 @@ from .program import (
     NodeError,
     ProgramCache,
     call_program,
+    compile_ahead,
     compile_program,
     run_nodes,
     steps,
@@ -36,7 +40,7 @@ from .settings import settings
 from .spmd import Layout, MeshKernel, on_one, spread_out
 from .state import process, state
 from .stats import stats
-from .values import Value, aval_of_array
+from .values import Value
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
 # Whether a code object belongs to this package (a node's site is the innermost frame outside).
@@ -179,45 +183,112 @@ class _Taken:
         trace.externals = []
 
     def run(self) -> None:
-        """Find or compile the program, run it, hand out the arrays."""
-        jdev = jax_device(self.device)
-        in_avals = tuple([v.aval for v in self.values])
-        donated = self._donations(in_avals)
-        key: Any = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
-        layout = None if self.mesh is None else self._layout(key)
-        partitioned = None
-        if process.laid_out and layout is None:
-            partitioned = mesh_for(self.entries, self.values)
-        if partitioned is not None:
-            arrays, shardings = onto(partitioned, self.values)
-            key = (*key, partitioned, shardings)
-        else:
-            arrays = self._place(jdev) if layout is None else spread_out(self.values, layout)
-        self.values.clear()
+        """Find, compile or interpret the program, hand out the arrays."""
         try:
-            if layout is not None:
-                results = self._execute(key, arrays, donated, layout.outputs)
-            elif partitioned is not None or jdev is _default_device():
-                results = self._execute(key, arrays, donated)
-            else:
-                with jax.default_device(jdev):
-                    results = self._execute(key, arrays, donated)
+            results = self._results()
         except Exception as error:
             self._fail(error)
+        except BaseException as error:  # an interrupt: what was pending is lost, and says so
+            for value in self.alive:
+                value.trace = _Lost(error)
+            raise
         for value, array in zip(self.alive, results, strict=True):
             value.array = array
             value.trace = None
 
-    def _execute(
-        self, key: Any, arrays: list[Any], donated: tuple[int, ...], shardings: Any = None
+    def _results(self) -> list[Any]:
+        in_avals = tuple([v.aval for v in self.values])
+        donated = self._donations(in_avals)
+        if process.interpret_only:
+            return self._interpret(donated)
+        jdev = jax_device(self.device)
+        key: Any = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
+        if self.mesh is not None:
+            return self._run_over_mesh(key, donated)
+        if process.laid_out:
+            mesh = mesh_for(self.entries, self.values)
+            if mesh is not None:
+                return self._run_partitioned(key, donated, mesh)
+        if jdev.platform == "cpu":
+            return self._run_on_host(key, donated, jdev)
+        arrays = self._place(jdev)
+        with jax.default_device(jdev):
+            return self._run_at_once(key, arrays, donated, None)
+
+    def _run_on_host(self, key: Any, donated: tuple[int, ...], jdev: Any) -> list[Any]:
+        """Interpret a cold structure, run the program of a hot one."""
+        if settings.eager:
+            return self._interpret(donated)
+        with _cache_lock:
+            program = _cache.find(key)
+            if program is not None:
+                _policy.hit()
+            elif self._is_due(key, donated, jdev):
+                program = self._compiled(key, donated, jdev)
+        if program is None:
+            return self._interpret(donated)
+        arrays = self._place(jdev)
+        self.values.clear()
+        return call_program(program, arrays, donated, self.numbers)
+
+    def _is_due(self, key: Any, donated: tuple[int, ...], jdev: Any) -> bool:
+        """Count the structure; whether its program takes over now."""
+        if settings.compiled:
+            return True
+        digest = hash(key)
+        seen = _policy.met(digest)
+        if seen is None:
+            seen = _policy.plan(digest, *_price(self.entries))
+        if seen.count >= seen.takeover:
+            return True
+        if seen.count >= seen.start:
+            compiling.start(key, self._compilation(key, donated, jdev))
+        return False
+
+    def _compilation(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
+        entries, live, in_avals = key[:3]
+        floats, ints, comps = self.numbers
+        counts = (len(floats), len(ints), len(comps))
+        return partial(compile_ahead, entries, live, donated, in_avals, counts, jdev)
+
+    def _compiled(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
+        """The program of a structure that is due; None when XLA cannot compile it."""
+        try:
+            program = compiling.finish(key, self._compilation(key, donated, jdev))
+        except Exception as error:
+            compiling.failed(error)
+            _policy.seen[hash(key)].takeover = NEVER
+            return None
+        _cache.add(key, program)
+        return program
+
+    def _interpret(self, donated: tuple[int, ...]) -> list[Any]:
+        arrays = [v.array for v in self.values]
+        self.values.clear()
+        stats.programs_interpreted += 1
+        return run_trace(self.entries, self.live, arrays, self.numbers, donated)
+
+    def _run_over_mesh(self, key: Any, donated: tuple[int, ...]) -> list[Any]:
+        layout = self._layout(key)
+        arrays = spread_out(self.values, layout)
+        return self._run_at_once(key, arrays, donated, layout.outputs)
+
+    def _run_partitioned(self, key: Any, donated: tuple[int, ...], mesh: Any) -> list[Any]:
+        arrays, shardings = onto(mesh, self.values)
+        return self._run_at_once((*key, mesh, shardings), arrays, donated, None)
+
+    def _run_at_once(
+        self, key: Any, arrays: list[Any], donated: tuple[int, ...], shardings: Any
     ) -> list[Any]:
+        """Run where there is no interpreter: compiled whole, or kernel by kernel."""
+        self.values.clear()
         if settings.eager:
             return self._run_nodes(arrays, shardings)
         with _cache_lock:
             program = _cache.find(key)
             if program is not None:
                 _policy.hit()
-            elif _policy.compile_whole(key, len(self.sites)):
+            elif _policy.compile_at_once(key):
                 program = compile_program(self.entries, self.live, donated, shardings)
                 _cache.add(key, program)
         if program is None:
@@ -290,10 +361,23 @@ class _Taken:
         ) from error
 
 
+def _price(entries: Sequence[Any]) -> tuple[float, int]:
+    """Modelled seconds of interpreting a trace, and how many equations it has."""
+    seconds, equations = 0.0, 0
+    for kernel in entries:
+        if isinstance(kernel, Kernel):
+            seconds += NODE + kernel.plan.cost
+            equations += len(kernel.plan.steps)
+    return seconds, equations
+
+
+NODE = 2e-6  # modelled seconds of a node beside its equations
+
+
 class _Lost:
     """Stands in for the trace of values whose program failed: reading them says why."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     def flush(self, reason: str = "") -> None:
@@ -330,15 +414,13 @@ def current_trace(dev: device) -> Trace:
 
 
 def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
-    """Record one application of `kernel`; inside compile/vmap/grad apply it at once instead."""
+    """Record one application of `kernel`."""
     dev = None
     for v in operands:
         if type(v) is Value:
             dev = v.device
             if dev is not CPU or v.aval.ndim:  # a 0-dim CPU value joins any device
                 break
-    if state.immediate:
-        return apply_now(kernel, operands)
     trace = state.traces.get(dev)
     if trace is None:
         if dev is None:
@@ -351,8 +433,6 @@ def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
 
 def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
     """Record a kernel without tensor operands (a creation) on `dev`."""
-    if state.immediate:
-        return apply_now(kernel, operands)
     if dev is META:
         return [_meta_value(a) for a in kernel.out_avals]
     return current_trace(dev).record(kernel, operands)
@@ -370,14 +450,6 @@ def record_spmd(kernel: MeshKernel, operands: Sequence[Any], home: device) -> li
 
 def _meta_value(aval: Any) -> Value:
     return Value(None, aval, META)
-
-
-def apply_now(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
-    """Apply a kernel to arrays or tracers directly."""
-    dev = next((v.device for v in operands if type(v) is Value), None)
-    args = [v.read() if type(v) is Value else scalar_array(v) for v in operands]
-    outs = kernel.fn(*args)
-    return [Value(x, aval_of_array(x), dev or CPU) for x in outs]
 
 
 def flush_all(reason: str = "asked for") -> None:

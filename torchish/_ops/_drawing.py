@@ -17,15 +17,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.apply import check_inplace, commit, write_inplace
-from .._core.checks import defer_check
 from .._core.devices import META, device
-from .._core.dtypes import SCALAR_NAMES, bool_, dtype
+from .._core.dtypes import SCALAR_NAMES, dtype
 from .._core.generator import Generator, default_generator, device_generator
 from .._core.kernels import DrawKernel, Kernel
 from .._core.layout import memory_order
 from .._core.state import state
 from .._core.tensor_base import from_value
-from .._core.trace import record, record_on
+from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of, contiguous_strides, host_value
 
 HostDraw = Callable[..., "np.ndarray[Any, Any]"]
@@ -187,26 +186,6 @@ def overwrite(target: Any, value: Value, grad_name: str) -> Any:
             grad_name, lambda old, new: (new,), (aval, aval), (aval,), grad_name=grad_name
         )
     return write_inplace(target, kernel, (target, from_value(value)), cast=False)
-
-
-def require(tensor: Any, bad: Callable[[Any], Any], error: Callable[[], Exception]) -> None:
-    """Raise `error()` when `bad(array)` holds: now for host data, else when the program has run."""
-    value = tensor._value()
-    if value.aval.numel == 0 or value.device is META or state.immediate:
-        return
-    if isinstance(value.array, np.ndarray):
-        if bad(value.array):
-            raise error()
-        return
-    kernel = _FLAGS.get((bad, value.aval))
-    if kernel is None:
-        kernel = _FLAGS[bad, value.aval] = Kernel(
-            "check", lambda x: (bad(x),), (value.aval,), (aval_of((), bool_),)
-        )
-    defer_check(record(kernel, (value,))[0], error)
-
-
-_FLAGS: dict[Any, Kernel] = {}
 
 
 def not_implemented(kernel: str, dt: dtype) -> NotImplementedError:

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.interop import host_array, is_host
+from .._core.require import require
 from .._core.values import contiguous_strides
 from ._describe import scalar_name
-from ._ranges import check_later
 
 _SMALL = 4096  # host matrices up to this many elements are looked at when the operator is called
 
@@ -94,7 +94,7 @@ def check_result(
         if error is not None:
             raise error
         return
-    check_later((name,), _broke, [input, result], lambda: _late(name, input, first_bad, text))
+    require(name, _broke, [input, result], [], lambda *_: _late(name, input, first_bad, text))
 
 
 def _broke(before: Any, after: Any) -> Any:

@@ -1,5 +1,6 @@
 """Which dimensions a reduction runs over, and picking one element along a dimension."""
 
+import functools
 from typing import Any
 
 import jax
@@ -39,23 +40,25 @@ def take_at(x: Array, index: Array, axis: int) -> Array:
     The tangent is a masked sum, which XLA fuses; the scatter that a gather's gradient would be is
     slow on the CPU.
     """
-    return _take_at(x, index, axis)
+    return _taker(axis)(x, index)
 
 
-def _take_at(x: Array, index: Array, axis: int) -> Array:
+@functools.lru_cache(maxsize=64)
+def _taker(axis: int) -> Any:
+    # What a rule closes over must not be traced: the index is an argument.
     @jax.custom_jvp
-    def take(x: Array) -> Array:
+    def take(x: Array, index: Array) -> Array:
         return jnp.take_along_axis(x, index, axis=axis, mode="clip")
 
     @take.defjvp
     def _jvp(primals: Any, tangents: Any) -> Any:
+        x, index = primals
         chosen = jax.lax.broadcasted_iota(index.dtype, x.shape, axis) == index
-        (dx,) = tangents
-        return take(*primals), jnp.sum(
-            jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axis, keepdims=True
-        )
+        dx = tangents[0]
+        tangent = jnp.sum(jnp.where(chosen, dx, jnp.zeros_like(dx)), axis=axis, keepdims=True)
+        return take(x, index), tangent
 
-    return take(x)
+    return take
 
 
 def first_extreme(x: Array, axis: int, largest: bool) -> Array:
@@ -82,17 +85,20 @@ def shared_gradient(choose: Any, x: Array) -> Array:
     """The element `choose(x)` of all; elements equal to it (or NaN like it) share its gradient."""
     if not num.is_float(x):
         return choose(x)
-    chosen = jax.custom_jvp(lambda x: choose(x))
+    return _sharing(x, jax.lax.stop_gradient(choose(x)))
 
-    @chosen.defjvp
-    def _jvp(primals: Any, tangents: Any) -> Any:
-        (x,), (dx,) = primals, tangents
-        out = chosen(x)
-        same = (x == out) | (jnp.isnan(x) & jnp.isnan(out))
-        share = jnp.where(same, dx, jnp.zeros_like(dx))
-        return out, jnp.sum(share) / jnp.sum(same).astype(x.dtype)
 
-    return chosen(x)
+@jax.custom_jvp
+def _sharing(x: Array, out: Array) -> Array:
+    return out
+
+
+@_sharing.defjvp
+def _sharing_jvp(primals: Any, tangents: Any) -> Any:
+    (x, out), (dx, _) = primals, tangents
+    same = (x == out) | (jnp.isnan(x) & jnp.isnan(out))
+    share = jnp.where(same, dx, jnp.zeros_like(dx))
+    return _sharing(x, out), jnp.sum(share) / jnp.sum(same).astype(x.dtype)
 
 
 def accumulate_dtype(x: Array, dtype: Any) -> Array:

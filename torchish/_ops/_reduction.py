@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from .._core.state import process
 from ._warning import user_level
@@ -61,48 +59,3 @@ def warn_sizes(input: Any, target: Any) -> None:
         stacklevel=user_level(),
     )
     broadcast_check([tuple(input.shape), tuple(target.shape)])
-
-
-def guard(
-    name: str,
-    wrong: Callable[..., Any],
-    tensors: Sequence[Any],
-    numbers: Sequence[int],
-    error: Callable[..., Exception],
-) -> None:
-    """Raise `error(*arrays)` where any of `wrong(*arrays, *numbers)` holds.
-
-    Values on the host are looked at now; others when a program has run and something is read.
-    """
-    from .._core.checks import defer_check
-    from .._core.dtypes import bool_
-    from .._core.kernels import Kernel
-    from .._core.state import state
-    from .._core.trace import record
-    from .._core.values import aval_of
-
-    values = [t._value() for t in tensors]
-    if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
-        return
-    if all(isinstance(v.array, np.ndarray) for v in values):
-        arrays = [v.array for v in values]
-        if np.any(wrong(*arrays, *numbers)):
-            raise error(*arrays)
-        return
-    if state.immediate:
-        return
-    key = (name, *(v.aval for v in values), *map(type, numbers))
-    kernel = _GUARDS.get(key)
-    if kernel is None:
-        count = len(values)
-        kernel = _GUARDS[key] = Kernel(
-            name,
-            lambda *a: (wrong(*a[:count], *(n.astype(a[0].dtype) for n in a[count:])).any(),),
-            (*(v.aval for v in values), *map(type, numbers)),
-            (aval_of((), bool_),),
-        )
-    (flag,) = record(kernel, (*values, *numbers))
-    defer_check(flag, lambda: error(*(v.host() for v in values)))
-
-
-_GUARDS: dict[Any, Any] = {}

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad, batching, mlir
 
-from . import conv_cpu
+from . import conv_cpu, conv_numpy  # noqa: F401  (registers rules)
 
 # jax.extend.core.Primitive; importing it from there would load all of jax.extend.
 Primitive: Any = type(lax.add_p)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
-from .._core.devices import CPU, resolve
+from .._core.devices import resolve
 from .._core.dtypes import SCALAR_NAMES, dtype as Type
-from .._core.interop import is_host, wrap_host
+from .._core.interop import wrap_host
 from .._core.kernels import Kernel
 from .._core.state import process
 from .._core.tensor_base import TensorBase, from_value
@@ -225,13 +225,9 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
     dev = input._storage.device if device is None else resolve(device)
     strides = _format_strides(input, fmt)
     shape = tuple(input._aval.shape)
-    if is_host(input) and dev is CPU:
-        value = wrap_host(_filled(shape, number, dt))._value()
-    else:  # inside the program; `_filled` checks the number
-        _filled((), number, dt)
-        kind: Any = type(number)
-        kernel = _fill_kernel(aval_of(shape, dt), kind)
-        value = record_on(dev, kernel, (number,))[0]
+    _filled((), number, dt)  # checks the number
+    kernel = _fill_kernel(aval_of(shape, dt), type(number))
+    value = record_on(dev, kernel, (number,))[0]
     made = from_value(value, strides)
     if requires_grad:
         born_with_grad(made)

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.require import require
 from . import _numeric as num
-from ._reduction import guard
 from ._warning import user_level
 from .registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 
@@ -83,7 +83,7 @@ def _outside(i: Any, n: Any) -> Any:
 def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool) -> Any:
     out = internal.embedding_rows(weight, indices, padding_idx, by_freq)
     error = IndexError("index out of range in self")
-    guard("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
+    require("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
     return out
 
 
@@ -143,7 +143,7 @@ def embedding_renorm_(weight: Any, indices: Any, max_norm: float, norm_type: flo
 
     with no_grad():
         error = IndexError("index out of range in self")
-        guard("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
+        require("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
         short = internal.shortened_rows(weight, indices, max_norm, float(norm_type))
         return weight.copy_(short)
 
@@ -215,7 +215,7 @@ def _check_offsets(indices: Any, offsets: Any) -> None:
             f"{int(o[-1])}"
         )
 
-    guard("bag_offsets", wrong, [offsets], [count], error)
+    require("bag_offsets", wrong, [offsets], [count], error)
 
 
 def _bags(
@@ -241,7 +241,7 @@ def _bags(
             f"[0, {rows})"
         )
 
-    guard("embedding_range", _outside, [indices], [rows], error)
+    require("embedding_range", _outside, [indices], [rows], error)
     return out
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from .._core import dtypes
 from .._core.interop import host_array, is_host, wrap_host
-from .._core.state import state
 from .._core.tensor_base import TensorBase
 from ._describe import check_expandable
 from ._warning import user_level
@@ -155,8 +154,6 @@ def _item(tensor: Any, item: Any) -> Any:
 def _tensor_item(item: Any) -> Any:
     dtype = item._aval.dtype
     if item._aval.ndim == 0 and dtype.category <= dtypes.INT:
-        if state.immediate and not is_host(item):
-            return item  # under a JAX transformation: a gather at a traced position
         return bool(item.item()) if dtype in _MASKS else int(item.item())
     if dtype not in (dtypes.int64, dtypes.int32, *_MASKS):
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")

@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.require import require
 from . import _numeric as num
-from ._reduction import guard, reduced, reduction_of
+from ._reduction import reduced, reduction_of
 from .registry import OptTensor, Tensor, composite, internal, nnf, op
 
 _F = ("nn.functional",)
@@ -81,7 +82,7 @@ def _check_expands(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
 
 
 def _check_unit_interval(name: str, values: Any) -> None:
-    guard(
+    require(
         "unit_interval",
         lambda x: ~((x >= 0) & (x <= 1)),
         [values.detach()],
@@ -257,7 +258,7 @@ def _check_targets(input: Any, target: Any, ignore_index: int) -> None:
     numbers = [classes, ignore_index]
     if target.dtype.name == "uint8":
         target = target.long()
-    guard("class_range", outside, [target], numbers, error)
+    require("class_range", outside, [target], numbers, error)
 
 
 @composite(into=_F)

@@ -8,8 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.require import require
 from . import _numeric as num
-from ._reduction import guard, in_default_float, reduced, reduction_of
+from ._reduction import in_default_float, reduced, reduction_of
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
@@ -199,7 +200,7 @@ def multi_margin_loss(
         raise ValueError("weight must be one-dimensional")
     out = internal.multi_margin_op(input, target, weight, p, float(margin), reduction)
     error = RuntimeError("target out of range")
-    guard(
+    require(
         "class_bounds", lambda t, n: (t < 0) | (t >= n), [target],
         [input.shape[-1] if input.dim() else 1],
         lambda _: error,
@@ -237,7 +238,7 @@ def multilabel_margin_loss(
     labels = target.long() if target.is_floating_point() else target
     out = internal.multilabel_margin_op(input, labels, reduction)
     error = RuntimeError("argument #2 'target' is out of range")
-    guard(
+    require(
         "label_bounds", lambda t, n: (t < -1) | (t >= n), [labels],
         [input.shape[-1] if input.dim() else 1],
         lambda _: error,

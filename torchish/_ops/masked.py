@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core.interop import host_array, is_host, make_storage, tensor_on, wrap_host
+from .._core.require import require
 from .._core.tensor_base import TensorBase
 from ._describe import check_broadcastable, cpp_name, scalar_name
 from ._dispatch import into, to
 from ._guarded import guarded
-from ._ranges import check_later
 from .index import check_holds
 from .operator import broadcast_check
 from .registry import Operand, Tensor, composite, op
@@ -50,14 +50,10 @@ def _enough(input: Any, mask: Any, source: Any) -> None:
     spread = mask.expand(broadcast_check([tuple(mask.shape), tuple(input.shape)]))
     count = source._aval.numel
 
-    def error() -> Exception:
+    def error(*_: Any) -> Exception:
         return RuntimeError("Number of elements of source < number of ones in mask")
 
-    if is_host(mask):
-        if int(np.count_nonzero(host_array(spread))) > count:
-            raise error()
-    else:
-        check_later(("mask_count", count), lambda m: m.sum() > count, [spread], error)
+    require(("mask_count", count), lambda m: m.sum() > count, [spread], [], error)
 
 
 @guarded(_enough, inplace=True)

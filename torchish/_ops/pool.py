@@ -434,7 +434,7 @@ def _define_unpool(nd: int) -> None:
         output_size: Any = None,
     ) -> Any:  # fmt: skip
         """The partial inverse of max pooling: each value at the place its maximum came from."""
-        from ._reduction import guard
+        from .._core.require import require
 
         def tupled(v: Any) -> tuple[int, ...]:
             return (v,) * nd if isinstance(v, int) else tuple(v)
@@ -453,7 +453,7 @@ def _define_unpool(nd: int) -> None:
                 f"size {shown})"
             )
 
-        guard("unpool_range", lambda i, n: (i < 0) | (i >= n), [indices], [volume], error)
+        require("unpool_range", lambda i, n: (i < 0) | (i >= n), [indices], [volume], error)
         return out
 
     unpool.__name__ = unpool.__qualname__ = f"max_unpool{nd}d"

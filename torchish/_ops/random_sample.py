@@ -21,6 +21,7 @@ from .._core.dtypes import SCALAR_NAMES
 from .._core.interop import host_array
 from .._core.kernels import DrawKernel, Kernel
 from .._core.layout import preserved_strides
+from .._core.require import require
 from .._core.state import process, state
 from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
@@ -34,7 +35,6 @@ from ._drawing import (
     not_implemented,
     overwrite,
     pick,
-    require,
 )
 from .operator import broadcast_check
 from .random import (
@@ -79,6 +79,11 @@ def bernoulli_compare(p: Tensor, u: Tensor, dtype: Any = None):
     return (jax.lax.stop_gradient(u) < jax.lax.stop_gradient(p.astype(u.dtype))).astype(dtype.np)
 
 
+def _demand(bad: Any, tensor: Any, text: str) -> None:
+    """Raise torch's RuntimeError where an element of `tensor` is `bad`."""
+    require(("check", bad), bad, [tensor], [], lambda _: RuntimeError(text))
+
+
 def _bad_probability(p: Any) -> Any:
     return ((p < 0) | (p > 1) | (p != p)).any()
 
@@ -87,7 +92,13 @@ def _unit_draws(p: Any, shape: Any, strides: Any, dev: Any, generator: Any) -> A
     """Uniforms of the precision that a probability tensor asks for."""
     if not p._aval.dtype.is_floating_point:
         raise not_implemented("bernoulli_tensor_cpu_p_", p._aval.dtype)
-    require(p, _bad_probability, lambda: RuntimeError(_NOT_PROBABILITY))
+    require(
+        ("check", _bad_probability),
+        _bad_probability,
+        [p],
+        [],
+        lambda _: RuntimeError(_NOT_PROBABILITY),
+    )
     dt = dtypes.float64 if p._aval.dtype is dtypes.float64 else dtypes.float32
     return from_value(draw(UNIFORM, (0.0, 1.0), shape, dt, dev, generator, strides), strides)
 
@@ -159,7 +170,13 @@ def _bad_std(std: Any) -> Any:
 def _check_std_tensor(std: Any) -> None:
     if std._aval.dtype.is_complex:
         raise RuntimeError("normal expects standard deviation to be non-complex")
-    require(std, _bad_std, lambda: RuntimeError("normal expects all elements of std >= 0.0"))
+    require(
+        ("check", _bad_std),
+        _bad_std,
+        [std],
+        [],
+        lambda _: RuntimeError("normal expects all elements of std >= 0.0"),
+    )
 
 
 @composite(into=("torch",))
@@ -307,13 +324,21 @@ def multinomial(
 def _check_weights(weights: Any, racing: bool) -> None:
     if racing:
         wrong = "probability tensor contains either `inf`, `nan` or element < 0"
-        require(weights, _bad_weights, lambda: RuntimeError(wrong))
+        _demand(_bad_weights, weights, wrong)
     else:
         kind = "invalid multinomial distribution (encountering probability entry "
-        require(weights, _negative, lambda: RuntimeError(f"{kind}< 0)"))
-        require(weights, _not_finite, lambda: RuntimeError(f"{kind}= infinity or NaN)"))
+        require(
+            ("check", _negative), _negative, [weights], [], lambda _: RuntimeError(f"{kind}< 0)")
+        )
+        require(
+            ("check", _not_finite),
+            _not_finite,
+            [weights],
+            [],
+            lambda _: RuntimeError(f"{kind}= infinity or NaN)"),
+        )
     zero = "invalid multinomial distribution (sum of probabilities <= 0)"
-    require(weights, _no_weights, lambda: RuntimeError(zero))
+    _demand(_no_weights, weights, zero)
 
 
 def _negative(p: Any) -> Any:
@@ -377,7 +402,7 @@ def poisson(input: Any, generator: Any = None) -> Tensor:
     if not input._aval.dtype.is_floating_point:
         raise not_implemented("poisson_cpu", input._aval.dtype)
     wrong = "invalid Poisson rate, expected rate to be non-negative"
-    require(input, _bad_rate, lambda: RuntimeError(wrong))
+    _demand(_bad_rate, input, wrong)
     value = _sample("poisson", rejection.poisson, _device_poisson, [input.detach()], generator)
     made = from_value(value)
     return internal.poisson_link(input, made) if _wants_grad(input) else made

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
+from .._core.require import require
 from ._describe import scalar_name, show_size as show
 from ._linalg_checks import columns
-from ._ranges import check_later
 from ._warning import user_level
 from .registry import OptTensor, Tensor, composite, nnf, op, ops
 
@@ -203,8 +203,8 @@ def istft(
         input, window, n_fft, hop, size, bool(center), bool(normalized), bool(sides), length,
         bool(return_complex),
     )  # fmt: skip
-    check_later(
-        ("istft_gap",), lambda e: (jnp.abs(e) < 1e-11).any(), [envelope],
-        lambda: RuntimeError(call + "window overlap add min: 1"),
+    require(
+        "istft_gap", lambda e: abs(e) < 1e-11, [envelope], [],
+        lambda _: RuntimeError(call + "window overlap add min: 1"),
     )  # fmt: skip
     return signal

@@ -217,7 +217,7 @@ def _at_home(tensor: Any, home: Device) -> Any:
     """The tensor on the first device; host data is not sent there whole before it is cut."""
     if tensor.device.type == "cpu" and is_host(tensor) and not tensor.requires_grad:
         value = tensor._value()
-        return from_value(Value(value.array, value.aval, home))
+        return from_value(Value(value.host(), value.aval, home))
     return tensor.to(home)
 
 

@@ -148,7 +148,7 @@ class _Work:
         """The tensor on the first device; host data is not sent there whole before it is cut."""
         if tensor.device.type == "cpu" and is_host(tensor) and not tensor.requires_grad:
             value = tensor._value()
-            return from_value(Value(value.array, value.aval, self.home))
+            return from_value(Value(value.host(), value.aval, self.home))
         return tensor.to(self.home)
 
     def _forward(self, lane: int, args: Any, named: Any) -> Any:

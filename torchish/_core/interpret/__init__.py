@@ -1,0 +1,10 @@
+"""Running jaxprs in numpy, without a compiler: what cold code goes through.
+
+`table.py` holds the rules of primitives, one function of numpy arrays each; the other files are
+families of rules; `plan.py` turns a jaxpr into a flat list of calls; `fallback.py` runs the few
+primitives without a rule by XLA. To add a rule: one function under `@rule("primitive")` in the
+file of its family.
+"""
+
+from .plan import Plan as Plan
+from .table import rule as rule

@@ -1,0 +1,364 @@
+"""Rules of elementwise primitives, with XLA's answers where numpy has others.
+
+Integer division truncates, and x / 0 is -1; float to integer saturates and NaN becomes 0; a shift
+by the width or more gives 0 (or the sign); min and max propagate NaN (numpy's do too).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from .table import Array, Run, is_half, rule, widened
+
+# Ufuncs whose values numpy computes as XLA does, half types included.
+_UFUNCS = {
+    "add": np.add, "add_any": np.add, "sub": np.subtract, "mul": np.multiply,
+    "max": np.maximum, "min": np.minimum, "neg": np.negative,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
+    "gt": np.greater, "ge": np.greater_equal,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "not": np.bitwise_not,
+    "conj": np.conjugate, "square": np.square,
+    "floor": np.floor, "ceil": np.ceil, "is_finite": np.isfinite, "nextafter": np.nextafter,
+}  # fmt: skip
+
+
+def _lgamma(x: Array) -> Array:
+    return np.asarray(np.where(np.isinf(x), np.abs(x), scipy.special.gammaln(x)))
+
+
+# Transcendental functions: half types go through float32.
+_FUNCTIONS = {
+    "exp": np.exp, "exp2": np.exp2, "log": np.log, "expm1": np.expm1, "log1p": np.log1p,
+    "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
+    "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
+    "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "sqrt": np.sqrt,
+    "cbrt": np.cbrt, "erf": scipy.special.erf, "erfc": scipy.special.erfc,
+    "erf_inv": scipy.special.erfinv, "lgamma": _lgamma,
+    "digamma": scipy.special.digamma, "logistic": scipy.special.expit,
+    "igamma": scipy.special.gammainc, "igammac": scipy.special.gammaincc,
+    "bessel_i0e": scipy.special.i0e, "bessel_i1e": scipy.special.i1e,
+    "zeta": scipy.special.zeta, "regularized_incomplete_beta": scipy.special.betainc,
+}  # fmt: skip
+
+# Wrong or refused by numpy and scipy for these kinds of numbers: left to XLA.
+_NO_COMPLEX = {"logistic", "cbrt", "erf_inv"}
+
+
+def _plain(function: Any) -> Any:
+    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+        if outs[0].ndim == 0:
+            return lambda *arrays: np.asarray(function(*arrays))
+        return function  # type: ignore[no-any-return]
+
+    return make
+
+
+def _mathematical(name: str, function: Any) -> Any:
+    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run | None:
+        dtype = outs[0].dtype
+        if dtype.kind == "c" and name in _NO_COMPLEX:
+            return None
+        if is_half(dtype):
+            return widened(function, dtype)
+        if dtype.kind != "f" or outs[0].ndim:
+            return lambda *arrays: np.asarray(function(*arrays)).astype(dtype, copy=False)
+        return lambda *arrays: np.asarray(function(*arrays), dtype)
+
+    return make
+
+
+for _name, _function in _UFUNCS.items():
+    rule(_name)(_plain(_function))
+for _name, _function in _FUNCTIONS.items():
+    rule(_name)(_mathematical(_name, _function))
+
+
+@rule("stop_gradient", "copy", "copy_p", "real_copy", "name")
+def _identity(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda x: x
+
+
+@rule("optimization_barrier")
+def _barrier(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda *arrays: list(arrays)
+
+
+@rule("abs")
+def _abs(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda x: np.asarray(np.abs(x))
+
+
+@rule("sign")
+def _sign(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    if is_half(outs[0].dtype):
+        return widened(np.sign, outs[0].dtype)
+    return lambda x: np.asarray(np.sign(x))
+
+
+@rule("rsqrt")
+def _rsqrt(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype = outs[0].dtype
+    if is_half(dtype):
+        return widened(lambda x: 1 / np.sqrt(x), dtype)
+    one = dtype.type(1)
+    return lambda x: np.asarray(np.divide(one, np.sqrt(x)))
+
+
+@rule("real")
+def _real(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda x: np.asarray(x.real)
+
+
+@rule("imag")
+def _imag(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda x: np.asarray(x.imag)
+
+
+@rule("complex")
+def _complex(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype, shape = outs[0].dtype, outs[0].shape
+
+    def run(re: Array, im: Array) -> Array:
+        made = np.empty(shape, dtype)
+        made.real, made.imag = re, im
+        return made
+
+    return run
+
+
+@rule("round")
+def _round(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    def away(x: Array) -> Array:
+        whole = np.trunc(x)
+        return np.asarray(whole + np.copysign(np.abs(x - whole) >= 0.5, x), x.dtype)
+
+    run = away if int(params["rounding_method"]) == 0 else np.rint
+    if is_half(outs[0].dtype):
+        return widened(run, outs[0].dtype)
+    return lambda x: np.asarray(run(x))
+
+
+@rule("integer_pow")
+def _integer_pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    y, dtype = params["y"], outs[0].dtype
+
+    def run(x: Array) -> Array:
+        # By squaring, as XLA does: a power of -1 is one reciprocal of the product.
+        n, square, made = abs(y), x, None
+        while n:
+            if n & 1:
+                made = square if made is None else made * square
+            n >>= 1
+            if n:
+                square = square * square
+        if made is None:
+            return np.ones_like(x)
+        return np.asarray(np.reciprocal(made) if y < 0 else made)
+
+    return widened(run, dtype) if is_half(dtype) else run
+
+
+@rule("pow")
+def _pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run | None:
+    dtype = outs[0].dtype
+    if dtype.kind == "c":
+        return None
+    if is_half(dtype):
+        return widened(np.power, dtype)
+    if dtype.kind == "f":
+        return lambda x, y: np.asarray(np.power(x, y.astype(dtype, copy=False)))
+    return lambda x, y: np.asarray(_integer_power(x, y), dtype)
+
+
+def _integer_power(x: Array, y: Array) -> Array:
+    """Powers of integers by squaring, wrapping; a negative exponent counts as 0 steps."""
+    made, square = np.ones_like(x + y), x + np.zeros_like(y)
+    left = np.maximum(y, 0) + np.zeros_like(x)
+    while np.any(left):
+        made = np.where(left & 1, made * square, made)
+        square, left = square * square, left >> 1
+    return made
+
+
+@rule("div")
+def _div(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype = outs[0].dtype
+    if dtype.kind not in "iu":
+        if outs[0].ndim == 0:
+            return lambda x, y: np.asarray(np.divide(x, y))
+        return np.divide
+
+    def run(x: Array, y: Array) -> Array:
+        zero = y == 0
+        safe = np.where(zero, y.dtype.type(1), y)
+        quotient = x // safe
+        if dtype.kind == "i":
+            # numpy's floor division rounds down, XLA's towards zero.
+            quotient = quotient + ((quotient * safe != x) & ((x < 0) != (safe < 0)))
+        bad = dtype.type(-1) if dtype.kind == "i" else dtype.type(np.iinfo(dtype).max)
+        return np.asarray(np.where(zero, bad, quotient), dtype)
+
+    return run
+
+
+@rule("rem")
+def _rem(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype = outs[0].dtype
+    if dtype.kind not in "iu":
+        return widened(np.fmod, dtype) if is_half(dtype) else lambda x, y: np.asarray(np.fmod(x, y))
+
+    def run(x: Array, y: Array) -> Array:
+        zero = y == 0
+        safe = np.where(zero, y.dtype.type(1), y)
+        return np.asarray(np.where(zero, x, np.fmod(x, safe)), dtype)
+
+    return run
+
+
+def _shift(name: str) -> Any:
+    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+        dtype = outs[0].dtype
+        bits = dtype.itemsize * 8
+        unsigned = np.dtype(f"u{dtype.itemsize}")
+
+        def run(x: Array, y: Array) -> Array:
+            amount = y.astype(unsigned, copy=False)
+            over = amount >= bits
+            if name == "shift_right_arithmetic":
+                held = np.where(over, unsigned.type(bits - 1), amount)
+                return np.asarray(np.right_shift(x, held.astype(dtype)), dtype)
+            held = np.where(over, unsigned.type(0), amount)
+            raw = x.astype(unsigned, copy=False)
+            moved = (np.left_shift if name == "shift_left" else np.right_shift)(raw, held)
+            return np.asarray(np.where(over, unsigned.type(0), moved)).astype(dtype)
+
+        return run
+
+    return make
+
+
+for _name in ("shift_left", "shift_right_logical", "shift_right_arithmetic"):
+    rule(_name)(_shift(_name))
+
+
+@rule("population_count")
+def _population_count(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype = outs[0].dtype
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    return lambda x: np.asarray(np.bitwise_count(x.view(unsigned))).astype(dtype)
+
+
+@rule("clz")
+def _clz(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype = outs[0].dtype
+    bits, unsigned = dtype.itemsize * 8, np.dtype(f"u{dtype.itemsize}")
+
+    def run(x: Array) -> Array:
+        filled = np.array(x).view(unsigned)
+        step = 1
+        while step < bits:
+            filled = filled | (filled >> unsigned.type(step))
+            step *= 2
+        return np.asarray(bits - np.bitwise_count(filled).astype(np.int64)).astype(dtype)
+
+    return run
+
+
+def convert(x: Array, dtype: Any) -> Array:
+    """`x` as `dtype` by XLA's rules of conversion."""
+    source = x.dtype
+    if source == dtype:
+        return x
+    if dtype == np.bool_:
+        return np.asarray(x != 0)
+    if source.kind == "c" and dtype.kind != "c":
+        x, source = x.real, x.real.dtype
+    if dtype.kind in "iu" and source.kind in "fV":
+        wide = x.astype(np.float32) if source.itemsize < 4 else x
+        return _saturated(wide, dtype)
+    if is_half(source) and is_half(dtype):
+        return x.astype(np.float32).astype(dtype)
+    return x.astype(dtype)
+
+
+def _saturated(x: Array, dtype: Any) -> Array:
+    limits = np.iinfo(dtype)
+    low, high = x.dtype.type(limits.min), x.dtype.type(limits.max)
+    # `high` may round up to a power of two that the integer type does not hold.
+    over = x >= high if float(high) > limits.max else x > high
+    under = x < low
+    unusual = over | under | np.isnan(x)
+    made = np.where(unusual, x.dtype.type(0), x).astype(dtype)
+    if unusual.any():
+        made = np.where(over, limits.max, np.where(under, limits.min, made)).astype(dtype)
+    return np.asarray(made)
+
+
+@rule("convert_element_type")
+def _convert_element_type(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    source, dtype = ins[0].dtype, outs[0].dtype
+    if source == dtype:
+        return lambda x: x
+    whole = source.kind in "biu" and dtype.kind in "iufc"
+    real = source.kind == "f" and dtype.kind in "fc"
+    simple = (whole or real) and not (is_half(source) or is_half(dtype))
+    if simple:
+        return lambda x: x.astype(dtype)
+    return functools.partial(convert, dtype=dtype)
+
+
+@rule("bitcast_convert_type")
+def _bitcast(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    dtype, shape = outs[0].dtype, outs[0].shape
+
+    def run(x: Array) -> Array:
+        return np.ascontiguousarray(x).reshape(-1).view(dtype).reshape(shape)
+
+    return run
+
+
+@rule("reduce_precision")
+def _reduce_precision(
+    params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
+) -> Run | None:
+    import ml_dtypes
+
+    bits = (params["exponent_bits"], params["mantissa_bits"])
+    found = {(5, 10): np.float16, (8, 7): ml_dtypes.bfloat16, (8, 23): np.float32}.get(bits)
+    if found is None:
+        return None
+    dtype = outs[0].dtype
+    return lambda x: x.astype(found).astype(dtype)
+
+
+@rule("select_n")
+def _select_n(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    which, shape = ins[0], outs[0].shape
+    scalar = which.ndim == 0
+    if scalar and which.dtype == np.bool_:
+        return lambda c, no, yes: yes if c else no
+    if scalar:
+        return lambda c, *cases: cases[min(max(int(c), 0), len(cases) - 1)]
+    if which.dtype == np.bool_ and len(ins) == 3:
+        return lambda c, no, yes: np.where(c, yes, no)
+    if which.dtype == np.bool_:
+        return lambda c, only: only
+
+    def run(c: Array, *cases: Array) -> Array:
+        held = np.clip(c, 0, len(cases) - 1)
+        made = np.array(np.broadcast_to(cases[0], shape))
+        for k, case in enumerate(cases[1:], 1):
+            np.copyto(made, case, where=held == k)
+        return made
+
+    return run
+
+
+@rule("clamp")
+def _clamp(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    return lambda low, x, high: np.asarray(np.minimum(np.maximum(x, low), high))
