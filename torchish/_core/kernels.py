@@ -119,7 +119,7 @@ class Kernel:
     def call(self, *arrays: Any) -> list[Any]:
         """Apply the kernel to arrays or tracers: its equations join what is being traced."""
         closed = self.closed
-        return eval_jaxpr(closed.jaxpr, closed.consts, *arrays)  # type: ignore[no-any-return]
+        return eval_jaxpr(closed.jaxpr, closed.consts, *arrays)
 
     @property
     def jitted(self) -> Callable[..., tuple[Any, ...]]:

@@ -226,7 +226,8 @@ def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
     strides = _format_strides(input, fmt)
     shape = tuple(input._aval.shape)
     _filled((), number, dt)  # checks the number
-    kernel = _fill_kernel(aval_of(shape, dt), type(number))
+    kind: Any = type(number)
+    kernel = _fill_kernel(aval_of(shape, dt), kind)
     value = record_on(dev, kernel, (number,))[0]
     made = from_value(value, strides)
     if requires_grad:

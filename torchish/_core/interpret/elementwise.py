@@ -317,7 +317,8 @@ def _bitcast(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) ->
     dtype, shape = outs[0].dtype, outs[0].shape
 
     def run(x: Array) -> Array:
-        return np.ascontiguousarray(x).reshape(-1).view(dtype).reshape(shape)
+        flat: Array = np.ascontiguousarray(x).reshape(-1)
+        return np.asarray(flat.view(dtype)).reshape(shape)
 
     return run
 

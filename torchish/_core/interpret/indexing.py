@@ -79,7 +79,7 @@ def _gather(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> 
     kept = [d for d in range(operand.ndim) if d not in gone]
     squeeze = tuple(batch_rank + d for d in sorted(gone))
     order = _gathered_order(outs[0].ndim, numbers.offset_dims, batch_rank)
-    fill = _fill_value(params, outs[0].dtype) if drop else None
+    fill: Any = _fill_value(params, outs[0].dtype) if drop else None
     whole_rows = (
         len(numbers.start_index_map) == 1
         and gone == set(numbers.start_index_map)

@@ -35,12 +35,12 @@ def _dot_general(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
 
     def plain(x: Array, y: Array) -> Array:
         x, y = x.astype(wide, copy=False), y.astype(wide, copy=False)
-        return np.matmul(x.T if flip_a else x, y.T if flip_b else y)
+        return np.asarray(np.matmul(x.T if flip_a else x, y.T if flip_b else y))
 
     def general(x: Array, y: Array) -> Array:
         x = x.astype(wide, copy=False).transpose(order_a).reshape(*batch, rows, inner)
         y = y.astype(wide, copy=False).transpose(order_b).reshape(*batch, inner, columns)
-        made = np.matmul(_for_blas(x), _for_blas(y))
+        made: Array = np.matmul(_for_blas(x), _for_blas(y))
         return made.reshape(shape)
 
     run = plain if two else general

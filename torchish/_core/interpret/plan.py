@@ -245,7 +245,7 @@ class _Builder:
                     step = (UPDATE, in_place, (self._dead(last, slots, k), *at), step[3])
             self.steps.append(step)
         self.outs = [slots[n] for n in outs]
-        self.rest = [self.constants[n] for n in constants]
+        self.rest: list[Any] = [self.constants[n] for n in constants]
         self.rest += [None] * (len(slots) - first_temporary)
 
     def _dead(self, last: dict[Any, int], slots: dict[Any, int], k: int) -> tuple[int, ...]:

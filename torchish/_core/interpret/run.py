@@ -28,7 +28,7 @@ def run_trace(
     plan = steps(entries)
     dying = _last_uses(plan, live)
     env: list[Any] = []
-    arrays = [x if type(x) is np.ndarray else np.asarray(x) for x in externals]
+    arrays: list[Any] = [x if type(x) is np.ndarray else np.asarray(x) for x in externals]
     externals.clear()
     scalars = _Scalars(numbers)
     mine = {-1 - e for e in given}

@@ -32,7 +32,8 @@ def padded(x: Array, pads: Pairs, value: Any = 0) -> Array:
         n + a + b for n, (a, b) in zip(x.shape[lead:], pads, strict=True)
     )
     made = np.full(shape, value, x.dtype)
-    into, out_of = [slice(None)] * lead, [slice(None)] * lead
+    into: list[Any] = [slice(None)] * lead
+    out_of: list[Any] = [slice(None)] * lead
     for n, (a, b) in zip(x.shape[lead:], pads, strict=True):
         into.append(slice(max(a, 0), max(a, 0) + max(n + min(a, 0) + min(b, 0), 0)))
         out_of.append(slice(max(-a, 0), max(-a, 0) + max(n + min(a, 0) + min(b, 0), 0)))
@@ -49,7 +50,8 @@ def spread(x: Array, dilation: Sequence[int]) -> Array:
         max((n - 1) * d + 1, 0) for n, d in zip(x.shape[lead:], dilation, strict=True)
     )
     made = np.zeros(shape, x.dtype)
-    made[(..., *[slice(None, None, d) for d in dilation])] = x
+    where: Any = (..., *[slice(None, None, d) for d in dilation])
+    made[where] = x
     return made
 
 
@@ -255,7 +257,8 @@ def _select_and_scatter_add(
     def run(source: Array, operand: Array) -> Array:
         x = padded(operand, pads, initial(operand.dtype))
         offsets = list(itertools.product(*map(range, window)))
-        best, chosen = None, None
+        best: Any = None
+        chosen: Any = None
         for k, at in enumerate(offsets):
             part = x[_positions(at, stride, ones, output)]
             if best is None:
