@@ -70,6 +70,12 @@ def uniform(low: float, high: float) -> float:
     return float(draws.uniform(_generator(), 1, dtype, low, high)[0])
 
 
+def uniforms(shape: tuple[int, ...]) -> np.ndarray:
+    """`torch.rand(shape)`"""
+    dtype = np.dtype(process.default_dtype.np)
+    return draws.uniform(_generator(), int(np.prod(shape)), dtype).reshape(shape)
+
+
 def randint(low: int, high: int) -> int:
     """`torch.randint(low, high, (1,))`"""
     return int(draws.integers(_generator(), 1, np.dtype(np.int64), high - low, low)[0])
@@ -80,7 +86,7 @@ def randperm(count: int) -> list[int]:
     return draws.permutation(_generator(), count).tolist()
 
 
-def normal(shape: tuple[int, ...]) -> np.ndarray:
-    """`torch.empty(shape, dtype=torch.float32).normal_()`"""
-    values = draws.normal(_generator(), int(np.prod(shape)), np.dtype(np.float32))
+def normal(shape: tuple[int, ...], dtype: np.dtype | None = None) -> np.ndarray:
+    """`torch.empty(shape, dtype=dtype).normal_()`, in float32 by default"""
+    values = draws.normal(_generator(), int(np.prod(shape)), dtype or np.dtype(np.float32))
     return values.reshape(shape)

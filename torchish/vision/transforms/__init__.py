@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import functional as functional
+from . import autoaugment as autoaugment, functional as functional, transforms as transforms
 from ._compose import (
     Compose as Compose,
     Lambda as Lambda,
@@ -11,6 +11,7 @@ from ._compose import (
     RandomOrder as RandomOrder,
     RandomTransforms as RandomTransforms,
 )
+from ._elastic import ElasticTransform as ElasticTransform
 from ._fixed import (
     CenterCrop as CenterCrop,
     ConvertImageDtype as ConvertImageDtype,
@@ -46,6 +47,13 @@ from ._random_geometry import (
     RandomResizedCrop as RandomResizedCrop,
     RandomRotation as RandomRotation,
     RandomVerticalFlip as RandomVerticalFlip,
+)
+from .autoaugment import (
+    AugMix as AugMix,
+    AutoAugment as AutoAugment,
+    AutoAugmentPolicy as AutoAugmentPolicy,
+    RandAugment as RandAugment,
+    TrivialAugmentWide as TrivialAugmentWide,
 )
 
 __all__ = [name for name in dir() if name[0].isupper() or name == "functional"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tensors import Tensor, apply
+from .._tensors import Tensor, apply, array_of, tensor_of
 from . import _resample
 from ._convert import is_image_tensor, is_pil_image
 from ._modes import PIL_NUMBERS, InterpolationMode, interpolation_mode
@@ -18,6 +18,7 @@ NEAREST = InterpolationMode.NEAREST
 _ON_TENSORS = {
     "resize": ("nearest", "nearest-exact", "bilinear", "bicubic"),
     "warp": ("nearest", "bilinear"),
+    "elastic": ("nearest", "bilinear", "bicubic"),
 }
 
 
@@ -426,5 +427,7 @@ def erase(img: Tensor, i: int, j: int, h: int, w: int, v: Tensor, inplace: bool 
         raise TypeError(f"img should be Tensor Image. Got {type(img)}")
     if not inplace:
         img = img.clone()
+    if v.is_floating_point() and not img.is_floating_point():  # negative noise wraps
+        v = tensor_of(array_of(v).astype(np.int64).astype(img.dtype.np), like=img)
     img[..., i : i + h, j : j + w] = v
     return img

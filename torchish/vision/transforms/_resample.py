@@ -15,11 +15,18 @@ def _triangle(x: np.ndarray) -> np.ndarray:
     return np.maximum(1.0 - np.abs(x), 0.0)
 
 
+def _lanczos(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
 def _cubic(x: np.ndarray, a: float) -> np.ndarray:
     x = np.abs(x)
     near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
     far = (((x - 5.0) * x + 8.0) * x - 4.0) * a
     return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+
+
+_FILTERS = {"bilinear": _triangle, "bicubic": lambda x: _cubic(x, -0.5), "lanczos": _lanczos}
 
 
 @lru_cache(maxsize=64)
@@ -28,17 +35,19 @@ def _weights(source: int, target: int, mode: str, antialias: bool) -> np.ndarray
     scale = source / target
     centers = (np.arange(target) + 0.5) * scale
     if mode in ("nearest", "nearest-exact"):
-        picks = centers if mode == "nearest-exact" else np.arange(target) * np.float32(scale)
+        # In single precision, as `interpolate` counts: whole numbers may fall to either side.
+        half = np.float32(0.5 if mode == "nearest-exact" else 0.0)
+        picks = (np.arange(target, dtype=np.float32) + half) * np.float32(scale)
         index = np.minimum(np.floor(picks).astype(np.int64), source - 1)
         return np.eye(source)[index]
-    radius = {"bilinear": 1.0, "bicubic": 2.0}[mode]
+    radius = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}[mode]
     if antialias:
         stretch = max(scale, 1.0)
         first = np.maximum((centers - radius * stretch + 0.5).astype(np.int64), 0)
         last = np.minimum((centers + radius * stretch + 0.5).astype(np.int64), source)
         pixels = np.arange(source)
         offsets = (pixels[None, :] - centers[:, None] + 0.5) / stretch
-        rows = _triangle(offsets) if mode == "bilinear" else _cubic(offsets, -0.5)
+        rows = _FILTERS[mode](offsets)
         rows = np.where((pixels >= first[:, None]) & (pixels < last[:, None]), rows, 0.0)
         return rows / rows.sum(1, keepdims=True)
     reach = int(radius)
@@ -72,6 +81,34 @@ def resize_array(array: np.ndarray, size: tuple[int, int], mode: str, antialias:
     return round_to(result, dtype)
 
 
+def resize_pixels(array: np.ndarray, size: tuple[int, int], mode: str, antialias: bool) -> Any:
+    """Resize as the second API does: bytes in whole numbers, as `interpolate` has them."""
+    if array.dtype != np.uint8 or mode.startswith("nearest"):
+        return resize_array(array, size, mode, antialias)
+    across = _in_whole_numbers(array, size[1], mode, antialias)
+    down = _in_whole_numbers(across.swapaxes(-1, -2), size[0], mode, antialias)
+    return np.ascontiguousarray(down.swapaxes(-1, -2))
+
+
+def _in_whole_numbers(array: np.ndarray, size: int, mode: str, antialias: bool) -> np.ndarray:
+    """Resize the last axis of bytes with weights of 16 bits, rounding once.
+
+    As many bits go to the fraction as leave the largest weight below 2 ** 15.
+    """
+    source = array.shape[-1]
+    if source == size:
+        return array
+    weights = _weights(source, size, mode, antialias)
+    largest, bits = weights.max(), 0
+    while bits < 22 and int(0.5 + largest * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    scaled = weights * (1 << bits)
+    whole = np.trunc(scaled + np.where(scaled < 0, -0.5, 0.5))
+    # Sums stay far below 2 ** 53: floats are exact here, and their matrix product is fast.
+    sums = (array.astype(np.float64) @ whole.T).astype(np.int64)
+    return np.clip((sums + (1 << (bits - 1))) >> bits, 0, 255).astype(np.uint8)
+
+
 def _taps(places: np.ndarray, mode: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Neighbouring pixels along one axis and their weights."""
     if mode == "nearest":
@@ -86,28 +123,36 @@ def _taps(places: np.ndarray, mode: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def sample_array(
-    array: np.ndarray, x: np.ndarray, y: np.ndarray, mode: str, fill: Any = None
+    array: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    mode: str,
+    fill: Any = None,
+    from_fill: bool = False,
 ) -> np.ndarray:
     """Read images (..., C, H, W) at the pixel coordinates x and y (h, w); outside is `fill`.
 
-    Coordinates count from the centre of the first pixel.
+    Coordinates count from the centre of the first pixel. `from_fill` mixes as the second API does,
+    which rounds differently.
     """
     dtype = array.dtype
     height, width = array.shape[-2:]
-    work = array.astype(np.float32)
-    result = np.zeros((*array.shape[:-2], *x.shape), np.float32)
-    covered = np.zeros(x.shape, np.float32)
+    work = array.astype(x.dtype)
+    result = np.zeros((*array.shape[:-2], *np.broadcast_shapes(x.shape, y.shape)), x.dtype)
+    covered = np.zeros(result.shape[-2:], x.dtype)
     for row, row_weight in _taps(y, mode):
         for column, column_weight in _taps(x, mode):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            weight = np.where(inside, row_weight * column_weight, np.float32(0))
+            weight = np.where(inside, row_weight * column_weight, x.dtype.type(0))
             result += work[..., row.clip(0, height - 1), column.clip(0, width - 1)] * weight
             covered += weight
     if fill is not None:
         numbers = fill if isinstance(fill, (tuple, list)) else [fill]
-        color = np.array(numbers, np.float32).reshape(-1, 1, 1)
+        color = np.array(numbers, x.dtype).reshape(-1, 1, 1)
         if mode == "nearest":
             result = np.where(covered < 0.5, color, result)
+        elif from_fill:
+            result = (result - color) * covered + color
         else:
             result = result * covered + (1 - covered) * color
     return round_to(result, dtype)
@@ -176,6 +221,18 @@ def perspective_coordinates(
     grid_x = (x * (c[0] / half_w) + y * (c[1] / half_w) + c[2] / half_w) / depth - np.float32(1)
     grid_y = (x * (c[3] / half_h) + y * (c[4] / half_h) + c[5] / half_h) / depth - np.float32(1)
     return _pixels(grid_x, width), _pixels(grid_y, height)
+
+
+def displaced_coordinates(shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Input pixel coordinates where output pixel (row, column) reads `shift` (H, W, 2) away."""
+    height, width = shift.shape[:2]
+
+    def still(size: int) -> np.ndarray:
+        return np.linspace((1 - size) / size, (size - 1) / size, size).astype(shift.dtype)
+
+    x = still(width)[None, :] + shift[..., 0]
+    y = still(height)[:, None] + shift[..., 1]
+    return _pixels(x, width), _pixels(y, height)
 
 
 def _pixels(grid: np.ndarray, size: int) -> np.ndarray:

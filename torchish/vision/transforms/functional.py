@@ -25,6 +25,7 @@ from ._convert import (
     to_pil_image as to_pil_image,
     to_tensor as to_tensor,
 )
+from ._elastic import elastic_transform as elastic_transform
 from ._geometry import (
     affine as affine,
     center_crop as center_crop,

@@ -1,0 +1,66 @@
+"""torchvision's public names, with equal signatures, package by package."""
+
+import importlib
+import importlib.util
+import json
+
+import pytest
+
+from tests.vision import public_names
+
+RECORD = json.loads(public_names.TABLE.read_text())
+# Fewer than one name in thirty may differ in each package.
+SHARE = 0.97
+
+
+def compare(part: str) -> dict[str, list[str]]:
+    """Names of a package (with its submodules) that are equal, absent, or differ and how."""
+    found: dict[str, list[str]] = {"equal": [], "absent": [], "different": []}
+    for module_name, names in RECORD["names"].items():
+        if module_name.split(".")[0] != part:
+            continue
+        try:
+            module = importlib.import_module(f"torchish.vision.{module_name}")
+        except ModuleNotFoundError:
+            found["absent"] += [f"{module_name}.{name}" for name in names]
+            continue
+        for name, place in names.items():
+            full = f"{module_name}.{name}"
+            if not hasattr(module, name):
+                found["absent"].append(full)
+                continue
+            ours = public_names.describe(getattr(module, name), "torchish.vision")
+            theirs = RECORD["things"][place]
+            wrong = difference(ours, theirs)
+            found["different" if wrong else "equal"].append(f"{full} {wrong}")
+    return found
+
+
+def difference(ours, theirs) -> str:
+    """What of torchvision's description differs here, in a line; more methods are no difference."""
+    if ours is None or ours["kind"] != theirs["kind"]:
+        return f"{ours and ours['kind']} for {theirs['kind']}"
+    for key, value in theirs.items():
+        if key == "methods":
+            for name, signature in value.items():
+                if ours[key].get(name, "absent") != signature:
+                    return f".{name} is {ours[key].get(name, 'absent')} for {signature}"
+        elif value is not None and ours.get(key) != value:  # None: Python could not tell
+            return f"{ours.get(key)} for {value}"
+    return ""
+
+
+@pytest.mark.parametrize("part", ["transforms", "tv_tensors"])
+def test_names_and_signatures(part):
+    found = compare(part)
+    total = sum(map(len, found.values()))
+    assert total > 0
+    report = "\n".join([f"absent {n}" for n in found["absent"]] + found["different"])
+    assert len(found["equal"]) >= SHARE * total, f"{len(found['equal'])} of {total}\n{report}"
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed"
+)
+def test_the_table_is_that_of_the_installed_torchvision():
+    assert json.loads(json.dumps(public_names.table())) == RECORD
