@@ -14,8 +14,9 @@ from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
 from .layout import has_overlap, is_dense
 from .nodes import Edge, SavedTensor
+from .saved import pack
 from .state import state
-from .tensor_base import TensorBase, check_rebase, from_value, region_write
+from .tensor_base import TensorBase, check_rebase, from_value, from_values, region_write
 from .trace import record
 from .values import Value
 
@@ -89,6 +90,8 @@ def link(
         node.tensors.append((None, SavedTensor(made[0])))
     else:
         node.remember(operands)
+    if state.saved_hooks:
+        pack(node, operands, made)
 
 
 def check_inplace(target: TensorBase, needs_grad: bool | None = None) -> None:
@@ -205,6 +208,13 @@ def write_inplace(
     commit(target, new, step)
     if node is not None and kernel.saves_output:
         node.tensors.append((None, SavedTensor(target)))
+    if node is not None and state.saved_hooks:
+        assert edges is not None
+        before = [
+            from_values((v,), (e,))[0] if x is target else x
+            for x, v, e in zip(operands, values, edges, strict=True)
+        ]
+        pack(node, before, (target,))
     return target
 
 
@@ -220,12 +230,21 @@ def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | 
 
 def commit(target: TensorBase, new: Value, step: Edge | None) -> None:
     """Write `new` into `target`'s memory, bump the version and rebase the history."""
-    base = target._base
-    old_edge = None
-    if state.grad_enabled:
-        old_edge = (base if base is not None else target)._edge()
+    old_edge = root_edge(target) if state.grad_enabled else None
     target._write(new)
     target._version_counter.version += 1
+    rebase(target, old_edge, step)
+
+
+def root_edge(target: TensorBase) -> Edge | None:
+    """Where the gradient of `target`, or of the base it is a view of, goes now."""
+    edge: Edge | None = (target if target._base is None else target._base)._edge()
+    return edge
+
+
+def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None:
+    """Give what was written in place its history: `step`, and for a view what its base had."""
+    base = target._base
     if not state.grad_enabled or (step is None and old_edge is None):
         return
     if base is None:

@@ -51,9 +51,11 @@ class Kernel:
         "fn",
         "grad_name",
         "in_avals",
+        "keeps",
         "n_in",
         "n_out",
         "name",
+        "origin",
         "out_avals",
         "out_bytes",
         "saves_output",
@@ -92,6 +94,10 @@ class Kernel:
             differentiable and (a.dtype.is_floating_point or a.dtype.is_complex)
             for a in self.out_avals
         )
+        # The operator and the key that it is a specialisation for, where it is one; and what is
+        # known of the tensors that its node keeps (worked out when first asked for).
+        self.origin: Any = None
+        self.keeps: Any = None
         self._jitted: Any = None
         self._plan: Plan | None = None
         self._vjps: dict[Any, VjpKernel] = {}

@@ -17,7 +17,7 @@ from typing import Any
 
 from .dtypes import SCALAR_NAMES, float32
 from .kernels import Kernel
-from .state import state
+from .state import process, state
 from .trace import record
 from .values import Aval, Value, aval_of
 
@@ -39,6 +39,9 @@ FREED = (
     ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
     "graph a second time or if you need to access saved tensors after calling backward."
 )
+
+
+_CPP_KINDS = ("AccumulateGrad", "CopySlices")
 
 
 class Node:
@@ -65,7 +68,11 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Edges towards the inputs, as torch shows them."""
-        return tuple((None, 0) if e is None or e[0] is NOWHERE else e for e in self.edges)
+        shown = self._shown_edges()
+        return tuple((None, 0) if e is None or e[0] is NOWHERE else e for e in shown)
+
+    def _shown_edges(self) -> Sequence[Edge | None]:
+        return self.edges
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -75,8 +82,9 @@ class Node:
         return self._metadata
 
     def name(self) -> str:
-        """The name of this node, such as `MulBackward0`."""
-        return type(self).__name__
+        """The name of this node, such as `MulBackward0`; torch's own kinds have C++ names."""
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in _CPP_KINDS else name
 
     def _sequence_nr(self) -> int:
         return self.sequence
@@ -167,6 +175,8 @@ class OpNode(Node):
         self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
         # What torch would have saved: (position in `saved` or None, the tensor as it was).
         self.tensors: list[tuple[int | None, SavedTensor]] = []
+        # What is kept instead of `saved` when hooks pack it (a saved.Packed).
+        self.packed: Any = None
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Record the kernel's vjp as an operator of its own."""
@@ -180,18 +190,47 @@ class OpNode(Node):
             return [None] * len(self.edges)
         given = tuple([k for k, g in enumerate(grads) if g is not None])
         cts = [g for g in grads if g is not None]
-        vjp = self.kernel.vjp(self.wanted, given)
-        position = {i: p for p, i in enumerate(self.kept)}
-        operands = [self.saved[position[i]] for i in vjp.saved] + [v for v, _ in cts]
+        vjp, kept, edges = self._gradient(given, graph)
+        operands = kept + [v for v, _ in cts]
         outs = record(vjp, operands)
         out_edges: Sequence[Edge | None] = (None,) * len(outs)
         if graph:
-            in_edges = [self.edges[i] for i in vjp.saved] + [e for _, e in cts]
+            in_edges = edges + [e for _, e in cts]
             out_edges = history(vjp, operands, in_edges)
+            if state.saved_hooks and any(out_edges):
+                process.pack_values(
+                    next(e[0] for e in out_edges if e is not None), operands, in_edges
+                )
         result: list[Var | None] = [None] * len(self.edges)
         for i, value, edge in zip(self.wanted, outs, out_edges, strict=True):
             result[i] = (value, edge)
         return result
+
+    def _gradient(
+        self, given: tuple[int, ...], graph: bool
+    ) -> tuple[Kernel, list[Any], list[Edge | None]]:
+        """The gradient kernel, what it takes besides the cotangents, and where that came from."""
+        if self.packed is not None:
+            return self.packed.gradient(self, given, graph)  # type: ignore[no-any-return]
+        assert self.saved is not None
+        vjp = self.kernel.vjp(self.wanted, given)
+        position = {i: p for p, i in enumerate(self.kept)}
+        kept = [self.saved[position[i]] for i in vjp.saved]
+        return vjp, kept, [self.edges[i] for i in vjp.saved]
+
+    def _shown_edges(self) -> Sequence[Edge | None]:
+        return process.plan_of(self.kernel).next_functions(self)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_<name>` and `_raw_saved_<name>`: what torch keeps, under its names."""
+        try:
+            if name.startswith("_saved_"):
+                return process.plan_of(self.kernel).attribute(self, name[len("_saved_") :])
+            if name.startswith("_raw_saved_"):
+                return process.plan_of(self.kernel).raw(self, name[len("_raw_saved_") :])
+        except AttributeError:
+            pass
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def remember(self, operands: Sequence[Any]) -> None:
         """Note the tensors among `operands` (None: not noted) that the gradient needs."""
@@ -205,6 +244,8 @@ class OpNode(Node):
         if self.holds_tensors:
             self.saved = None
             self.tensors = []
+            if self.packed is not None:
+                self.packed.release()
 
 
 class SavedTensor:
@@ -225,6 +266,20 @@ class SavedTensor:
         # What made it, for the error's text: a later in-place operator takes its place.
         made_by = tensor._grad_fn
         self.producer = None if made_by is None else (type(made_by), tensor._out_nr)
+
+    def tensor(self, edge: Edge | None) -> Any:
+        """The tensor again, at the place `edge` of the graph; a leaf is itself."""
+        if edge is not None and isinstance(edge[0], AccumulateGrad):
+            leaf = edge[0].variable
+            if leaf._storage is self.storage and leaf._layout == self.layout:
+                return leaf
+        made = object.__new__(process.tensor_class)
+        made._aval, made._storage, made._layout = self.aval, self.storage, self.layout
+        if self.counter is not self.storage:
+            made._own_version = self.counter
+        if edge is not None:
+            made._grad_fn, made._out_nr = edge
+        return made
 
     def check(self) -> Value | None:
         """The present content if it was changed behind autograd's back, else None.

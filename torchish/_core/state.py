@@ -34,6 +34,12 @@ class ThreadState(threading.local):
         self.generator: Any = None
         # The backward pass that runs now (hooks over several tensors ask it).
         self.backward_pass: Any = None
+        # Pairs of functions that pack and unpack what grad nodes keep; the last one counts.
+        self.saved_hooks: list[Any] = []
+        # The text of the error that setting such a pair raises now.
+        self.saved_hooks_refused: str | None = None
+        # Transformations of functions that run now (torchish/func), the innermost last.
+        self.transforms: list[Any] = []
         # What a running backward pass calls at its end.
         self.after_backward: list[Any] = []
         # The dtype table of autocast (torchish/_ops/autocast.py) while it is on, else None.
@@ -53,6 +59,10 @@ class ProcessState:
         # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with
         # it).
         self.tensor_class: Any = None
+        # What grad nodes keep for a kernel, in torch's names (torchish/autograd/_saving.py), and what
+        # lets hooks pack the operands of a node that backward made (saved.py).
+        self.plan_of: Any = None
+        self.pack_values: Any = None
         # Whether some program spans several devices: arrays may then lie on more than one.
         self.spmd_used = False
         # Whether XLA must not be touched (a forked process): everything is interpreted.

@@ -281,7 +281,7 @@ def _check_linear(input: Any, weight: Any, bias: Any) -> None:
         check_expandable(bias, (*lead, weight.shape[0]))
 
 
-def _linear(input: Tensor, weight: Tensor, bias: OptTensor = None):
+def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
     _check_linear(input, weight, bias)
     if weight.ndim == 1:
         product = jnp.matmul(input, weight)
@@ -297,15 +297,24 @@ def _linear(input: Tensor, weight: Tensor, bias: OptTensor = None):
     return product if bias is None else product + bias
 
 
-_KINDS_OF_LINEAR = {  # torch names the gradient after the last call inside its linear
+def _linear_with(bias: Tensor, input: Tensor, weight: Tensor):
+    return _linear(input, weight, bias)
+
+
+def _linear_without(input: Tensor, weight: Tensor):
+    return _linear(input, weight)
+
+
+# torch names the gradient after the last call inside its linear; operands in that call's order.
+_KINDS_OF_LINEAR = {
     (True, False): op("none", into=("internal",), name="_linear_addmm",
-                      grad_name="AddmmBackward0")(_linear),
+                      grad_name="AddmmBackward0")(_linear_with),
     (False, False): op("none", into=("internal",), name="_linear_mm",
-                       grad_name="MmBackward0")(_linear),
+                       grad_name="MmBackward0")(_linear_without),
     (True, True): op("none", into=("internal",), name="_linear_addmm_view",
-                     grad_name="ViewBackward0")(_linear),
+                     grad_name="ViewBackward0")(_linear_with),
     (False, True): op("none", into=("internal",), name="_linear_mm_view",
-                      grad_name="UnsafeViewBackward0")(_linear),
+                      grad_name="UnsafeViewBackward0")(_linear_without),
 }  # fmt: skip
 
 
@@ -317,7 +326,8 @@ def linear(input, weight, bias=None, *, out=None) -> Tensor:
     """
     _check_tensor("linear", "input", 1, input)
     call = _KINDS_OF_LINEAR[bias is not None, input._aval.ndim != 2]
-    return call(input, weight, bias) if out is None else call(input, weight, bias, out=out)
+    operands = (input, weight) if bias is None else (bias, input, weight)
+    return call(*operands) if out is None else call(*operands, out=out)
 
 
 def _check_bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:

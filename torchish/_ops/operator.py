@@ -89,6 +89,7 @@ class Operator:
             self.name, fn, in_avals, grad_name=self._history_name(params, key),
             saves_output=self.saves_output, differentiable=self.differentiable, wrapped=wrapped,
         )  # fmt: skip
+        kernel.origin = (self, key)
         self.kernels[key] = kernel
         return kernel
 

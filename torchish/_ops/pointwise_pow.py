@@ -107,7 +107,7 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
         )
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return _pow_fixed(input, float(exponent), **to(out))
+        return _pow_fixed(input, exponent, **to(out))
     return _pow_number(input, exponent, **to(out))
 
 
@@ -118,7 +118,7 @@ def pow_(input: Any, exponent: Any) -> Any:
         return in_place(_pow_tensor, input, exponent)
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return in_place(_pow_fixed, input, float(exponent))
+        return in_place(_pow_fixed, input, exponent)
     return in_place(_pow_number, input, exponent)
 
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.state import state as modes
 from .registry import OptTensor, Tensor, composite, internal, nnf, op, ops
 
 State = tuple[Any, ...]
@@ -271,6 +272,32 @@ def one_step(
     return new if len(new) > 1 else new[0]
 
 
+def _cell_in_steps(
+    kind: str, x: Any, hidden: Any, cell: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
+) -> Any:
+    """`one_step` of torch's single operators: each keeps what hooks want to see packed."""
+    from_input, from_hidden = nnf.linear(x, w_ih, b_ih), nnf.linear(hidden, w_hh, b_hh)
+    if kind == "lstm":
+        i, f, g, o = (from_input + from_hidden).chunk(4, -1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        new = f * cell + i * g
+        return o * new.tanh(), new
+    if kind == "gru":
+        x_r, x_z, x_n = from_input.chunk(3, -1)
+        h_r, h_z, h_n = from_hidden.chunk(3, -1)
+        n = (x_n + h_n * (x_r + h_r).sigmoid()).tanh()
+        return (hidden - n) * (x_z + h_z).sigmoid() + n
+    total = from_input + from_hidden
+    return total.tanh() if kind == "tanh" else total.relu()
+
+
+def _one_step(kind: str, x: Any, h: Any, c: Any, w: Any, u: Any, b_ih: Any, b_hh: Any) -> Any:
+    if modes.saved_hooks:
+        _check_cell(x, h, w, u)
+        return _cell_in_steps(kind, x, h, c, w, u, b_ih, b_hh)
+    return internal.one_step(x, h, c, w, u, b_ih, b_hh, kind)
+
+
 @composite(into=("torch",))
 def lstm_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
@@ -278,7 +305,7 @@ def lstm_cell(
     """One LSTM step from hx = (h, c): the new (h, c)."""
     if len(hx) != 2:
         raise RuntimeError("lstm_cell expects two hidden states")
-    return internal.one_step(input, hx[0], hx[1], w_ih, w_hh, b_ih, b_hh, "lstm")
+    return _one_step("lstm", input, hx[0], hx[1], w_ih, w_hh, b_ih, b_hh)
 
 
 @composite(into=("torch",))
@@ -286,7 +313,7 @@ def gru_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Tensor:
     """One GRU step: the new h."""
-    return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "gru")
+    return _one_step("gru", input, hx, None, w_ih, w_hh, b_ih, b_hh)
 
 
 @composite(into=("torch",))
@@ -294,7 +321,7 @@ def rnn_tanh_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Tensor:
     """tanh(w_ih input + b_ih + w_hh hx + b_hh)."""
-    return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "tanh")
+    return _one_step("tanh", input, hx, None, w_ih, w_hh, b_ih, b_hh)
 
 
 @composite(into=("torch",))
@@ -302,4 +329,4 @@ def rnn_relu_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Tensor:
     """relu(w_ih input + b_ih + w_hh hx + b_hh)."""
-    return internal.one_step(input, hx, None, w_ih, w_hh, b_ih, b_hh, "relu")
+    return _one_step("relu", input, hx, None, w_ih, w_hh, b_ih, b_hh)

@@ -7,23 +7,27 @@ user's backward with tensors.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._core import nodes
+from .._core.apply import rebase, root_edge
 from .._core.autograd import as_tensor, as_var
 from .._core.grad_mode import no_grad
-from .._core.nodes import FREED, Edge, Node, SavedTensor, Var
+from .._core.nodes import FREED, Edge, Node, Var
+from .._core.saved import Saved, SavedHandle
 from .._core.state import state
-from .._core.tensor_base import CUSTOM, TensorBase, alias
+from .._core.tensor_base import CUSTOM, MULTI_OUTPUT, NO_GRAD, TensorBase, alias
 from .._ops.registry import ops
 
 
 class FunctionCtx:
     """What `forward` keeps for `backward`."""
 
-    _saved: Sequence[Any] | None = ()
-    _versions: Sequence[Any] = ()
+    _saved: Sequence[Any] = ()
+    # What a node that backward may reach keeps of them.
+    _kept: Sequence[Saved | None] | None = None
     _dirty: tuple[Any, ...] = ()
     _plain: tuple[Any, ...] = ()
     _materialize = True
@@ -39,14 +43,43 @@ class FunctionCtx:
                 )
         self._saved = tensors
 
-    save_for_forward = save_for_backward
+    def _keep(self, tensors: Sequence[Any]) -> None:
+        """Keep the saved tensors the way that nodes do: outputs of this node without history."""
+        kept = []
+        for t in tensors:
+            own = t is not None and t._grad_fn is self
+            kept.append(None if t is None else Saved(t, t._out_nr if own else None))
+        self._kept, self._saved = kept, ()
+
+    @property
+    def _raw_saved_tensors(self) -> tuple[Any, ...]:
+        return tuple([SavedHandle.of(functools.partial(_one_of, s)) for s in self._kept or ()])
+
+    def save_for_forward(self, *tensors: Any) -> None:
+        """Keep tensors for `jvp`."""
+        if not all(t is None or isinstance(t, TensorBase) for t in tensors):
+            raise AssertionError(
+                "save_for_forward expects all arguments to be tensors; you should save non-tensors "
+                "as attributes on ctx."
+            )
+        self._saved_for_forward = tensors
 
     def mark_dirty(self, *args: Any) -> None:
-        """Declare inputs that forward changed in place (they must be returned)."""
+        """Declare inputs that forward changed in place (they must be returned).
+
+        Raises: RuntimeError for anything but tensors.
+        """
+        if not all(isinstance(t, TensorBase) for t in args):
+            raise RuntimeError("mark_dirty can only accept variables, but argument ")
         self._dirty = args
 
     def mark_non_differentiable(self, *args: Any) -> None:
-        """Declare outputs that get no gradient."""
+        """Declare outputs that get no gradient.
+
+        Raises: RuntimeError for anything but tensors.
+        """
+        if not all(isinstance(t, TensorBase) for t in args):
+            raise RuntimeError("mark_non_differentiable only accepts variable arguments, but got ")
         self._plain = args
 
     def set_materialize_grads(self, value: bool) -> None:
@@ -59,13 +92,17 @@ class FunctionCtx:
 
         Raises: RuntimeError after they were freed or changed in place.
         """
-        if self._saved is None:
-            raise RuntimeError(FREED)
-        for version in self._versions:
-            version.check()
-        return tuple(self._saved)
+        if self._kept is None:
+            return tuple(self._saved)
+        return tuple([None if s is None else s.unpack(self) for s in self._kept])
 
     saved_variables = saved_tensors
+
+
+def _one_of(saved: Saved | None) -> Saved:
+    if saved is None:
+        raise RuntimeError("register_hooks: nothing is kept here, None was saved")
+    return saved
 
 
 class FunctionNode(Node, FunctionCtx):
@@ -75,7 +112,7 @@ class FunctionNode(Node, FunctionCtx):
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Call the user's backward."""
-        if self._saved is None:
+        if self._freed:
             raise RuntimeError(FREED)
         given = [
             (self._zeros(k) if self._materialize and self._flows[k] else None)
@@ -88,6 +125,7 @@ class FunctionNode(Node, FunctionCtx):
         return self._checked(got, graph)
 
     _flows: Sequence[bool] = ()
+    _freed = False
 
     def _backward(self) -> Callable[..., Any]:
         function = self._function
@@ -137,9 +175,11 @@ class FunctionNode(Node, FunctionCtx):
         return grad.to(aval.dtype) if grad._aval.dtype is not aval.dtype else grad
 
     def release(self) -> None:
-        """Free the saved tensors."""
-        if self._saved:
-            self._saved = None
+        """Free the saved tensors; a node that kept none may run again."""
+        for saved in self._kept or ():
+            if saved is not None:
+                saved.release()
+                self._freed = True
 
 
 def _sum_to(grad: Any, shape: tuple[int, ...]) -> Any:
@@ -196,65 +236,184 @@ class Function(metaclass=_FunctionMeta):
         )
 
     vjp = backward
+    # Whether vmap may run forward and backward on one sample and map what they do.
+    generate_vmap_rule = False
+
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any:
+        """Forward-mode derivatives of the results, for those of the arguments."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with "
+            "forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
+        """How the function maps over samples. Here it runs on one of them, whatever this does."""
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
+            "set generate_vmap_rule=True."
+        )
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Run forward and record the custom node."""
+        """Run forward and record the custom node.
+
+        Raises: RuntimeError inside a transformation of torch.func that the function is not for.
+        """
+        if state.transforms:
+            _check_transforms(cls)
         tensors = [a if isinstance(a, TensorBase) else None for a in args]
         edges = [None if t is None else t._edge() for t in tensors]
         needs = state.grad_enabled and any(e is not None for e in edges)
         ctx = cls._node_class(edges if needs else [None] * len(args), ())
         ctx.needs_input_grad = tuple(e is not None for e in edges)
+        results = _Results(cls, ctx, tensors, edges)
         with no_grad():
             if cls.setup_context is not Function.setup_context:
                 output = cls.forward(*args, **kwargs)
                 cls.setup_context(ctx, args, output)
             else:
                 output = cls.forward(ctx, *args, **kwargs)
-        return _wrap(cls, ctx, args, output, needs)
+        return results.wrap(output)
 
 
-def _wrap(cls: Any, ctx: Any, args: Sequence[Any], output: Any, needs: bool) -> Any:
-    many = isinstance(output, tuple)
-    outs = list(output) if many else [output]
-    inputs = {id(a) for a in args if isinstance(a, TensorBase)}
-    dirty = {id(t) for t in ctx._dirty}
-    plain = {id(t) for t in ctx._plain}
-    made = []
-    flows = []
-    avals: list[Any] = []
-    for k, out in enumerate(outs):
-        if not isinstance(out, TensorBase):
+def _check_transforms(cls: Any) -> None:
+    """Raise torch's error where a transformation cannot take a function that is written so."""
+    more = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
+    if cls.setup_context is Function.setup_context:
+        raise RuntimeError(
+            "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, "
+            f"jacrev, ...), it must override the setup_context staticmethod. {more}"
+        )
+    if "vmap" in state.transforms:
+        if cls.generate_vmap_rule and cls.vmap is not Function.vmap:
+            raise RuntimeError(
+                f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True "
+                "and an overridden vmap staticmethod. Please set generate_vmap_rule=False or "
+                f"delete the overridden vmap staticmethod to avoid ambiguity. {more}"
+            )
+        if not cls.generate_vmap_rule and cls.vmap is Function.vmap:
+            raise RuntimeError(
+                f"You tried to vmap over {cls.__name__}, but it does not have vmap support. Please "
+                "override and implement the vmap staticmethod or set generate_vmap_rule=True. "
+                f"{more}"
+            )
+
+
+class _Results:
+    """What `forward` returned, made the results of one node."""
+
+    def __init__(self, cls: Any, ctx: Any, inputs: Sequence[Any], edges: Sequence[Any]) -> None:
+        self.name, self.ctx = cls.__name__, ctx
+        self.needs = state.grad_enabled and any(e is not None for e in edges)
+        self.inputs = {id(t) for t in inputs if t is not None}
+        # In-place writes give a view's base a new history: where it leads before that.
+        self.roots = {
+            id(t): root_edge(t) for t in inputs if t is not None and t._base is not None
+        } if self.needs else {}  # fmt: skip
+
+    def wrap(self, output: Any) -> Any:
+        """The results with their history.
+
+        Raises: torch's RuntimeErrors for tensors that were marked dirty and may not be.
+        """
+        ctx, many = self.ctx, isinstance(output, tuple)
+        outs = list(output) if many else [output]
+        self.dirty, self.plain = {id(t) for t in ctx._dirty}, {id(t) for t in ctx._plain}
+        self._check_dirty(outs)
+        made: list[Any] = []
+        seen: dict[int, Any] = {}
+        flows = [self._flows(out) for out in outs]
+        ctx.out_avals = [out._aval if isinstance(out, TensorBase) else None for out in outs]
+        ctx._flows = flows
+        for k, out in enumerate(outs):
+            if isinstance(out, TensorBase):
+                if id(out) not in seen:
+                    seen[id(out)] = self._one(k, out, flows[k])
+                elif flows[k]:
+                    seen[id(out)]._out_nr = k  # a tensor that is returned twice: the last counts
+                out = seen[id(out)]
             made.append(out)
-            flows.append(False)
-            avals.append(None)
-            continue
-        flow = needs and id(out) not in plain and out._aval.dtype.category >= 2
-        if id(out) in inputs and id(out) not in dirty:
-            out = alias(out, out._aval.shape, out._strides, out._offset)
-        if id(out) in dirty:
-            out._version_counter.version += 1
+        if sum(flows) > 1:
+            for k, out in enumerate(made):
+                if flows[k] and out._base is not None:
+                    out._creation = MULTI_OUTPUT
+        if self.needs:
+            ctx._keep([seen.get(id(t), t) for t in ctx._saved or ()])
+        return tuple(made) if many else made[0]
+
+    def _flows(self, out: Any) -> bool:
+        if not isinstance(out, TensorBase) or not self.needs:
+            return False
+        return id(out) not in self.plain and out._aval.dtype.category >= 2
+
+    def _check_dirty(self, outs: Sequence[Any]) -> None:
+        returned = {id(out) for out in outs}
+        for t in self.ctx._dirty:
+            t._version_counter.version += 1
+            if id(t) not in self.inputs:
+                warnings.warn(
+                    "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors "
+                    "that have been mutated should be passed to ctx.mark_dirty().",
+                    stacklevel=4,
+                )
+            elif id(t) not in returned:
+                raise RuntimeError(
+                    "Some elements marked as dirty during the forward method were not returned as "
+                    "output. The inputs that are modified inplace must all be outputs of the "
+                    "Function."
+                )
+
+    def _one(self, k: int, out: Any, flow: bool) -> Any:
+        given, dirty = id(out) in self.inputs, id(out) in self.dirty
+        if given and dirty:
+            if flow:
+                self._rebased(k, out)
+            return out
+        if given:
+            out = self._alias(out)
         if flow:
             out._requires_grad = False
-            out._grad_fn, out._out_nr = ctx, k
+            out._grad_fn, out._out_nr = self.ctx, k
             if out._base is not None:
-                out._base, out._creation = None, CUSTOM
-        made.append(out)
-        flows.append(flow)
-        avals.append(out._aval)
-    ctx.out_avals, ctx._flows = avals, flows
-    if needs:
-        ctx._versions = [SavedTensor(t) for t in ctx._saved or () if t is not None]
-        swap = {id(o): m for o, m in zip(outs, made, strict=True)}
-        ctx._saved = tuple(_saved(swap.get(id(t), t), ctx) for t in ctx._saved or ())
-    return tuple(made) if many else made[0]
+                out._creation = CUSTOM
+                out._attr_version = out._version_counter.version
+        return out
 
+    def _alias(self, out: Any) -> Any:
+        """An input that is returned as it is: a view of it."""
+        made = alias(out, out._aval.shape, out._strides, out._offset)
+        made._base = out if out._base is None else out._base
+        made._attr_version, made._creation = made._version_counter.version, NO_GRAD
+        return made
 
-def _saved(tensor: Any, ctx: Any) -> Any:
-    """An output that its own node saves is kept without history: no reference cycle."""
-    if isinstance(tensor, TensorBase) and tensor._grad_fn is ctx:
-        return tensor.detach()  # type: ignore[attr-defined]
-    return tensor
+    def _rebased(self, k: int, out: Any) -> None:
+        """The history of an input that forward wrote to."""
+        base = out._base
+        if base is None and out._requires_grad and out._grad_fn is None:
+            raise RuntimeError(
+                "a leaf Variable that requires grad has been used in an in-place operation."
+            )
+        if base is None:
+            rebase(out, None, (self.ctx, k))
+            return
+        if base._requires_grad and base._grad_fn is None:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
+        if len(self.ctx.out_avals) > 1:
+            raise RuntimeError(
+                "If your Function modifies inplace an input that is a view of another Tensor, your "
+                "Function cannot return more than one Tensor. This is not supported by the current "
+                "autograd engine. You should either make sure the input is not a view (using "
+                ".clone() for example) or make your Function only return one Tensor (potentially "
+                "splitting it into two Functions: one doing the inplace that returns a single "
+                "Tensor and a second one that does the other operations). You can ask on the forum "
+                "https://discuss.pytorch.org/ if you need help to do this change."
+            )
+        rebase(out, self.roots.get(id(out)), (self.ctx, k))
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

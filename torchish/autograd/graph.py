@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .._core.errors import not_supported
 from .._core.nodes import Node as Node, leaf_node
-from .._core.state import state
+from .._core.state import process, state
 from .._core.tensor_base import TensorBase
 
 __all__ = [
@@ -18,7 +18,16 @@ __all__ = [
     "saved_tensors_hooks",
 ]  # fmt: skip
 
-_HOOKS = "torch.utils.checkpoint.checkpoint (XLA decides where saved values live)"
+
+def _plan_of(kernel: Any) -> Any:
+    """What is kept for a kernel; its tables are loaded when somebody asks."""
+    from ._saving import plan_of
+
+    process.plan_of = plan_of
+    return plan_of(kernel)
+
+
+process.plan_of = _plan_of
 
 
 class GradientEdge(NamedTuple):
@@ -136,32 +145,60 @@ class _Gathering:
 
 
 class saved_tensors_hooks:
-    """Refused: what backward needs are values inside XLA programs, and no tensors."""
+    """Inside, `pack_hook(tensor)` is kept for backward in place of each tensor; backward gets
+    `unpack_hook` of it. Of nested pairs the innermost counts.
 
-    def __init__(self, pack_hook: Any = None, unpack_hook: Any = None) -> None:
-        if _disabled:
-            raise RuntimeError(_disabled[-1])
-        raise not_supported("torch.autograd.graph.saved_tensors_hooks", _HOOKS)
+    Raises: RuntimeError inside `disable_saved_tensors_hooks`.
+    Differs from torch: operators whose gradient torch computes from other tensors than this engine
+    does, beyond the usual layers, have the tensors packed that this engine keeps.
+    Source: https://docs.pytorch.org/docs/stable/autograd.html
+    """
+
+    def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
+
+    def __enter__(self) -> None:
+        if state.saved_hooks_refused is not None:
+            raise RuntimeError(state.saved_hooks_refused)
+        for hook in (self.pack_hook, self.unpack_hook):
+            if not callable(hook):
+                raise TypeError(
+                    "_push_saved_tensors_default_hooks(): incompatible function arguments. The "
+                    "following argument types are supported:\n    1. (arg0: "
+                    "collections.abc.Callable, arg1: collections.abc.Callable) -> None\n\nInvoked "
+                    f"with: {self.pack_hook!r}, {self.unpack_hook!r}"
+                )
+        state.saved_hooks.append((self.pack_hook, self.unpack_hook))
+
+    def __exit__(self, *args: object) -> None:
+        state.saved_hooks.pop()
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Refused, as `saved_tensors_hooks`."""
+    """Inside, what backward needs is kept on the CPU and moved back when it is needed."""
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        super().__init__()
+        def pack(tensor: Any) -> tuple[Any, Any]:
+            kept = tensor.cpu()
+            pinned = pin_memory and tensor.device.type == device_type
+            return tensor.device, kept.pin_memory() if pinned else kept
 
+        def unpack(packed: tuple[Any, Any]) -> Any:
+            return packed[1].to(packed[0], non_blocking=pin_memory)
 
-_disabled: list[str] = []
+        super().__init__(pack, unpack)
 
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
     """Inside, `saved_tensors_hooks` raises RuntimeError(error_message)."""
-    _disabled.append(error_message)
+    if state.saved_hooks:
+        raise RuntimeError(error_message)
+    before, state.saved_hooks_refused = state.saved_hooks_refused, error_message
     try:
         yield
     finally:
-        _disabled.pop()
+        state.saved_hooks_refused = before
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ nest and never mix; results keep a history only if something outside wants one.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from .._core.autograd import as_tensor, as_var, constant, grad_mode
@@ -31,6 +32,16 @@ class _Level:
             if not isinstance(x, TensorBase):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
         self.inputs = [enter(x, outer=self.outer_grad) for x in leaves]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Gradients are on, and what is called may ask which transformations run."""
+        state.transforms.append(self)
+        try:
+            with grad_mode(True):
+                yield
+        finally:
+            state.transforms.pop()
 
     def arguments(self) -> Any:
         """The tensors that the function gets."""
@@ -78,8 +89,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     Raises: RuntimeError when the function returns anything but tensors.
     """
     outer = state.grad_enabled
-    with grad_mode(True):
-        level = _Level(primals, outer)
+    level = _Level(primals, outer)
+    with level.running():
         outs = func(*level.arguments())
         aux = None
         if has_aux:
@@ -176,8 +187,8 @@ def grad_and_value(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         places, primals = _chosen(args, argnums)
         outer = state.grad_enabled
-        with grad_mode(True):
-            level = _Level(primals, outer)
+        level = _Level(primals, outer)
+        with level.running():
             for x in level.inputs:
                 if x._aval.dtype.category < 2:
                     raise RuntimeError("only Tensors of floating point dtype can require gradients")
@@ -258,8 +269,8 @@ def jvp(
         )
     directions, shape = flatten(tangents)
     outer = state.grad_enabled
-    with grad_mode(True):
-        level = _Level(primals, outer)
+    level = _Level(primals, outer)
+    with level.running():
         if shape != level.spec:
             raise RuntimeError(
                 f"{lead}: Expected primals and tangents to have the same python structure. For "

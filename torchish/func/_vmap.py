@@ -403,7 +403,12 @@ def map_tensors(
                 ways.append(Way("mapped", dim, outer, (inside._grad_fn, 0)))
             samples.append(inside)
         found = []
-        for tensor, place in function(samples):
+        state.transforms.append("vmap")
+        try:
+            results = function(samples)
+        finally:
+            state.transforms.pop()
+        for tensor, place in results:
             if place is None and level.varies(tensor._value()):
                 raise VariesError
             kind = "once" if place is None else "mapped"
