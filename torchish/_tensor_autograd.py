@@ -11,7 +11,7 @@ from ._core import dtypes, nodes
 from ._core.dtypes import dtype
 from ._core.state import state
 from ._core.storage import VersionCounter
-from ._core.tensor_base import TensorBase, detached
+from ._core.tensor_base import TensorBase, detached, retain
 from ._tensor_facts import TensorFacts
 
 
@@ -155,9 +155,7 @@ class TensorAutograd(TensorFacts):
         fn = self.grad_fn
         if fn is None or self._retains:
             return
-        if fn.retained is None:
-            fn.retained = {}
-        fn.retained[self._out_nr] = weakref.ref(self)
+        retain(weakref.ref(self), (fn, self._out_nr))
         self._retains = True
 
     @property
@@ -182,6 +180,14 @@ class TensorAutograd(TensorFacts):
         if fn.tensor_hooks is None:
             fn.tensor_hooks = {}
         return nodes.add_hook(fn.tensor_hooks.setdefault(self._out_nr, {}), hook)
+
+    @property
+    def _backward_hooks(self) -> Any:
+        """The hooks of this tensor by their ids, or None."""
+        fn = self.grad_fn
+        if fn is None:
+            return self._leaf_hooks
+        return (fn.tensor_hooks or {}).get(self._out_nr)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Any:
         """Call `hook(tensor)` after a gradient has been accumulated into this leaf."""

@@ -16,7 +16,7 @@ from .layout import has_overlap, is_dense
 from .nodes import Edge, SavedTensor
 from .saved import pack
 from .state import state
-from .tensor_base import TensorBase, check_rebase, from_value, from_values, region_write
+from .tensor_base import TensorBase, check_rebase, from_value, from_values, region_read, region_write, set_history
 from .trace import record
 from .values import Value
 
@@ -179,6 +179,10 @@ def write_inplace(
     tensors = [x for x in operands if isinstance(x, TensorBase)]
     check_history(target, target._needs_grad() or any(t._needs_grad() for t in tensors))
     edges = input_edges(operands) if state.grad_enabled else None
+    if edges is not None and target._base is not None and _has_hooks(target._grad_fn):
+        # the region's new history does not pass the view's old node, nor the hooks there
+        fresh = _region_edge(target)
+        edges = [fresh if x is target else e for x, e in zip(operands, edges, strict=True)]
     if overlap:
         check_overlap(target, operands)
     kernel = make if isinstance(make, Kernel) else make()
@@ -218,6 +222,21 @@ def write_inplace(
     return target
 
 
+def _has_hooks(node: Any) -> bool:
+    return node is not None and bool(
+        node.tensor_hooks or node.retained or node.pre_hooks or node.post_hooks
+    )
+
+
+def _region_edge(view: TensorBase) -> Edge | None:
+    """A history of `view` as the part of its base that it is."""
+    edge = view._base._edge()
+    if edge is None:
+        return None
+    kernel, starts = region_read(view._base, view)
+    return nodes.history(kernel, (None, *starts), (edge, *[None] * len(starts)))[0]
+
+
 def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | None]:
     from .autograd import cast_kernel
 
@@ -248,20 +267,12 @@ def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None
     if not state.grad_enabled or (step is None and old_edge is None):
         return
     if base is None:
-        _set_history(target, step)
+        set_history(target, step)
         return
     kernel, starts = region_write(base, target)
     edges = (old_edge, step, *[None] * len(starts))
     made = nodes.history(kernel, (None, None, *starts), edges)
     if made[0] is not None:
         made[0][0].holds_tensors = True  # type: ignore[attr-defined]  # torch frees it always
-    _set_history(base, made[0])
+    set_history(base, made[0])
     target._attr_version = -1  # derive the view's history from the root's at its next use
-
-
-def _set_history(tensor: TensorBase, step: Edge | None) -> None:
-    tensor._requires_grad = False
-    if step is None:
-        tensor._grad_fn, tensor._out_nr = None, 0
-    else:
-        tensor._grad_fn, tensor._out_nr = step

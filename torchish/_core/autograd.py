@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import hooks
 from .grad_mode import (
     enable_grad,
     inference_mode,
@@ -23,6 +24,7 @@ from .grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
 from .kernels import Kernel
 from .layout import is_dense
 from .nodes import AccumulateGrad, Edge, Node, Var, history
@@ -30,9 +32,6 @@ from .state import process, state
 from .tensor_base import TensorBase, from_value
 from .trace import record, record_on
 from .values import Aval, Value
-
-Buffer = list[Var | None]
-
 
 # --- grad mode -----------------------------------------------------------------------------------
 
@@ -48,64 +47,6 @@ def grad_mode(enabled: bool) -> Iterator[None]:
         state.grad_enabled = before
 
 
-# --- arithmetic on gradients ---------------------------------------------------------------------
-
-
-def _sum_kernel(aval: Aval) -> Kernel:
-    found = _SUMS.get(aval)
-    if found is None:
-        found = _SUMS[aval] = Kernel(
-            "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0"
-        )
-    return found
-
-
-_SUMS: dict[Aval, Kernel] = {}
-
-
-def add_vars(a: Var, b: Var) -> Var:
-    """The sum of two gradients of one shape."""
-    kernel = _sum_kernel(a[0].aval)
-    values = (a[0], b[0])
-    (out,) = record(kernel, values)
-    if a[1] is None and b[1] is None:
-        return (out, None)
-    return (out, history(kernel, values, (a[1], b[1]))[0])
-
-
-def constant(aval: Aval, number: float, dev: Any) -> Value:
-    """A Value filled with `number`, made inside the program."""
-    import jax.numpy as jnp
-
-    key = (aval, number)
-    kernel = _CONSTANTS.get(key)
-    if kernel is None:
-        shape, dt = tuple(aval.shape), aval.dtype.np
-        kernel = _CONSTANTS[key] = Kernel(
-            "full", lambda: (jnp.full(shape, number, dt),), (), (aval,)
-        )
-    return record_on(dev, kernel, ())[0]
-
-
-_CONSTANTS: dict[Any, Kernel] = {}
-
-
-# --- tensors and vars ----------------------------------------------------------------------------
-
-
-def as_tensor(var: Var) -> Any:
-    """A gradient in flight as a tensor (hooks, `.grad`, results of `grad`)."""
-    made = from_value(var[0])
-    if var[1] is not None:
-        made._grad_fn, made._out_nr = var[1]
-    return made
-
-
-def as_var(tensor: TensorBase, graph: bool) -> Var:
-    """A tensor as a gradient in flight."""
-    return (tensor._value(), tensor._edge() if graph else None)
-
-
 def accumulate(variable: Any, grad: Var, graph: bool) -> None:
     """Add `grad` to `variable.grad`: set it, add in place, or (create_graph) out of place."""
     have = variable._grad
@@ -115,11 +56,11 @@ def accumulate(variable: Any, grad: Var, graph: bool) -> None:
     elif graph:
         variable._grad = as_tensor(add_vars(as_var(have, True), grad))
     else:
-        (total,) = record(_sum_kernel(grad[0].aval), (have._value(), grad[0]))
+        (total,) = record(sum_kernel(grad[0].aval), (have._value(), grad[0]))
         have._write(total)
         have._version_counter.version += 1
-    for hook in list(getattr(variable, "_post_accumulate_hooks", {}).values()):
-        hook(variable)
+    if "_post_accumulate_hooks" in variable.__dict__:
+        hooks.post_accumulate(variable)
 
 
 def _grad_strides(variable: TensorBase) -> tuple[int, ...] | None:
@@ -211,13 +152,22 @@ class Pass:
 
     def _step(self, node: Node) -> None:
         grads = self.buffers.pop(node, None) or [None] * len(node.out_avals)
-        grads = self._before(node, grads)
         outs: Sequence[Var | None] = [None] * len(node.edges)
-        target = self.captures is not None and self._capture(node, grads)
-        runs = self.useful is None or (node in self.useful and (not target or self._leads_on(node)))
+        runs = self._runs(node)
+        if runs and self.captures is not None:
+            self._capture(node, grads)  # of a node that goes on: before its hooks, as in torch
+        if runs or self.will_run(node):
+            grads = hooks.tensor_hooks(node, grads, self.graph)
+        if not runs:
+            self._capture(node, grads)
+        else:
+            grads = hooks.pre_hooks(node, grads, self.graph)
         if runs and any(g is not None for g in grads):
             outs = node.apply(grads, self.graph)
-            outs = self._after(node, outs, grads)
+            if state.anomaly:
+                _check_nan(node, outs)
+            if node.post_hooks:
+                outs = hooks.post_hooks(node, outs, grads, self.graph)
         if not self.keep and runs:
             node.release()
         for edge, out in zip(node.edges, outs, strict=False):
@@ -229,71 +179,24 @@ class Pass:
             if self.waiting[edge[0]] == 0:
                 self._push(edge[0])
 
+    def _runs(self, node: Node) -> bool:
+        """Whether a node runs: it lies on the way to a target and is not the end of it."""
+        if self.useful is None or self.captures is None:
+            return True
+        if node not in self.useful:
+            return False
+        return self._leads_on(node) or all(e[0] is not node for e in self.captures)
+
     def _leads_on(self, node: Node) -> bool:
         assert self.useful is not None
         return any(e is not None and e[0] in self.useful for e in node.edges)
 
-    def _before(self, node: Node, grads: Buffer) -> Buffer:
-        """Tensor hooks, retained gradients and prehooks of this node."""
-        if node.tensor_hooks:
-            for k, hooks in node.tensor_hooks.items():
-                for hook in list(hooks.values()):
-                    if grads[k] is not None:
-                        grads[k] = self._hooked(hook, grads[k])
-        if node.retained:
-            for k, ref in node.retained.items():
-                tensor = ref()
-                if tensor is not None and grads[k] is not None and self.captures is None:
-                    _retain(tensor, grads[k], self.graph)
-        if node.pre_hooks:
-            for hook in list(node.pre_hooks.values()):
-                given = tuple(None if g is None else as_tensor(g) for g in grads)
-                got = hook(given)
-                if got is not None:
-                    got = got if isinstance(got, tuple) else (got,)
-                    grads = [None if t is None else as_var(t, self.graph) for t in got]
-        return grads
-
-    def _hooked(self, hook: Callable[..., Any], grad: Any) -> Var:
-        got = hook(as_tensor(grad))
-        if got is None:
-            return grad  # type: ignore[no-any-return]
-        if not isinstance(got, TensorBase):
-            raise TypeError(
-                "hook's return value must be None or a Tensor, not " + type(got).__name__
-            )
-        return as_var(got, self.graph)
-
-    def _after(self, node: Node, outs: Sequence[Var | None], grads: Buffer) -> Sequence[Var | None]:
-        if state.anomaly:
-            _check_nan(node, outs)
-        if node.post_hooks:
-            for hook in list(node.post_hooks.values()):
-                inputs = tuple(None if o is None else as_tensor(o) for o in outs)
-                outputs = tuple(None if g is None else as_tensor(g) for g in grads)
-                got = hook(inputs, outputs)
-                if got is not None:
-                    got = got if isinstance(got, tuple) else (got,)
-                    outs = [None if t is None else as_var(t, self.graph) for t in got]
-        return outs
-
-    def _capture(self, node: Node, grads: Buffer) -> bool:
+    def _capture(self, node: Node, grads: Buffer) -> None:
         """Remember gradients that arrive at requested inputs."""
-        assert self.captures is not None
-        found = False
-        for edge in self.captures:
-            if edge[0] is node:
-                found = True
-                got = grads[edge[1]]
-                if got is not None:
-                    self.captured[edge] = got
-        return found
-
-
-def _retain(tensor: Any, grad: Any, graph: bool) -> None:
-    have = tensor._grad
-    made = as_tensor(grad) if graph else from_value(grad[0])
-    tensor._grad = made if have is None else as_tensor(add_vars(as_var(have, graph), grad))
+        for edge in self.captures or ():
+            got = grads[edge[1]] if edge[0] is node else None
+            if got is not None:
+                self.captured[edge] = got
 
 
 def _check_nan(node: Node, outs: Sequence[Var | None]) -> None:

@@ -59,8 +59,8 @@ class ProcessState:
         # The user's Tensor class, set once by torchish/tensor.py (the engine makes results with
         # it).
         self.tensor_class: Any = None
-        # What grad nodes keep for a kernel, in torch's names (torchish/autograd/_saving.py), and what
-        # lets hooks pack the operands of a node that backward made (saved.py).
+        # What grad nodes keep for a kernel, in torch's names (torchish/autograd/_saving.py), and
+        # what lets hooks pack the operands of a node that backward made (saved.py).
         self.plan_of: Any = None
         self.pack_values: Any = None
         # Whether some program spans several devices: arrays may then lie on more than one.

@@ -171,7 +171,26 @@ class TensorBase:
         kernel, starts = region_read(base, self)
         made = nodes.history(kernel, (None, *starts), (edge, *[None] * len(starts)))
         if made[0] is not None:
-            self._grad_fn, self._out_nr = made[0]
+            set_history(self, made[0])
+
+
+def set_history(tensor: TensorBase, step: Edge | None) -> None:
+    """Give a tensor that was written to its new history; a gradient it retains is that one's."""
+    old, number = tensor._grad_fn, tensor._out_nr
+    tensor._requires_grad = False
+    tensor._grad_fn, tensor._out_nr = (None, 0) if step is None else step
+    if tensor._retains and old is not None and old.retained is not None:
+        ref = old.retained.pop(number, None)
+        if step is not None and ref is not None:
+            retain(ref, step)
+
+
+def retain(ref: Any, edge: Edge) -> None:
+    """Let the gradient that arrives at `edge` be kept in the `.grad` of the tensor of `ref`."""
+    node, number = edge
+    if node.retained is None:
+        node.retained = {}
+    node.retained[number] = ref
 
 
 def check_rebase(view: TensorBase, *, indirect: bool) -> None:

@@ -101,9 +101,21 @@ def register_multi_grad_hook(
     if mode == "any":
         hook = _once(fn)
         return _Handles([t.register_hook(hook) for t in tensors if t.requires_grad])
-    nodes = [get_gradient_edge(t).node if t.requires_grad else None for t in tensors]
+    nodes = [_node_of(t) for t in tensors]
     gathering = _Gathering(nodes, fn)
     return _Handles([t.register_hook(gathering.hook(k)) for k, t in enumerate(tensors)])
+
+
+def _node_of(tensor: Any) -> Node:
+    """The node that the gradient of a tensor arrives at.
+
+    Raises: AssertionError when it does not require grad.
+    """
+    if isinstance(tensor, GradientEdge):
+        return tensor.node
+    if not tensor.requires_grad:
+        raise AssertionError("Expected gradient function to be set")
+    return get_gradient_edge(tensor).node
 
 
 def _once(fn: Callable[..., Any]) -> Callable[..., None]:
