@@ -16,7 +16,15 @@ from .layout import has_overlap, is_dense
 from .nodes import Edge, SavedTensor
 from .saved import pack
 from .state import state
-from .tensor_base import TensorBase, check_rebase, from_value, from_values, region_read, region_write, set_history
+from .tensor_base import (
+    TensorBase,
+    check_rebase,
+    from_value,
+    from_values,
+    region_read,
+    region_write,
+    set_history,
+)
 from .trace import record
 from .values import Value
 
@@ -117,12 +125,15 @@ def check_history(target: TensorBase, needs_grad: bool) -> None:
     base = target._base
     if base is not None:
         check_rebase(target, indirect=False)
-        if target._needs_grad() and base._grad_fn is None:
+        root = base._grad_fn
+        if target._needs_grad() and (root is None or root.stands_for_leaf):
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
             )
-    elif target._requires_grad and target._grad_fn is None:
+    elif (target._requires_grad and target._grad_fn is None) or (
+        target._grad_fn is not None and target._grad_fn.stands_for_leaf
+    ):
         raise RuntimeError(
             "a leaf Variable that requires grad is being used in an in-place operation."
         )
@@ -209,7 +220,7 @@ def write_inplace(
         node.remember([None if x is target else x for x in operands])
     if result.dtype is not target._aval.dtype:
         new, step = _cast_step(new, step, target._aval.dtype)
-    commit(target, new, step)
+    commit(target, new, step, kernel.name)
     if node is not None and kernel.saves_output:
         node.tensors.append((None, SavedTensor(target)))
     if node is not None and state.saved_hooks:
@@ -247,8 +258,13 @@ def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | 
     return out, step
 
 
-def commit(target: TensorBase, new: Value, step: Edge | None) -> None:
-    """Write `new` into `target`'s memory, bump the version and rebase the history."""
+def commit(target: TensorBase, new: Value, step: Edge | None, name: str = "copy") -> None:
+    """Write `new` into `target`'s memory, bump the version and rebase the history.
+
+    Raises: RuntimeError when a transformation of functions that runs now forbids it.
+    """
+    for transform in state.transforms:
+        transform.before_write(target, new, step, name)
     old_edge = root_edge(target) if state.grad_enabled else None
     target._write(new)
     target._version_counter.version += 1

@@ -1,7 +1,7 @@
 """Calling the hooks of a backward pass, and torch's checks of what they return.
 
-Order at a node: hooks of the tensors that are its outputs, retained gradients, prehooks of the node,
-the node itself, its post-hooks.
+Order at a node: hooks of the tensors that are its outputs, retained gradients, prehooks of the
+node, the node itself, its post-hooks.
 """
 
 from __future__ import annotations

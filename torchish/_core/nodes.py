@@ -51,6 +51,8 @@ class Node:
 
     edges: Sequence[Edge | None]
     out_avals: Sequence[Aval]
+    # Whether its outputs are leaves to the user, as the inputs of `func.grad` are.
+    stands_for_leaf = False
 
     def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
         self.edges = edges

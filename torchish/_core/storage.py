@@ -39,9 +39,11 @@ class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
     __slots__ = (
-        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "placement", "strides",
-        "version", "writes",
+        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "made_at", "placement",
+        "strides", "version", "writes",
     )  # fmt: skip
+
+    made_at: int  # set only once somebody asks for moments
 
     def __init__(self, value: Value, strides: tuple[int, ...] | None = None) -> None:
         self._value = value
@@ -162,6 +164,30 @@ def _dtype_of(array: np.ndarray[Any, Any]) -> dtype:
     from .dtypes import from_np
 
     return from_np(array.dtype)
+
+
+_moments = itertools.count(1)
+_plain_init = Storage.__init__
+
+
+def _dated_init(self: Storage, value: Value, strides: tuple[int, ...] | None = None) -> None:
+    _plain_init(self, value, strides)
+    self.made_at = next(_moments)
+
+
+def moment() -> int:
+    """The present moment, to tell older storages from newer ones (`older`).
+
+    Storages are dated from the first call on: before, nobody asks, and making one costs less.
+    """
+    if Storage.__init__ is not _dated_init:
+        Storage.__init__ = _dated_init  # type: ignore[method-assign]
+    return next(_moments)
+
+
+def older(storage: Storage, when: int) -> bool:
+    """Whether a storage was there before a moment."""
+    return getattr(storage, "made_at", 0) < when
 
 
 def storage_for(value: Value, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Storage:

@@ -152,7 +152,15 @@ def assign(targets: list[Any], values: list[Any]) -> None:
 
     with no_grad():
         for target, value in zip(targets, values, strict=True):
-            target.copy_(value)
+            try:
+                target.copy_(value)
+            except RuntimeError as error:
+                if not str(error).startswith("vmap:"):
+                    raise
+                raise RuntimeError(
+                    "Batch norm got a batched tensor as input while the running_mean or "
+                    "running_var, which will be updated in place, were not batched."
+                ) from None
 
 
 def _check_batch(shape: tuple[int, ...], text: Any) -> None:

@@ -286,7 +286,7 @@ def _check_transforms(cls: Any) -> None:
             "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, "
             f"jacrev, ...), it must override the setup_context staticmethod. {more}"
         )
-    if "vmap" in state.transforms:
+    if any(t.maps for t in state.transforms):
         if cls.generate_vmap_rule and cls.vmap is not Function.vmap:
             raise RuntimeError(
                 f"You tried to vmap over {cls.__name__}, but it has both generate_vmap_rule=True "

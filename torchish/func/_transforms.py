@@ -15,23 +15,49 @@ from .._core.autograd import as_tensor, as_var, constant, grad_mode
 from .._core.dtypes import SCALAR_NAMES
 from .._core.nodes import Edge, Node, Var, next_sequence
 from .._core.state import state
+from .._core.storage import moment, older
 from .._core.subgraph import Entry, borders, enter, gradients
 from .._core.tensor_base import TensorBase, detached, from_value
 from .._ops.registry import ops
 from ._tree import Spec, flatten, tree_map, unflatten
+from ._vmap import ARITHMETIC
 
 
 class _Level:
     """One run of a function on tensors of its own."""
 
-    def __init__(self, primals: Any, outer_grad: bool) -> None:
+    maps = False
+
+    def __init__(
+        self, primals: Any, outer_grad: bool, *, leaves: bool = True, given: Any = ()
+    ) -> None:
+        """`given` are arguments besides those to differentiate by: they may be written to."""
+        self.moment = moment()
+        self.given = {
+            id(x._storage): x._storage for x in flatten(given)[0] if isinstance(x, TensorBase)
+        }
         self.outer_grad = outer_grad
         self.start = next_sequence()
-        leaves, self.spec = flatten(primals)
-        for x in leaves:
+        tensors, self.spec = flatten(primals)
+        for x in tensors:
             if not isinstance(x, TensorBase):
                 raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
-        self.inputs = [enter(x, outer=self.outer_grad) for x in leaves]
+        self.inputs = [enter(x, outer=self.outer_grad) for x in tensors]
+        for x in self.inputs if leaves else ():
+            if x._grad_fn is not None:
+                x._grad_fn.stands_for_leaf = True
+
+    def before_write(self, target: Any, new: Any, step: Any, name: str) -> None:
+        """Refuse a write to what is not this run's own."""
+        if older(target._storage, self.moment) and id(target._storage) not in self.given:
+            name = name.rstrip("_")
+            kind = f"aten::{name}_" + (".Tensor" if name in ARITHMETIC else "")
+            raise RuntimeError(
+                "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to "
+                f"call in-place operation ({kind}) that would mutate a captured Tensor. This is "
+                "not supported; please rewrite the function being transformed to explicitly accept "
+                "the mutated Tensor(s) as inputs."
+            )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -187,7 +213,7 @@ def grad_and_value(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         places, primals = _chosen(args, argnums)
         outer = state.grad_enabled
-        level = _Level(primals, outer)
+        level = _Level(primals, outer, given=(args, kwargs))
         with level.running():
             for x in level.inputs:
                 if x._aval.dtype.category < 2:
@@ -269,7 +295,7 @@ def jvp(
         )
     directions, shape = flatten(tangents)
     outer = state.grad_enabled
-    level = _Level(primals, outer)
+    level = _Level(primals, outer, leaves=False)
     with level.running():
         if shape != level.spec:
             raise RuntimeError(

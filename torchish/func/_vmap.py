@@ -7,6 +7,7 @@ that repeats compiles nothing.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,16 +16,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .._core.apply import commit
+from .._core.autograd import grad_mode
+from .._core.errors import not_supported
 from .._core.kernels import DrawKernel, Kernel
 from .._core.nodes import FREED, Edge, Node, Var, next_sequence
 from .._core.program import COMPLEXES, FLOATS, INTS, steps
 from .._core.region import DataDependent, Region
 from .._core.state import state
+from .._core.storage import moment, older
 from .._core.subgraph import Entry, borders, gradients
 from .._core.tensor_base import TensorBase, from_value, from_values
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
 
+# In-place operators whose other operand is a tensor to torch even if it is a number.
+ARITHMETIC = ("add", "div", "fmod", "mul", "remainder", "sub")
 _KERNELS: OrderedDict[Any, Kernel] = OrderedDict()
 _CAPACITY = 512
 
@@ -32,6 +39,13 @@ _READS = (
     "vmap: It looks like you're calling .item() on a Tensor, or using a Tensor in some "
     "data-dependent control flow. We don't support vmap over either, please try to rewrite what "
     "you're doing with other operations (torch.where for a choice)."
+)
+_CAPTURED = (
+    "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
+    "`other` in extra_args that has more elements than `self`. This happened due to `other` being "
+    "vmapped over but `self` not being vmapped over in a vmap. Please try to use out-of-place "
+    "operators instead of inplace arithmetic. If said operator is being called inside the PyTorch "
+    "framework, please file a bug report instead."
 )
 _RANDOM = (
     "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
@@ -59,6 +73,63 @@ class SampleRegion(Region):
                 "of it; return it from the function instead"
             )
         super().flush(reason)
+
+
+class Writes:
+    """What one call of a mapped function writes to tensors from outside.
+
+    A captured tensor is written once, if what is written is the same for all samples; a mapped
+    argument gets the values of all samples. Both happen when the function ends, by whatever way.
+    """
+
+    maps = True
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.moment = moment()
+        self.arguments: list[tuple[Any, Any, int]] = []  # inside, outside, mapped dim
+        self.captured: dict[int, Any] = {}
+
+    def before_write(self, target: Any, new: Value, step: Any, name: str) -> None:
+        """Note a write to a captured tensor.
+
+        Raises: RuntimeError for one that differs from sample to sample, or has a history.
+        """
+        storage = target._storage
+        if not older(storage, self.moment):
+            return
+        if self.level.varies(new):
+            shape = list(new.aval.shape)
+            raise RuntimeError(
+                _CAPTURED
+                if name not in ARITHMETIC
+                else f"output with shape {shape} doesn't match the broadcast shape "
+                f"{[self.level.size, *shape]}"
+            )
+        if step is not None:
+            raise not_supported(
+                "vmap: writing a value with history to a captured tensor", "returning the value"
+            )
+        self.captured[id(storage)] = storage
+
+    def finish(self) -> None:
+        """Make the writes outside what they were inside."""
+        level, wanted, owners = self.level, [], []
+        for storage in self.captured.values():
+            wanted.append(("once", 0, storage.value))
+            owners.append(storage.set)
+        for inside, outside, dim in self.arguments:
+            if inside._storage.writes:
+                wanted.append(("mapped", dim, inside._value()))
+                owners.append(functools.partial(_write_outside, outside))
+        if wanted:
+            for set_value, value in zip(owners, level.emit(wanted), strict=True):
+                set_value(value)
+
+
+def _write_outside(tensor: Any, value: Value) -> None:
+    with grad_mode(False):
+        commit(tensor, value, None)
 
 
 class _Outside:
@@ -395,15 +466,20 @@ def map_tensors(
     grads = state.grad_enabled
     given = [(t._value(), dim, t._edge() if grads else None) for t, dim in inputs]
 
+    writes = Writes(level)
+
     def work() -> Any:
         samples = []
-        for value, dim, outer in given:
+        for (value, dim, outer), (outside, _) in zip(given, inputs, strict=True):
             inside = level.enter(value, dim, outer)
+            writes.arguments.append((inside, outside, dim))
+            if inside._grad_fn is not None and outside._requires_grad:
+                inside._grad_fn.stands_for_leaf = outside._grad_fn is None
             if outer is not None and inside._grad_fn is not None:
                 ways.append(Way("mapped", dim, outer, (inside._grad_fn, 0)))
             samples.append(inside)
         found = []
-        state.transforms.append("vmap")
+        state.transforms.append(writes)
         try:
             results = function(samples)
         finally:
@@ -416,7 +492,10 @@ def map_tensors(
             found.append((kind, where, tensor._value(), tensor._edge() if grads else None))
         return found
 
-    found, checks = level.record(work)
+    try:
+        found, checks = level.record(work)
+    finally:
+        writes.finish()
     wanted = [(kind, dim, value) for kind, dim, value, _ in found]
     values = level.emit([*wanted, *[("any", 0, flag) for flag, _ in checks]])
     for flag, (_, error) in zip(values[len(wanted) :], checks, strict=True):
