@@ -35,6 +35,7 @@ class Library:
         self.v1: Any = importlib.import_module(f"{vision}.transforms")
         self.tv: Any = importlib.import_module(f"{vision}.tv_tensors")
         self.utils: Any = importlib.import_module(f"{vision}.utils")
+        self.presets: Any = importlib.import_module(f"{vision}.transforms._presets")
 
     def tensor(self, array: np.ndarray) -> Any:
         return self.torch.from_numpy(array.copy())
@@ -448,8 +449,93 @@ def transform_cases() -> Iterator[Case]:
         yield Case(f"repr.{name}", lambda lib, m=make: repr(m(lib)))
 
 
+def drawing_cases() -> Iterator[Case]:
+    """`torchvision.utils` on bytes and floats."""
+    images = {"bytes": bytes_(3, 24, 30), "floats": floats(3, 24, 30)}
+    corners = np.array([[2, 3, 14, 12], [8, 8, 28, 21], [0, 0, 5, 5]])
+    turned = np.array([[10.0, 2, 25, 6, 22, 15, 7, 11]])
+    shapes = np.zeros((3, 24, 30), bool)
+    shapes[0, 2:9, 3:12] = shapes[1, 6:20, 8:22] = shapes[2, 15:, 20:] = True
+    places = np.array([[[4, 5], [12, 9], [20, 18]], [[25, 3], [15, 15], [2, 20]]])
+    seen = np.array([[1, 1, 0], [1, 1, 1]], bool)
+    flow = (floats(2, 2, 9, 8) - 0.5) * np.float32(7)
+    boxes_options: list[dict[str, Any]] = [
+        {},
+        {"colors": "red", "width": 2, "labels": ["a", None, "bc"]},
+        {"colors": [(1, 2, 3), "blue", "#00ff00"], "fill": True},
+        {"labels": ["x", "y", "z"], "fill_labels": True, "label_background_colors": "green"},
+        {"labels": ["x", "y", "z"], "label_colors": "white"},
+    ]
+    for kind, image in images.items():
+        for k, options in enumerate(boxes_options):
+            yield Case(
+                f"utils.boxes.{kind}.{k}",
+                lambda lib, i=image, o=options: lib.utils.draw_bounding_boxes(
+                    lib.tensor(i), lib.tensor(corners), **o
+                ),
+            )
+        yield Case(
+            f"utils.boxes.{kind}.turned",
+            lambda lib, i=image: lib.utils.draw_bounding_boxes(
+                lib.tensor(i), lib.tensor(turned), colors="red", width=2
+            ),
+        )
+        for k, options in enumerate(({}, {"alpha": 0.3, "colors": ["red", "blue", "lime"]})):
+            yield Case(
+                f"utils.masks.{kind}.{k}",
+                lambda lib, i=image, o=options: lib.utils.draw_segmentation_masks(
+                    lib.tensor(i), lib.tensor(shapes), **o
+                ),
+            )
+        for k, options in enumerate(({}, {"connectivity": [(0, 1), (1, 2)], "colors": "red"})):
+            yield Case(
+                f"utils.keypoints.{kind}.{k}",
+                lambda lib, i=image, o=options: lib.utils.draw_keypoints(
+                    lib.tensor(i), lib.tensor(places), visibility=lib.tensor(seen), **o
+                ),
+            )
+        yield Case(
+            f"utils.refused.{kind}",
+            lambda lib, i=image: lib.utils.draw_bounding_boxes(
+                lib.tensor(i), lib.tensor(corners[:, ::-1].copy())
+            ),
+        )
+    yield Case("utils.flow.batch", lambda lib: lib.utils.flow_to_image(lib.tensor(flow)))
+    yield Case("utils.flow.one", lambda lib: lib.utils.flow_to_image(lib.tensor(flow[0])))
+
+
+PRESETS: list[tuple[str, dict[str, Any]]] = [
+    ("ObjectDetection", {}),
+    ("ImageClassification", {"crop_size": 9, "resize_size": 12}),
+    ("SemanticSegmentation", {"resize_size": 8}),
+    ("SemanticSegmentation", {"resize_size": None}),
+    ("OpticalFlow", {}),
+    ("VideoClassification", {"crop_size": (6, 7), "resize_size": (8, 9)}),
+]
+
+
+def preset_cases() -> Iterator[Case]:
+    """What weights bring along as `transforms`."""
+    for k, (name, options) in enumerate(PRESETS):
+
+        def make(lib: Library, name: str = name, options: dict[str, Any] = options) -> Any:
+            return getattr(lib.presets, name)(**options)
+
+        yield Case(f"preset.{name}.{k}.repr", lambda lib, m=make: repr(m(lib)))
+        if name == "VideoClassification":
+            clip = bytes_(2, 3, HEIGHT, WIDTH)
+            yield Case(f"preset.{name}.{k}", lambda lib, m=make, c=clip: m(lib)(lib.tensor(c)))
+            continue
+        for kind, build in (("pil", lambda lib: photo()), ("bytes", inputs()["bytes"])):
+            twice = 2 if name == "OpticalFlow" else 1
+            yield Case(
+                f"preset.{name}.{k}.{kind}",
+                lambda lib, m=make, b=build, t=twice: m(lib)(*[b(lib)] * t),
+            )
+
+
 def cases() -> list[Case]:
-    return [*function_cases(), *transform_cases()]
+    return [*preset_cases(), *function_cases(), *transform_cases(), *drawing_cases()]
 
 
 # -- results ---------------------------------------------------------------------------------------

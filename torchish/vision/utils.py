@@ -1,4 +1,4 @@
-"""Grids of images and pictures of them."""
+"""Grids of images, pictures of them, and what is drawn on them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ._drawing import (
+    draw_bounding_boxes as draw_bounding_boxes,
+    draw_keypoints as draw_keypoints,
+    draw_segmentation_masks as draw_segmentation_masks,
+)
+from ._flow import flow_to_image as flow_to_image
 from ._tensors import Tensor, array_of, tensor_of
 
-__all__ = ["make_grid", "save_image"]
+__all__ = [
+    "draw_bounding_boxes",
+    "draw_keypoints",
+    "draw_segmentation_masks",
+    "flow_to_image",
+    "make_grid",
+    "save_image",
+]
 
 
 def _batch(tensor: Any) -> np.ndarray:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torchish._ops.overriding import DisableTorchFunctionSubclass
 from torchish._ops.registry import ops
 from torchish.tensor import Tensor
 
 from ._return_type import returns_subclass
 
 # Operations that keep the subclass whatever `set_return_type` says.
-_KEEPS_SUBCLASS = ("clone", "to", "detach", "requires_grad_", "pin_memory")
+_KEEP_SUBCLASS = {
+    Tensor.clone,
+    Tensor.to,
+    Tensor.detach,
+    Tensor.requires_grad_,
+    Tensor.pin_memory,
+}
 
 
 class TVTensor(Tensor):
@@ -52,6 +59,24 @@ class TVTensor(Tensor):
         return tensor.as_subclass(cls)
 
     @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: tuple[type, ...],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with DisableTorchFunctionSubclass():
+            output = func(*args, **(kwargs or {}))
+        kept = returns_subclass() or (func in _KEEP_SUBCLASS and isinstance(args[0], cls))
+        if kept:
+            return cls._wrap_output(output, args, kwargs)
+        # What works in place returns its input.
+        return output.as_subclass(Tensor) if isinstance(output, cls) else output
+
+    @classmethod
     def wrap(cls, tensor: Tensor, like: TVTensor, **kwargs: Any) -> TVTensor:
         """`tensor` as this class, with the facts that `like` carries."""
         return tensor.as_subclass(cls)
@@ -59,6 +84,27 @@ class TVTensor(Tensor):
     def _make_repr(self, **kwargs: Any) -> str:
         facts = ", ".join(f"{key}={value}" for key, value in kwargs.items())
         return f"{super().__repr__()[:-1]}, {facts})"
+
+    # Facts rather than operations: they do not go through the protocol.
+    @property
+    def shape(self) -> Any:
+        with DisableTorchFunctionSubclass():
+            return super().shape
+
+    @property
+    def ndim(self) -> int:
+        with DisableTorchFunctionSubclass():
+            return super().ndim
+
+    @property
+    def device(self) -> Any:
+        with DisableTorchFunctionSubclass():
+            return super().device
+
+    @property
+    def dtype(self) -> Any:
+        with DisableTorchFunctionSubclass():
+            return super().dtype
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self.detach().clone().requires_grad_(self.requires_grad)
@@ -74,20 +120,3 @@ def _first(cls: type, args: Any, kwargs: Mapping[str, Any]) -> Any:
             if found is not None:
                 return found
     return None
-
-
-def _keeping(name: str) -> Any:
-    plain = getattr(Tensor, name)
-
-    def method(self: TVTensor, *args: Any, **kwargs: Any) -> Any:
-        return type(self)._wrap_output(plain(self, *args, **kwargs), (self,))
-
-    method.__name__ = name
-    method.__doc__ = plain.__doc__
-    return method
-
-
-for _name in _KEEPS_SUBCLASS:
-    setattr(TVTensor, _name, _keeping(_name))
-
-__all__ = ["TVTensor", "returns_subclass"]
