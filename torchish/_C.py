@@ -52,3 +52,25 @@ def _pop_torch_function_stack() -> Any:
 
 def _get_function_stack_at(index: int) -> Any:
     return state.function_modes[index]
+
+
+class _Functions:
+    """A group of torch's C++ functions (`torch._C._nn`), by the names that they have there."""
+
+    def __init__(self, place: str, prefix: str) -> None:
+        self._place, self._prefix = place, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        from ._ops.registry import table
+
+        found = table(self._place).get(_OTHER_NAMES.get(name, name.removeprefix(self._prefix)))
+        if found is None:
+            raise AttributeError(f"module 'torch._C' has no attribute {name!r}")
+        return found
+
+
+_OTHER_NAMES = {"log_sigmoid": "logsigmoid"}
+_nn = _Functions("nn.functional", "")
+_linalg = _Functions("linalg", "linalg_")
+_fft = _Functions("fft", "fft_")
+_special = _Functions("special", "special_")

@@ -118,6 +118,12 @@ def set_default_device(device: Any) -> None:
     process.default_device = None if device is None else devices.resolve(device)
 
 
+def _assert(condition: Any, message: Any) -> None:
+    """Python's `assert` as a function, which `fx` can trace."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def promote_types(type1: Any, type2: Any) -> Any:
     """The smallest dtype that both promote to."""
     return dtypes.promote_types(type1, type2)
@@ -240,7 +246,7 @@ _NAMES = (
 
 _OVERRIDABLE = (
     is_floating_point, is_complex, is_signed, is_conj, is_neg, is_nonzero, is_same_size,
-    is_inference, numel, promote_types, result_type, can_cast,
+    is_inference, numel, promote_types, result_type, can_cast, _assert,
 )  # fmt: skip
 
 

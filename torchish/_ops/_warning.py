@@ -22,3 +22,8 @@ def user_level() -> int:
         frame = frame.f_back
         level += 1
     return level
+
+
+def own_folders() -> tuple[str, ...]:
+    """The folders of this package and of JAX, whose frames are not the user's."""
+    return _FOLDERS

@@ -1,0 +1,1 @@
+"""What torch keeps apart as experimental; little of it exists here."""
