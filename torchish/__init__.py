@@ -45,7 +45,7 @@ _LAZY = (
 _BORROWED = {
     "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_streams",
     "Stream": "_streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
-    "compile": "_compile",
+    "compile": "_compile", "from_dlpack": "_dlpack", "to_dlpack": "_dlpack",
     **dict.fromkeys((
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
         "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",

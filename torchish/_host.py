@@ -37,6 +37,7 @@ __all__ = [
     "is_tensor",
     "on_cpu",
     "set_thread_generator",
+    "shared_storage",
     "storage_contents",
     "storage_of",
     "storage_on",
@@ -86,9 +87,19 @@ def storage_on(array: np.ndarray[Any, Any], device: devices.device) -> Storage:
     return storage_of(interop.wrap_host(array, None if device.type == "cpu" else device))
 
 
-def tensor_on(storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int]) -> Any:
-    """A tensor that views `storage`."""
-    return interop.tensor_on(storage, offset, tuple(size), tuple(stride))
+def tensor_on(
+    storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int],
+    elements: dtypes.dtype | None = None,
+) -> Any:  # fmt: skip
+    """A tensor that views `storage`, as elements of another type if given."""
+    return interop.tensor_on(storage, offset, tuple(size), tuple(stride), elements)
+
+
+def shared_storage(flat: np.ndarray[Any, Any]) -> Storage:
+    """A storage on memory that somebody else reads and writes too, at a fixed address."""
+    storage = Storage.over(flat)
+    storage.pinned = True
+    return storage
 
 
 def default_dtype() -> dtypes.dtype:

@@ -109,21 +109,6 @@ def compiled_with_cxx11_abi() -> bool:
     return True
 
 
-def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
-    """A tensor of anything that speaks DLPack (its memory is copied)."""
-    import numpy as np
-
-    from ._core.interop import wrap_host
-
-    made = np.from_dlpack(ext_tensor)
-    return wrap_host(np.array(made), device)
-
-
-def to_dlpack(tensor: Any) -> Any:
-    """The DLPack capsule of a tensor on the CPU."""
-    return tensor.__dlpack__()
-
-
 def _removed(name: str, instead: str) -> Any:
     """A function that PyTorch removed: calling it says what to call."""
 
@@ -160,8 +145,8 @@ NAMES = {
         get_device, get_device_module, get_float32_matmul_precision, set_float32_matmul_precision,
         get_deterministic_debug_mode, set_deterministic_debug_mode, set_num_interop_threads,
         is_warn_always_enabled, set_warn_always, is_anomaly_enabled, is_anomaly_check_nan_enabled,
-        set_anomaly_enabled, compiled_with_cxx11_abi, from_dlpack, to_dlpack, OutOfMemoryError,
-        AcceleratorError, *REMOVED.values(),
+        set_anomaly_enabled, compiled_with_cxx11_abi, OutOfMemoryError, AcceleratorError,
+        *REMOVED.values(),
     )
 } | {"has_lapack": True, "has_mkl": False, "has_openmp": False, "has_spectral": True}  # fmt: skip
 

@@ -16,7 +16,7 @@ from ._core.errors import not_supported
 class StorageEditing:
     """Methods that typed and untyped storages share."""
 
-    filename = None
+    filename: Any = None
     is_sparse = is_sparse_csr = is_hpu = False
 
     def _whole(self) -> Any:
@@ -141,6 +141,8 @@ class StorageEditing:
         return self._cast(dtypes.complex64)
 
 
-def over(cell: Any) -> Any:
-    """A 1-D tensor over all of an engine storage."""
-    return _host.tensor_on(cell, 0, (cell.numel,), (1,))
+def over(cell: Any, elements: Any = None) -> Any:
+    """A 1-D tensor over all of an engine storage, as elements of another type if given."""
+    dt = elements or cell.dtype
+    count = cell.numel * cell.dtype.itemsize // dt.itemsize
+    return _host.tensor_on(cell, 0, (count,), (1,), dt)

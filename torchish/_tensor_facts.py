@@ -181,7 +181,11 @@ class TensorFacts(TensorBase):
         return False
 
     def data_ptr(self) -> int:
-        """A number that tensors sharing memory derive from the same base address."""
+        """The address of the first element: on the CPU, memory that may be read and written there.
+
+        From then on the storage keeps its content at that address, so every operator that writes
+        it waits for its result; identity is cheaper to see by `is_set_to` or `untyped_storage()`.
+        """
         if self._aval.numel == 0:
             return 0
         return self._storage.address + self._offset * self._aval.dtype.itemsize

@@ -6,7 +6,6 @@ Checkpoints name the `_rebuild_*` functions, so their names and signatures are P
 from __future__ import annotations
 
 import copyreg
-import math
 import pickle
 import sys
 import traceback
@@ -16,7 +15,7 @@ from typing import Any
 
 from . import _host
 from ._core.errors import not_supported
-from ._core.values import contiguous_strides
+from ._ops.on_memory import on_storage
 from .storage import TypedStorage, UntypedStorage, class_name_of, typed_storage, untyped_storage
 
 
@@ -26,28 +25,10 @@ def _rebuild_tensor(storage: TypedStorage, storage_offset: int, size: Any, strid
 
 
 def _on_storage(untyped: UntypedStorage, dt: Any, offset: int, size: Any, stride: Any) -> Any:
+    """A tensor that views `untyped`, which takes its first tensor's element type."""
     if untyped.device.type == "meta":
         return _rebuild_meta_tensor_no_storage(dt, size, stride, False)
-    if offset < 0 or any(n < 0 for n in (*size, *stride)):
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)} and storage offset {offset} "
-            "must not be negative"
-        )
-    last = sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if 0 not in size and (offset + last + 1) * dt.itemsize > untyped.nbytes():
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and "
-            f"itemsize {dt.itemsize} requiring a storage size of "
-            f"{(offset + last + 1) * dt.itemsize} are out of bounds for storage of size "
-            f"{untyped.nbytes()}"
-        )
-    is_whole = (
-        offset == 0
-        and tuple(stride) == contiguous_strides(tuple(size))
-        and math.prod(size) * dt.itemsize == untyped.nbytes()
-    )
-    cell = untyped._attach(dt, tuple(size) if is_whole else None)
-    return _host.tensor_on(cell, offset, size, stride)
+    return on_storage(untyped, dt, offset, size, stride)
 
 
 def _finish(tensor: Any, requires_grad: bool, metadata: Any) -> Any:

@@ -8,6 +8,7 @@ share that storage.
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from . import _host
 from ._core.devices import device
 from ._core.dtypes import dtype
-from ._core.errors import not_supported
+from ._ops.on_memory import mapped_bytes
 from ._storage_editing import StorageEditing, over
 
 __all__ = ["TypedStorage", "UntypedStorage"]
@@ -70,12 +71,14 @@ class UntypedStorage(StorageEditing):
         self._raw: np.ndarray[Any, Any] | None = given
         self._cell: _host.Storage | None = None
         self._place = _as_device(device)
+        self._exposed = False
 
     @classmethod
     def _of_bytes(cls, raw: np.ndarray[Any, Any]) -> UntypedStorage:
         """Takes over a uint8 array."""
         made = cls.__new__(cls)
         made._raw, made._cell, made._place = raw, None, _as_device(None)
+        made._exposed = False
         return made
 
     @classmethod
@@ -83,29 +86,50 @@ class UntypedStorage(StorageEditing):
         """Stands for a storage of the engine."""
         made = cls.__new__(cls)
         made._raw, made._cell, made._place = None, cell, cell.device
+        made._exposed = False
+        return made
+
+    @classmethod
+    def from_file(
+        cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0
+    ) -> UntypedStorage:
+        """A storage on the bytes of a file, which are read as they are needed.
+
+        Args:
+            filename: the file; made if it is absent and `shared`.
+            shared: whether writes go to the file; it grows to `nbytes` if need be.
+            nbytes: number of bytes.
+
+        Raises: RuntimeError for a file that cannot be opened or is too small.
+        """
+        made = cls._of_bytes(mapped_bytes(os.fspath(filename), shared, nbytes))
+        made.filename = os.fspath(filename) if shared else None
+        made._exposed = shared
         return made
 
     def _attach(self, dt: dtype, shape: Sequence[int] | None = None) -> _host.Storage:
         """The engine's storage; raw bytes become elements of `dt` the first time.
 
+        Raw bytes whose address somebody knows stay where they are.
         `shape` is that of a row-major tensor that covers it: the base then has this shape too, and
         the tensor is not a view.
         """
         if self._cell is None:
             raw = self._raw
             assert raw is not None
-            whole = raw[: raw.nbytes // dt.itemsize * dt.itemsize]
-            if whole.ctypes.data % dt.itemsize:
+            if raw.nbytes % dt.itemsize:
+                dt = _host.dtypes.uint8  # no byte may be lost
+            whole = raw
+            if whole.ctypes.data % dt.itemsize and not self._exposed:
                 whole = whole.copy()
             elements = whole.view(dt.np)
-            self._cell = _host.storage_on(
-                elements if shape is None else elements.reshape(shape), self._place
-            )
+            if self._exposed:
+                self._cell = _host.shared_storage(elements)
+            else:
+                self._cell = _host.storage_on(
+                    elements if shape is None else elements.reshape(shape), self._place
+                )
             self._raw = None
-        if self._cell.dtype is not dt:
-            raise not_supported(
-                f"tensors of {self._cell.dtype} and {dt} on one storage", "Tensor.view(dtype)"
-            )
         return self._cell
 
     def _bytes(self) -> np.ndarray[Any, Any]:
@@ -148,9 +172,10 @@ class UntypedStorage(StorageEditing):
         return 1
 
     def data_ptr(self) -> int:
-        """A number that identifies the memory; 0 when it is empty."""
+        """The address of the memory (see `Tensor.data_ptr`); 0 when it is empty."""
         if self._cell is not None:
             return self._cell.address
+        self._exposed = True
         return int(self._raw.ctypes.data) if self.nbytes() else 0  # type: ignore[union-attr]
 
     @property
@@ -211,7 +236,11 @@ class UntypedStorage(StorageEditing):
 
     def __getitem__(self, index: Any) -> Any:
         found = self._bytes()[index]
-        return UntypedStorage._of_bytes(found.copy()) if isinstance(index, slice) else int(found)
+        if not isinstance(index, slice):
+            return int(found)
+        part = UntypedStorage._of_bytes(found)
+        part._exposed = self._exposed
+        return part
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.tolist())
@@ -279,10 +308,20 @@ class TypedStorage(StorageEditing):
         self._untyped_storage = wrap_storage
 
     def _whole(self) -> Any:
-        return over(self._untyped_storage._attach(self.dtype))
+        return over(self._untyped_storage._attach(self.dtype), self.dtype)
 
     def _replaced(self, tensor: Any) -> None:
         self._untyped_storage._replaced(tensor)
+
+    @classmethod
+    def from_file(
+        cls, filename: str | os.PathLike[str], shared: bool = False, size: int = 0,
+        *, dtype: Any = None,
+    ) -> TypedStorage:  # fmt: skip
+        """A storage on the `size` elements that a file holds (see `UntypedStorage.from_file`)."""
+        chosen = getattr(cls, "dtype", None) or dtype or _host.default_dtype()
+        memory = UntypedStorage.from_file(filename, shared, size * chosen.itemsize)
+        return TypedStorage(wrap_storage=memory, dtype=chosen)
 
     @classmethod
     def from_buffer(cls, *args: Any, dtype: Any = None, **kwargs: Any) -> TypedStorage:
@@ -346,7 +385,7 @@ class TypedStorage(StorageEditing):
         return self.dtype.itemsize
 
     def data_ptr(self) -> int:
-        """A number that identifies the memory; 0 when it is empty."""
+        """The address of the memory (see `Tensor.data_ptr`); 0 when it is empty."""
         return self._untyped_storage.data_ptr()
 
     def _array(self) -> np.ndarray[Any, Any]:

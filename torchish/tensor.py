@@ -201,11 +201,15 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
         array = self.numpy()
         return array if dtype is None else array.astype(dtype, copy=False)
 
-    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.numpy().__dlpack__()
+    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+        from ._dlpack import export
+
+        return export(self, stream, **options)
 
     def __dlpack_device__(self) -> Any:
-        return (1, 0)
+        from ._dlpack import device_of
+
+        return device_of(self)
 
     def __bool__(self) -> bool:
         if self._aval.numel != 1:

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from .devices import CPU, META, device, jax_device, resolve
-from .dtypes import from_np
+from .dtypes import dtype, from_np
 from .storage import Storage
 from .tensor_base import TensorBase, alias, from_value
 from .values import Value, aval_of, aval_of_array, host_value
@@ -126,14 +126,12 @@ def storage_array(storage: Storage) -> np.ndarray[Any, Any]:
 
 def tensor_on(
     storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int],
-    requires_grad: bool = False,
+    elements: dtype | None = None,
 ) -> Any:  # fmt: skip
-    """A tensor that views `storage` through a layout."""
+    """A tensor that views `storage` through a layout, as elements of another type if given."""
     whole = from_value(storage._value)
     whole._storage = storage
-    made = alias(whole, tuple(size), tuple(stride), offset)
-    made._requires_grad = requires_grad
-    return made
+    return alias(whole, tuple(size), tuple(stride), offset, elements=elements)
 
 
 def from_jax(array: Any) -> Any:

@@ -160,15 +160,25 @@ def _push(
 
 
 def _flat(x: Any, slab: Slab) -> Any:
-    """The base's elements in memory order, 1-D, as the view's element type."""
+    """The base's elements in memory order, 1-D, as the view's element type.
+
+    Bytes at the end that make no whole element are left out.
+    """
     if slab.order:
         x = jnp.transpose(x, slab.order)
-    return reinterpret(x.reshape(-1), slab.elements)
+    flat = x.reshape(-1)
+    have = dtypes.from_np(flat.dtype)
+    used = slab.count * slab.elements.itemsize // have.itemsize
+    return reinterpret(flat if used == flat.size else flat[:used], slab.elements)
 
 
-def _unflat(flat: Any, base: Geometry, slab: Slab) -> Any:
-    """Inverse of `_flat`."""
+def _unflat(flat: Any, base: Geometry, slab: Slab, old: Any) -> Any:
+    """Inverse of `_flat`; `old` is what it was applied to."""
     x = reinterpret(flat, base.dtype)
+    if x.size != old.size:
+        if slab.order:
+            old = jnp.transpose(old, slab.order)
+        x = jnp.concatenate([x, old.reshape(-1)[x.size :]])
     if not slab.order:
         return x.reshape(base.shape)
     x = x.reshape([base.shape[d] for d in slab.order])
@@ -248,19 +258,19 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
     if slab.radices is None:
         index = _indices(slab, starts[0]).reshape(-1)
         flat = flat.at[index].set(new.reshape(-1))
-        return _unflat(flat, base, slab)
+        return _unflat(flat, base, slab, x)
     if slab.back:
         new = jnp.transpose(new, inverse(slab.back))
     new = new.reshape(slab.sizes)
     block = flat.reshape(slab.radices)
     if not _is_sliced(slab):
-        return _unflat(new.reshape(-1), base, slab)
+        return _unflat(new.reshape(-1), base, slab, x)
     if any(s != 1 for s in slab.steps):
         spans = [(n - 1) * s + 1 for n, s in zip(slab.sizes, slab.steps, strict=True)]
         hole = jax.lax.dynamic_slice(block, starts, spans)
         new = hole.at[tuple(slice(None, None, s) for s in slab.steps)].set(new)
     block = jax.lax.dynamic_update_slice(block, new, starts)
-    return _unflat(block.reshape(-1), base, slab)
+    return _unflat(block.reshape(-1), base, slab, x)
 
 
 # --- kernels -------------------------------------------------------------------------------------

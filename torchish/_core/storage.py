@@ -3,7 +3,8 @@
 Invariants: `value` is the current content as one dense array of the base geometry; every write
 makes a new Value and bumps `writes`. While `host` is set, memory is shared with numpy: the numpy
 array is then the truth, each read takes a snapshot of it and each write goes into it, so writes on
-either side show on the other. A storage whose numpy side has died goes back to plain values.
+either side show on the other. A storage whose numpy side has died goes back to plain values, unless
+its address was asked for: a raw pointer is good for as long as the storage lives.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .devices import CPU, device
+from .devices import CPU, META, device
 from .dtypes import dtype
 from .layout import Geometry, memory_order
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
@@ -39,8 +40,8 @@ class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
     __slots__ = (
-        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "made_at", "placement",
-        "strides", "version", "writes",
+        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "made_at", "pinned",
+        "placement", "strides", "version", "writes",
     )  # fmt: skip
 
     made_at: int  # set only once somebody asks for moments
@@ -52,6 +53,7 @@ class Storage:
         self.version = 0
         self.writes = 0
         self.host: np.ndarray[Any, Any] | None = None
+        self.pinned = False  # whether the address of `host` has been given away
         self._geometry: Geometry | None = None
         self._address = 0
         self.placement: Placement | None = None  # how it lies over several devices
@@ -81,10 +83,17 @@ class Storage:
 
     @property
     def address(self) -> int:
-        """A number that identifies this memory (`data_ptr`); 0 for an empty one, as in torch."""
-        if self._address == 0 and self.host is not None:
-            self._address = self.host.__array_interface__["data"][0]
-        elif self._address == 0 and self.aval.numel:
+        """Where the memory begins (`data_ptr`); 0 for an empty one, as in torch.
+
+        On the CPU the content lies there from now on. Elsewhere memory belongs to XLA, which never
+        writes a buffer twice: the number only identifies the storage.
+        """
+        if not self.aval.numel or self.device is META:
+            return 0
+        if self.device is CPU:
+            self.pinned = True
+            return int(self.share().__array_interface__["data"][0])
+        if self._address == 0:
             span = -(-self.aval.nbytes // 0x1000)
             self._address = next(_addresses)
             for _ in range(min(span, 4096)):  # keep addresses of large blocks apart
@@ -112,6 +121,7 @@ class Storage:
         self.aval = value.aval
         self.strides = strides
         self.host = None
+        self.pinned = False
         self.placement = None
         self._geometry = None
         self._address = 0
@@ -125,7 +135,7 @@ class Storage:
             base = self._value.host()
             if self.strides is not None:
                 base = base.transpose(memory_order(tuple(self.aval.shape), self.strides))
-            self.host = np.array(base, order="C").reshape(-1)
+            self.host = _aligned(base) if self.pinned else np.array(base, order="C").reshape(-1)
         return self.host
 
     @classmethod
@@ -148,7 +158,7 @@ class Storage:
         host = self.host
         assert host is not None
         # References: the attribute, the local name, getrefcount's argument.
-        if host.base is None and sys.getrefcount(host) == 3:
+        if not self.pinned and host.base is None and sys.getrefcount(host) == 3:
             base = self._base_view()
             self.host = None
             self._value = host_value(np.ascontiguousarray(base).reshape(base.shape))
@@ -158,6 +168,18 @@ class Storage:
 
     def _write_host(self, value: Value) -> None:
         self._base_view()[...] = value.host()
+
+
+def _aligned(base: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A flat copy whose address is a multiple of 64, as torch's allocator gives them."""
+    room = np.empty(base.nbytes + _ALIGNMENT, np.uint8)
+    start = -room.__array_interface__["data"][0] % _ALIGNMENT
+    flat = room[start : start + base.nbytes].view(base.dtype)
+    flat.reshape(base.shape)[...] = base
+    return flat
+
+
+_ALIGNMENT = 64
 
 
 def _dtype_of(array: np.ndarray[Any, Any]) -> dtype:

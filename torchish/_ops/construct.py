@@ -7,18 +7,20 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from .._core import dtypes
 from .._core.devices import CPU, resolve
 from .._core.dtypes import dtype, from_np, promote_types
-from .._core.interop import host_array, moved, wrap_host
+from .._core.interop import from_jax, host_array, moved, wrap_host
 from .._core.state import process
 from .._core.storage import Storage, dense_span
 from .._core.tensor_base import TensorBase, alias, from_value
 from .._core.values import Value, aval_of
 from ._warning import user_level
 from .copying import born_with_grad, convert
+from .on_memory import is_storage, on_storage
 from .registry import Tensor, composite, ops
 
 
@@ -38,7 +40,7 @@ def _infer(data: Any) -> dtype:
 def _leaf_type(item: Any) -> dtype:
     if isinstance(item, TensorBase):
         return item._aval.dtype
-    if isinstance(item, np.ndarray | np.generic):
+    if isinstance(item, np.ndarray | np.generic | jax.Array):
         return from_np(item.dtype)
     if isinstance(item, bool):
         return dtypes.bool_
@@ -53,7 +55,7 @@ def _nested(data: Any, path: int = 0, is_first: bool = True) -> Any:
     """Check nested sequences as torch does and replace tensors of one element by their number."""
     if isinstance(data, TensorBase):
         return data if data._aval.numel != 1 else data.item()  # type: ignore[attr-defined]
-    if isinstance(data, np.ndarray):
+    if isinstance(data, np.ndarray | jax.Array):
         return data.tolist()
     if isinstance(data, str) and path and is_first:
         raise ValueError("too many dimensions 'str'")
@@ -118,6 +120,8 @@ def array_from(data: Any, dt: dtype | None) -> np.ndarray[Any, Any]:
         return np.array(native if dt is None else _cast(native, dt), order="C")
     if isinstance(data, np.generic) and dt is None:
         return np.array(data, from_np(data.dtype).np)
+    if isinstance(data, jax.Array):
+        return array_from(np.asarray(data), dt)
     if isinstance(data, list | tuple) and data and all(type(x) is np.ndarray for x in data):
         stacked = _stack_arrays(data)
         if stacked is not None:
@@ -234,6 +238,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     if isinstance(data, np.ndarray):
         made = from_numpy(data)
         return convert(made, dtype, None if device is None else resolve(device))
+    if isinstance(data, jax.Array):
+        return convert(from_jax(data), dtype, None if device is None else resolve(device))
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -294,6 +300,14 @@ def asarray(
     elif isinstance(obj, np.ndarray):
         first = from_numpy(obj)
         made = convert(first, dtype, None if device is None else resolve(device))
+        shared = made is first
+    elif isinstance(obj, jax.Array):
+        first = from_jax(obj)
+        made = convert(first, dtype, None if device is None else resolve(device))
+        shared = made is first
+    elif is_storage(obj):
+        first = on_storage(obj, dtype or process.default_dtype)
+        made = convert(first, None, None if device is None else resolve(device))
         shared = made is first
     else:
         made, shared = tensor(obj, dtype=dtype, device=device), False

@@ -11,8 +11,7 @@ from .._core import dtypes
 from .._core.apply import apply_kernel, write_inplace
 from .._core.autograd import cast_kernel
 from .._core.devices import CPU, META, device, resolve
-from .._core.dtypes import SCALAR_NAMES, dtype
-from .._core.errors import not_supported
+from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from .._core.interop import moved
 from .._core.kernels import Kernel
 from .._core.layout import preserved_strides
@@ -21,6 +20,7 @@ from .._core.state import state
 from .._core.tensor_base import TensorBase, detached, from_value, view_of
 from .._core.values import Aval, aval_of, contiguous_strides
 from .memory_format import channels_last_strides, contiguous_format, preserve_format
+from .on_memory import on_storage
 from .operator import broadcast_check, cast
 from .registry import Tensor, composite, ops
 
@@ -335,19 +335,26 @@ def _has_gradients(tensor: Any) -> bool:
 def set_(
     self: Any, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Any:
-    """Point this tensor at another tensor's memory."""
+    """Point this tensor at the memory of another tensor or of a storage; at none without source.
+
+    Raises: RuntimeError for a tensor of another dtype, or a layout that the storage is too small
+        for.
+    """
     if source is None:
-        raise not_supported("Tensor.set_() without a source", "torch.empty(0)")
-    if not isinstance(source, TensorBase):
-        storage = getattr(source, "_untyped", source)
-        raise not_supported(f"Tensor.set_({type(storage).__name__})", "Tensor.set_(tensor)")
-    shape = tuple(source._aval.shape) if size is None else tuple(size)
-    if size is None:
-        strides, start = tuple(source._strides), source._offset
+        other = ops.empty(0, dtype=self._aval.dtype, device=self._storage.device)
+    elif isinstance(source, TensorBase):
+        if source._aval.dtype is not self._aval.dtype:
+            raise RuntimeError(
+                f"Could not set tensor of type {CPP_NAMES[source._aval.dtype]} to a tensor of type "
+                f"{CPP_NAMES[self._aval.dtype]}"
+            )
+        other = detached(source)
+        if size is not None:
+            shape = tuple(size)
+            strides = contiguous_strides(shape) if stride is None else tuple(stride)
+            other = ops.as_strided(other, shape, strides, storage_offset)
     else:
-        start = storage_offset
-        strides = contiguous_strides(shape) if stride is None else tuple(stride)
-    other = ops.as_strided(detached(source), shape, strides, start)
+        other = on_storage(source, self._aval.dtype, storage_offset, size, stride)
     self._storage, self._aval, self._layout = other._storage, other._aval, other._layout
     self._memo = None
     self._version_counter.version += 1

@@ -12,7 +12,7 @@ import numpy as np
 from .._core.interop import host_array, wrap_host
 from .._core.tensor_base import TensorBase
 from ._warning import user_level
-from .registry import Scalar, Tensor, composite, internal, nnf, op, ops
+from .registry import Scalar, Tensor, composite, internal, nnf, op
 
 _EMPTY = {"sum": 0.0, "mean": math.nan, "max": -math.inf, "min": math.inf, "prod": 1.0}
 _NAMES = {"amax": "max", "amin": "min"}
@@ -125,36 +125,6 @@ def convolution(
     if transposed:
         return function(input, weight, bias, stride, padding, output_padding, groups, dilation)
     return function(input, weight, bias, stride, padding, dilation, groups)
-
-
-@composite(into=("torch",))
-def from_file(
-    filename: str, shared: bool | None = None, size: int = 0, *, dtype: Any = None,
-    layout: Any = None, device: Any = None, pin_memory: bool = False,
-) -> Any:  # fmt: skip
-    """A tensor on the memory of a file; with `shared`, writes reach the file.
-
-    Raises: RuntimeError for a file that cannot be opened or is too short.
-    """
-    from .._core.state import process
-
-    kind = dtype or process.default_dtype
-    try:
-        if shared:
-            mapped = np.memmap(filename, kind.np, "r+", shape=(size,))
-            return ops.from_numpy(mapped.view(np.ndarray))
-        raw = np.fromfile(filename, kind.np, size)
-    except OSError as error:
-        raise RuntimeError(
-            f"unable to open file <{filename}> in read-{'write' if shared else 'only'} mode: "
-            f"{error.strerror} ({error.errno})"
-        ) from None
-    if raw.size < size:
-        raise RuntimeError(
-            f"file <{filename}> size <{raw.nbytes}> is smaller than the required mapping size "
-            f"<{size * kind.itemsize}>"
-        )
-    return wrap_host(raw)
 
 
 def _removed(name: str, text: str) -> Any:

@@ -50,8 +50,7 @@ class StorageTable:
         else:
             untyped, dt = storage, None
             kind, count = storage_global("UntypedStorage"), storage.nbytes()
-        address = untyped.data_ptr()
-        if address and self._dtypes.setdefault(address, dt) is not dt:
+        if untyped.nbytes() and self._dtypes.setdefault(untyped._cdata, dt) is not dt:
             raise RuntimeError(
                 "Cannot save multiple tensors or storages that view the same data as different "
                 "types"

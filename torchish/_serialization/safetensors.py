@@ -1,15 +1,14 @@
-"""Reading `.safetensors` files: a JSON header, then the tensors' bytes."""
+"""`.safetensors` files, read by the package of that name."""
 
 from __future__ import annotations
 
-import json
-import struct
 from typing import Any
+
+import safetensors
 
 from .._core import dtypes
 from .._core.devices import device
 from ..storage import UntypedStorage
-from .archive import aligned_bytes, read_into
 from .locations import default_restore_location
 
 _DTYPES = {
@@ -36,30 +35,18 @@ def load_safetensors(path: str, map_location: Any) -> dict[str, Any]:
         )
     where = "cpu" if map_location is None else str(map_location)
     with open(path, "rb") as file:
-        header, start = _read_header(file, path)
-        return {name: _read_tensor(file, start, entry, where) for name, entry in header.items()}
+        content = file.read()
+    try:
+        found = safetensors.deserialize(content)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file, or it is truncated") from error
+    return {name: _tensor(entry, where) for name, entry in found}
 
 
-def _read_header(file: Any, path: str) -> tuple[dict[str, Any], int]:
-    head = file.read(8)
-    size = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-    text = file.read(size) if 0 < size <= 100_000_000 else b""
-    if not size or len(text) != size:
-        raise ValueError(f"{path} is not a safetensors file, or it is truncated")
-    header = json.loads(text)
-    header.pop("__metadata__", None)
-    return header, 8 + size
-
-
-def _read_tensor(file: Any, start: int, entry: dict[str, Any], where: str) -> Any:
+def _tensor(entry: dict[str, Any], where: str) -> Any:
     from .._utils import _on_storage
 
-    begin, end = entry["data_offsets"]
-    buffer = aligned_bytes(end - begin)
-    file.seek(start + begin)
-    if read_into(file, buffer) != buffer.nbytes:
-        raise ValueError("the safetensors file is truncated")
-    storage = default_restore_location(UntypedStorage._of_bytes(buffer), where)
+    storage = default_restore_location(UntypedStorage(entry["data"]), where)
     strides, step = [], 1
     for n in reversed(entry["shape"]):
         strides.append(step)

@@ -1,0 +1,7 @@
+"""DLPack, both ways."""
+
+from __future__ import annotations
+
+from .._dlpack import DLDeviceType, from_dlpack, to_dlpack
+
+__all__ = ["DLDeviceType", "from_dlpack", "to_dlpack"]
