@@ -16,19 +16,24 @@ with _uncollected():
 
     from ._core.settings import settings as _settings
 
-    # torch has int64 and float64; operands are cast by torch's rules before JAX sees them.
-    _jax.config.update("jax_enable_x64", True)
-    if _settings.cache_folder is not None:
+    # torch has int64 and float64; operands are cast by torch's rules before JAX sees them. Without
+    # the setting the engine turns the mode on wherever it needs it (`_core/wide.py`).
+    if _settings.jax_x64:
+        _jax.config.update("jax_enable_x64", True)
+    if _settings.cache_folder is not None and _jax.config.jax_compilation_cache_dir is None:
         # The second run of a script compiles nothing: all programs are kept, however quick.
         _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
         _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
     from . import _namespace
+    from ._core import tracebacks as _tracebacks
     from .tensor import Tensor as Tensor
     from .torch_version import __version__ as __version__
 
 globals().update(_namespace.public())
+_tracebacks.hide_in_reports()
+_tracebacks.hide_from_pytest(__name__)
 
 if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
     from . import fft as fft, linalg as linalg, random as random, special as special

@@ -17,6 +17,7 @@ from .dtypes import dtype, from_np
 from .storage import Storage
 from .tensor_base import TensorBase, alias, from_value
 from .values import Value, aval_of, aval_of_array, host_value
+from .wide import widened
 
 
 def wrap_host(array: np.ndarray[Any, Any], device: Any = None) -> Any:
@@ -83,6 +84,7 @@ def is_host(tensor: TensorBase) -> bool:
     return storage.host is not None or (value.array is not None and value.device is CPU)
 
 
+@widened
 def moved(value: Value, dev: device) -> Value:
     """The same content on another device; what is pending is run first."""
     if value.device is dev:
@@ -142,6 +144,7 @@ def from_jax(array: Any) -> Any:
     return from_value(Value(array, aval_of_array(array), dev))
 
 
+@widened
 def to_jax(tensor: TensorBase) -> Any:
     """The contents as a `jax.Array`; runs what is pending."""
     array = tensor._value().read()

@@ -20,7 +20,9 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from .interpret import Plan
 from .stats import stats
+from .tracebacks import tidied
 from .values import Aval, aval_of, aval_of_array
+from .wide import wide, widened
 
 InAval = Any  # Aval, or one of the types float, int, bool, complex
 SCALAR_STRUCTS = {
@@ -107,7 +109,11 @@ class Kernel:
 
     def _trace(self) -> Any:
         stats.kernels_traced += 1
-        self._closed = jax.make_jaxpr(self.fn)(*map(_struct, self.in_avals))
+        try:
+            with wide():
+                self._closed = jax.make_jaxpr(self.fn)(*map(_struct, self.in_avals))
+        except Exception as error:
+            raise tidied(error)  # noqa: B904
         return self._closed
 
     @property
@@ -167,12 +173,16 @@ class VjpKernel(Kernel):
     saved: tuple[int, ...]
 
 
+@widened
 def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
     """Derive the gradient kernel with `jax.vjp`, and find out which inputs it uses."""
     structs = [_struct(a) for a in kernel.in_avals]
     cts = [kernel.out_avals[k].struct for k in given]
     stats.kernels_traced += 1
-    closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
+    try:
+        closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
+    except Exception as error:
+        raise tidied(error)  # noqa: B904
     jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
     saved = tuple(i for i in range(kernel.n_in) if used[i])
     # What the function takes: saved inputs, then every cotangent (an unused one is dropped here).

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+def _flag(name: str, default: str = "") -> bool:
+    return os.environ.get(name, default).lower() in {"1", "true", "yes", "on"}
 
 
 def _cache_folder() -> str | None:
@@ -29,6 +29,8 @@ class Settings:
     TORCHISH_CACHE=PATH moves the compilation cache; 0 turns it off.
     TORCHISH_MAX_NODES bounds a trace (default 10000 nodes).
     TORCHISH_MAX_BYTES bounds what pending values may hold (default 4 GiB).
+    TORCHISH_JAX_X64=0 leaves JAX's own default of 32 bits for code outside of torchish.
+    TORCHISH_TRACEBACK=full shows the frames of torchish and JAX in tracebacks.
     TORCHISH_FAKE_CUDA=1 presents JAX's host devices as cuda:0..N-1.
     """
 
@@ -40,6 +42,10 @@ class Settings:
     )
     max_bytes: int = field(
         default_factory=lambda: int(os.environ.get("TORCHISH_MAX_BYTES", 4 << 30))
+    )
+    jax_x64: bool = field(default_factory=lambda: _flag("TORCHISH_JAX_X64", "1"))
+    full_tracebacks: bool = field(
+        default_factory=lambda: os.environ.get("TORCHISH_TRACEBACK", "").lower() == "full"
     )
     fake_cuda: bool = field(default_factory=lambda: _flag("TORCHISH_FAKE_CUDA"))
 

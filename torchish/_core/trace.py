@@ -40,7 +40,9 @@ from .settings import settings
 from .spmd import Layout, MeshKernel, on_one, spread_out
 from .state import process, state
 from .stats import stats
+from .tracebacks import tidied
 from .values import Value
+from .wide import widened
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
 # Whether a code object belongs to this package (a node's site is the innermost frame outside).
@@ -182,6 +184,7 @@ class _Taken:
         self.values = trace.externals
         trace.externals = []
 
+    @widened
     def run(self) -> None:
         """Find, compile or interpret the program, hand out the arrays."""
         try:
@@ -346,7 +349,7 @@ class _Taken:
             value.trace = _Lost(error)
         while isinstance(error, NodeError) and error.__cause__ is not None:
             code, lasti = self.sites[error.position]
-            kernel, cause = error.kernel, error.__cause__
+            kernel, cause = error.kernel, tidied(error.__cause__)  # type: ignore[arg-type]
             raise RuntimeError(
                 f"{kernel.name}{kernel.in_avals} recorded at {code.co_filename}:"
                 f"{_line(code, lasti)} failed: {cause}"

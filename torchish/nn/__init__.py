@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .._core.tracebacks import hide_from_pytest
 from . import (
     _missing,
     functional as functional,
@@ -23,6 +24,7 @@ from .parameter import (
     UninitializedParameter as UninitializedParameter,
 )
 
+hide_from_pytest(__name__)
 _LAZY = ("attention", "common_types", "grad", "parallel")
 
 

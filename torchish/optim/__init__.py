@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torchish._core.tracebacks import hide_from_pytest
 from torchish.nn._missing import MissingName
 
 from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils
@@ -42,6 +43,8 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+hide_from_pytest(__name__)
 
 
 def __getattr__(name: str) -> object:
