@@ -10,7 +10,6 @@ from typing import Any
 from ._core import dtypes, nodes
 from ._core.dtypes import dtype
 from ._core.state import state
-from ._core.storage import VersionCounter
 from ._core.tensor_base import TensorBase, detached, retain
 from ._tensor_facts import TensorFacts
 
@@ -129,12 +128,8 @@ class TensorAutograd(TensorFacts):
                 "data set to a tensor that requires gradients must be floating point or complex "
                 "dtype"
             )
-        if self._own_version is None:
-            counter = VersionCounter()
-            counter.version = self._version_counter.version
-            self._own_version = counter
-        self._storage, self._aval, self._layout = value._storage, value._aval, value._layout
-        self._memo, self._accumulator = None, None
+        self._point_at(value)
+        self._accumulator = None
 
     def backward(
         self, gradient: Any = None, retain_graph: Any = None, create_graph: bool = False,

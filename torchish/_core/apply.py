@@ -6,6 +6,8 @@ everything that can fail is checked before anything changes.
 
 from __future__ import annotations
 
+import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +16,7 @@ from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
 from .layout import has_overlap, is_dense
 from .nodes import Edge, SavedTensor
+from .overlap import shares_itself, write_shared
 from .saved import pack
 from .state import state
 from .tensor_base import (
@@ -158,6 +161,23 @@ def check_overlap(target: TensorBase, operands: Sequence[Any]) -> None:
                 )
 
 
+def warn_expanded(target: TensorBase, name: str) -> None:
+    """torch's warning for an operator that should not write through expanded dims, but does."""
+    if has_overlap(tuple(target._aval.shape), target._strides):
+        also = _ALSO.get(name, "")
+        warnings.warn(
+            f"Use of {name} on expanded tensors is deprecated. Please clone() the tensor before "
+            f"performing this operation. This also applies to advanced indexing e.g. {also}",
+            stacklevel=2,
+        )
+
+
+_ALSO = {
+    "masked_fill_": "tensor[mask] = scalar",
+    "index_put_": "tensor[indices] = tensor",
+}
+
+
 def _partly_overlaps(a: TensorBase, b: TensorBase) -> bool:
     """Whether two dense layouts on one storage share some elements but are not the same."""
     layouts = [(tuple(t._aval.shape), tuple(t._strides)) for t in (a, b)]
@@ -178,11 +198,14 @@ def write_inplace(
     operands: Sequence[Any],
     *,
     cast: bool = True,
-    overlap: bool = True,
+    overlap: str = "merge",
+    expanded: str = "refuse",
 ) -> Any:
     """Run a kernel and write its (first) result into `target`, with torch's history rules.
 
     `make` gives the kernel; it runs after the checks that torch makes before it looks at shapes.
+    `overlap` is how elements that share memory are written (see overlap.py), `expanded` whether
+    torch writes through expanded dims: "refuse", "write", or the name that it warns about.
 
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.
@@ -194,8 +217,10 @@ def write_inplace(
         # the region's new history does not pass the view's old node, nor the hooks there
         fresh = _region_edge(target)
         edges = [fresh if x is target else e for x, e in zip(operands, edges, strict=True)]
-    if overlap:
+    if expanded == "refuse":
         check_overlap(target, operands)
+    elif expanded != "write" and target._layout is not None:
+        warn_expanded(target, expanded)
     kernel = make if isinstance(make, Kernel) else make()
     result = kernel.out_avals[0]
     if result.shape != target._aval.shape:
@@ -216,11 +241,15 @@ def write_inplace(
         step = nodes.history(kernel, values, edges)[0]
         node = step[0] if step is not None else None
     if node is not None and not kernel.saves_output:
-        # torch clones the target's old content where its gradient needs it: not noted.
-        node.remember([None if x is target else x for x in operands])
+        # torch clones the target's old content where its gradient needs it: not noted. The same
+        # tensor as another operand is: its gradient fails then, as in torch.
+        node.remember([None if x is target and k == 0 else x for k, x in enumerate(operands)])
     if result.dtype is not target._aval.dtype:
         new, step = _cast_step(new, step, target._aval.dtype)
-    commit(target, new, step, kernel.name)
+    write = None
+    if target._layout is not None and shares_itself(tuple(target._aval.shape), target._strides):
+        write = functools.partial(write_shared, target, kernel, operands, new, overlap)
+    commit(target, new, step, kernel.name, write)
     if node is not None and kernel.saves_output:
         node.tensors.append((None, SavedTensor(target)))
     if node is not None and state.saved_hooks:
@@ -258,15 +287,25 @@ def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | 
     return out, step
 
 
-def commit(target: TensorBase, new: Value, step: Edge | None, name: str = "copy") -> None:
+def commit(
+    target: TensorBase,
+    new: Value,
+    step: Edge | None,
+    name: str = "copy",
+    write: Callable[[], None] | None = None,
+) -> None:
     """Write `new` into `target`'s memory, bump the version and rebase the history.
 
+    `write` stands in for a plain write of `new`.
     Raises: RuntimeError when a transformation of functions that runs now forbids it.
     """
     for transform in state.transforms:
         transform.before_write(target, new, step, name)
     old_edge = root_edge(target) if state.grad_enabled else None
-    target._write(new)
+    if write is None:
+        target._write(new)
+    else:
+        write()
     target._version_counter.version += 1
     rebase(target, old_edge, step)
 

@@ -170,10 +170,13 @@ class Pass:
                 outs = hooks.post_hooks(node, outs, grads, self.graph)
         if not self.keep and runs:
             node.release()
-        for edge, out in zip(node.edges, outs, strict=False):
+        for k, (edge, out) in enumerate(zip(node.edges, outs, strict=False)):
             if edge is None:
                 continue
             if out is not None:
+                wanted = edge[0].out_avals[edge[1]]
+                if out[0].aval is not wanted:
+                    out = _fitted(out, wanted, node, k)
                 self._deliver(edge, out)
             self.waiting[edge[0]] -= 1
             if self.waiting[edge[0]] == 0:
@@ -197,6 +200,22 @@ class Pass:
             got = grads[edge[1]] if edge[0] is node else None
             if got is not None:
                 self.captured[edge] = got
+
+
+def _fitted(grad: Var, wanted: Aval, node: Node, position: int) -> Var:
+    """A gradient in the dtype of what it belongs to.
+
+    Raises: RuntimeError for another shape (the tensor was given other memory by `.data`).
+    """
+    have = grad[0].aval
+    if have.shape != wanted.shape:
+        raise RuntimeError(
+            f"Function {type(node).__name__} returned an invalid gradient at index {position} - "
+            f"got {list(have.shape)} but expected shape compatible with {list(wanted.shape)}"
+        )
+    kernel = cast_kernel(have, wanted.dtype)
+    (out,) = record(kernel, (grad[0],))
+    return out, None if grad[1] is None else history(kernel, (grad[0],), (grad[1],))[0]
 
 
 def _check_nan(node: Node, outs: Sequence[Var | None]) -> None:

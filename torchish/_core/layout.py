@@ -104,6 +104,15 @@ def _gather_slab(
     return Slab(order, elements, count, None, (), (), unit, (), shape, unit, strides, conj)
 
 
+def gather_slab(base: Geometry, shape: Ints, strides: Ints, elements: dtype) -> Slab:
+    """A plan that only says how the base lies in memory: elements are addressed one by one."""
+    order = memory_order(base.shape, base.strides)
+    if order == tuple(range(len(order))):
+        order = ()
+    count = math.prod(base.shape) * base.dtype.itemsize // elements.itemsize
+    return _gather_slab(order, elements, count, shape, shape, strides, False)
+
+
 def _merge(dims: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Join neighbouring dims (outer first) that are contiguous with each other."""
     merged: list[tuple[int, int]] = []
@@ -159,7 +168,7 @@ def _push(
 # --- what kernels do with a plan -----------------------------------------------------------------
 
 
-def _flat(x: Any, slab: Slab) -> Any:
+def flat_of(x: Any, slab: Slab) -> Any:
     """The base's elements in memory order, 1-D, as the view's element type.
 
     Bytes at the end that make no whole element are left out.
@@ -172,8 +181,8 @@ def _flat(x: Any, slab: Slab) -> Any:
     return reinterpret(flat if used == flat.size else flat[:used], slab.elements)
 
 
-def _unflat(flat: Any, base: Geometry, slab: Slab, old: Any) -> Any:
-    """Inverse of `_flat`; `old` is what it was applied to."""
+def unflat_of(flat: Any, base: Geometry, slab: Slab, old: Any) -> Any:
+    """Inverse of `flat_of`; `old` is what it was applied to."""
     x = reinterpret(flat, base.dtype)
     if x.size != old.size:
         if slab.order:
@@ -222,7 +231,7 @@ def _indices(slab: Slab, offset: Any) -> Any:
 
 def read_array(slab: Slab, x: Any, *starts: Any) -> Any:
     """Apply a plan: the view's elements out of the base array `x`."""
-    flat = _flat(x, slab)
+    flat = flat_of(x, slab)
     if slab.radices is None:
         out = _gather(slab, flat, starts[0])
     else:
@@ -254,23 +263,23 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
         new = jnp.conj(new)
     if slab.unit != slab.shape:  # expanded dims: torch lets only size-1 expansions be written
         new = new[tuple(slice(0, n) for n in slab.unit)]
-    flat = _flat(x, slab)
+    flat = flat_of(x, slab)
     if slab.radices is None:
         index = _indices(slab, starts[0]).reshape(-1)
         flat = flat.at[index].set(new.reshape(-1))
-        return _unflat(flat, base, slab, x)
+        return unflat_of(flat, base, slab, x)
     if slab.back:
         new = jnp.transpose(new, inverse(slab.back))
     new = new.reshape(slab.sizes)
     block = flat.reshape(slab.radices)
     if not _is_sliced(slab):
-        return _unflat(new.reshape(-1), base, slab, x)
+        return unflat_of(new.reshape(-1), base, slab, x)
     if any(s != 1 for s in slab.steps):
         spans = [(n - 1) * s + 1 for n, s in zip(slab.sizes, slab.steps, strict=True)]
         hole = jax.lax.dynamic_slice(block, starts, spans)
         new = hole.at[tuple(slice(None, None, s) for s in slab.steps)].set(new)
     block = jax.lax.dynamic_update_slice(block, new, starts)
-    return _unflat(block.reshape(-1), base, slab, x)
+    return unflat_of(block.reshape(-1), base, slab, x)
 
 
 # --- kernels -------------------------------------------------------------------------------------

@@ -361,7 +361,7 @@ class AccumulateGrad(Node):
         """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""
         from .autograd import accumulate
 
-        if grads[0] is not None:
+        if grads[0] is not None and self.variable._requires_grad:
             accumulate(self.variable, grads[0], graph)
         return ()
 

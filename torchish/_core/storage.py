@@ -28,7 +28,9 @@ _addresses = itertools.count(0x10000000, 0x1000)
 
 
 class VersionCounter:
-    """A version of its own, for `.data` (whose writes torch does not count)."""
+    """A version apart from a storage: of `.data`, whose writes torch does not count, and of tensors
+    that were given other memory.
+    """
 
     __slots__ = ("version",)
 
@@ -40,7 +42,8 @@ class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
     __slots__ = (
-        "__weakref__", "_address", "_geometry", "_value", "aval", "host", "made_at", "pinned",
+        "__weakref__", "_address", "_geometry", "_value", "aval", "counter", "host", "made_at",
+        "pinned", "placement", "strides", "version", "writes",
         "placement", "strides", "version", "writes",
     )  # fmt: skip
 
@@ -51,6 +54,7 @@ class Storage:
         self.aval = value.aval
         self.strides = strides
         self.version = 0
+        self.counter: VersionCounter | None = None  # what counts in place of `version`
         self.writes = 0
         self.host: np.ndarray[Any, Any] | None = None
         self.pinned = False  # whether the address of `host` has been given away

@@ -92,7 +92,18 @@ class TensorBase:
 
     @property
     def _version_counter(self) -> Any:
-        return self._own_version or self._storage
+        return self._own_version or self._storage.counter or self._storage
+
+    def _point_at(self, other: TensorBase) -> None:
+        """Take the memory and layout of another tensor; versions are counted as before."""
+        old = self._storage
+        if self._own_version is None:
+            if old.counter is None:
+                old.counter = VersionCounter()
+                old.counter.version = old.version
+            self._own_version = old.counter
+        self._storage, self._aval, self._layout = other._storage, other._aval, other._layout
+        self._memo = None
 
     @property
     def _version(self) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 from .._core.apply import apply_kernel
 from . import overriding
 from .binding import MISSING, Binder, plain
-from .calling import call, call_inplace, call_out
-from .operator import Operator
+from .calling import call, call_inplace, call_out, check_inplace_history
+from .operator import Layout, Operator
 from .registry import operators, parameters, register
 
 
@@ -23,12 +23,18 @@ def guarded(
     inplace: bool = False,
     name: str | None = None,
     grad_name: str | None = None,
+    layout: Layout | None = None,
+    overlap: str | None = None,
+    expanded: str = "refuse",
 ) -> Callable[[Callable[..., Any]], Any]:
     """Like `@op("none")`, with `guard(**arguments)` run first: tensors, numbers, static values."""
 
     def wrap(body: Callable[..., Any]) -> Any:
         public = name or body.__name__
-        made = Operator(public, body, Binder(public, parameters(body)), "none", grad_name=grad_name)
+        made = Operator(
+            public, body, Binder(public, parameters(body)), "none", grad_name=grad_name,
+            layout=layout, overlap=overlap, expanded=expanded,
+        )  # fmt: skip
 
         def look(args: Any, kwargs: Any) -> None:
             operands, key = made.binder.bind(args, kwargs)
@@ -63,6 +69,7 @@ def guarded(
             if found is not None:
                 return overriding.send(in_place, found, (self, *args), kwargs)
             try:
+                check_inplace_history(made, self, args, kwargs)
                 look((self, *args), kwargs)
             except TypeError as error:
                 return overriding.refused(in_place, (self, *args), kwargs, error)

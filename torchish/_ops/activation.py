@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from . import _numeric as num
+from .memory_format import preserve
 from .pointwise_unary import modulus
 from .registry import Scalar, Tensor, op
 
@@ -164,7 +165,10 @@ def hardsigmoid_op(input: Tensor) -> Array:
     return jnp.where(input <= -3, zero, jnp.where(input >= 3, one, (input + 3) / 6))
 
 
-@op("none", into=("torch", "internal"), name="threshold", inplace=True, elementwise=True)
+@op(
+    "none", into=("torch", "internal"), name="threshold", inplace=True, elementwise=True,
+    expanded="write",
+)  # fmt: skip
 def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:
     """x where it is above `threshold`, else `value`."""
     limit, value = num.as_dtype(threshold, input), num.as_dtype(value, input)
@@ -179,7 +183,7 @@ def logsigmoid(input: Tensor) -> Array:
     return jnp.minimum(input, jnp.zeros_like(input)) - jnp.log1p(jnp.exp(-modulus(input)))
 
 
-@op("none", elementwise=False, grad_name="PreluKernelBackward0")
+@op("none", elementwise=False, grad_name="PreluKernelBackward0", layout=preserve)
 def prelu(input: Tensor, weight: Tensor) -> Array:
     """x where it is positive, else weight * x, with one weight or one a channel (dim 1)."""
     if input.dtype != weight.dtype:

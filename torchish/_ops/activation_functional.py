@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from .._core.dtypes import SCALAR_NAMES
+from .._core.layout import elementwise_strides
 from . import _numeric as num, activation as act
 from ._dispatch import in_place, is_number, to
 from ._warning import user_level
@@ -175,7 +176,16 @@ def prelu(input: Any, weight: Any) -> Tensor:
     return ops.prelu(input, weight)
 
 
-@op("none", into=("internal",), name="glu")
+def _halved(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """The layout of an elementwise operator of two halves of the input."""
+    x = operands[0]
+    if x._is_plain:
+        return None
+    half = tuple(avals[0].shape)
+    return [elementwise_strides(half, [(half, tuple(x._strides))] * 2)]
+
+
+@op("none", into=("internal",), name="glu", layout=_halved)
 def _glu(input: Tensor, dim: int) -> Array:
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ._describe import check_expandable, cpp_name, scalar_name, show_cross
 from .matmul import check_bmm, check_not_bool
+from .memory_format import preserve
 from .registry import Scalar, Tensor, op
 
 
@@ -86,7 +87,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Scalar = 1, alpha: S
     return _combine(input, jnp.matmul(mat, vec), beta, alpha)
 
 
-@op("arith", inplace=True, overloads=_number_first, elementwise=False)
+@op("arith", inplace=True, overloads=_number_first, elementwise=False, layout=preserve)
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Scalar = 1, alpha: Scalar = 1):
     """`beta * input + alpha * outer(vec1, vec2)`."""
     for name, vector in (("vec1", vec1), ("vec2", vec2)):

@@ -5,12 +5,20 @@ This is the hot path of every script; each line here is paid once per operator c
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._core import trace as tracing
-from .._core.apply import apply_kernel, check_overlap, input_edges, link, write_inplace
+from .._core.apply import (
+    apply_kernel,
+    check_history,
+    check_overlap,
+    input_edges,
+    link,
+    write_inplace,
+)
 from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from .._core.kernels import Kernel
 from .._core.layout import elementwise_strides, is_dense
@@ -172,15 +180,24 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
     operands, key = operator.binder.bind((target, *args), kwargs)
     found = tuple(key)
     return write_inplace(
-        target, lambda: operator.kernels.get(found) or operator.specialise(found), operands
-    )
+        target, lambda: operator.kernels.get(found) or operator.specialise(found), operands,
+        overlap=operator.overlap, expanded=operator.expanded,
+    )  # fmt: skip
+
+
+def check_inplace_history(operator: Operator, target: Any, args: Any, kwargs: Any) -> None:
+    """Raise what autograd has against an in-place write; torch asks before it looks at shapes."""
+    if state.grad_enabled and isinstance(target, TensorBase):
+        operands = operator.binder.bind((target, *args), kwargs)[0]
+        check_history(target, any(isinstance(x, TensorBase) and x._needs_grad() for x in operands))
 
 
 def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> Any:
     """The `out=` form: no history, the result is written into the given tensors."""
     operands, key = operator.binder.bind(args, kwargs)
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
     targets = out if isinstance(out, tuple | list) else (out,)
+    check_out_history(operator.name, targets, operands)
+    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
     check_out(operator, kernel.out_avals, targets, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     for target, value in zip(targets, tracing.record(kernel, values), strict=True):
@@ -198,11 +215,22 @@ def check_out(
     for target, aval in zip(targets, avals, strict=True):
         if not isinstance(target, TensorBase):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
-        if target._layout is not None and target._aval.shape == aval.shape:
+        if operator.elementwise and target._aval.shape != aval.shape:
+            if any(x is target for x in operands):  # what is read too is not resized
+                raise RuntimeError(
+                    f"output with shape {list(target._aval.shape)} doesn't match the broadcast "
+                    f"shape {list(aval.shape)}"
+                )
+        if operator.expanded == "refuse":
             check_overlap(target, operands)
         check_out_dtype(operator.out_dtype, aval.dtype, target._aval.dtype)
-    tensors = [x for x in operands if isinstance(x, TensorBase)]
-    if state.grad_enabled and any(t._needs_grad() for t in (*tensors, *targets)):
+
+
+def check_out_history(name: str, targets: Sequence[Any], operands: Any) -> None:
+    """Raise torch's error for `out=` where a gradient would be due."""
+    if not state.grad_enabled:
+        return
+    if any(isinstance(t, TensorBase) and t._needs_grad() for t in (*operands, *targets)):
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
@@ -263,12 +291,14 @@ def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> N
             "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
             stacklevel=user_level(),
         )
-    if target._layout is not None:
-        target.resize_(shape)  # a view goes on showing its base's memory
+    storage = target._storage
+    # References: the attribute, the local name, getrefcount's argument.
+    if target._layout is not None or sys.getrefcount(storage) > 3:
+        target.resize_(shape)  # goes on showing the memory that others see too
         return
     aval = aval_of(shape, target._aval.dtype)
     target._aval = aval
-    target._storage.reset(constant(aval, 0, target._storage.device))
+    storage.reset(constant(aval, 0, storage.device))
     target._memo = None
 
 

@@ -13,7 +13,7 @@ from . import _numeric as num
 from ._describe import cpp_name, scalar_name
 from ._warning import user_level
 from .conv_primitive import Geometry, conv, input_grad
-from .memory_format import follow
+from .memory_format import follow_windows
 from .registry import OptTensor, Tensor, op
 
 PLACES = ("torch", "nn.functional")
@@ -238,7 +238,12 @@ def _convolve_transposed(
 _GRAD = "ConvolutionBackward0"
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+def _windows(spatial: int) -> Any:
+    """Strides: channels-last where the input or the weight is."""
+    return lambda avals, operands, key: follow_windows(avals, operands[:2], spatial)
+
+
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(1))
 def conv1d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -247,7 +252,7 @@ def conv1d(
     return _convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(2))
 def conv2d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -256,7 +261,7 @@ def conv2d(
     return _convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(3))
 def conv3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
@@ -265,7 +270,7 @@ def conv3d(
     return _convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(1))
 def conv_transpose1d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -277,7 +282,7 @@ def conv_transpose1d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(2))
 def conv_transpose2d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
@@ -289,7 +294,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=follow)
+@op("none", into=PLACES, out=False, grad_name=_GRAD)
 def conv_transpose3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

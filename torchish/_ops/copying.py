@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._core import dtypes
-from .._core.apply import apply_kernel, write_inplace
+from .._core.apply import apply_kernel, check_history, write_inplace
 from .._core.autograd import cast_kernel
 from .._core.devices import CPU, META, device, resolve
 from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
@@ -19,7 +19,12 @@ from .._core.nodes import Node, history, node_class
 from .._core.state import state
 from .._core.tensor_base import TensorBase, detached, from_value, view_of
 from .._core.values import Aval, aval_of, contiguous_strides
-from .memory_format import channels_last_strides, contiguous_format, preserve_format
+from .memory_format import (
+    channels_last_strides,
+    contiguous_format,
+    preserve_format,
+    suggested,
+)
 from .on_memory import on_storage
 from .operator import broadcast_check, cast
 from .registry import Tensor, composite, ops
@@ -142,6 +147,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
         lambda: _copy_kernel(self._aval, src._aval, needs),
         (self, src) if needs else (src,),
         cast=False,
+        overlap="last",
     )
 
 
@@ -174,14 +180,16 @@ def fill_(input: Any, value: Any) -> Tensor:
             )
         kind: Any = type(value)
         kernel = _fill_kernel(input._aval, kind)
-    return write_inplace(input, kernel, (input, value), cast=False)
+    return write_inplace(
+        input, kernel, (input, value), cast=False, overlap="last", expanded="write"
+    )
 
 
 @composite()
 def zero_(input: Any) -> Tensor:
     """Set every element to zero."""
     kernel = _fill_kernel(input._aval, int)
-    return write_inplace(input, kernel, (input, 0), cast=False, overlap=False)
+    return write_inplace(input, kernel, (input, 0), cast=False, overlap="last", expanded="write")
 
 
 # --- dtype and device ----------------------------------------------------------------------------
@@ -236,7 +244,9 @@ def convert(
             strides = preserved_strides(tuple(made._aval.shape), tuple(made._strides))
         made = apply_kernel(cast_kernel(made._aval, dt), (made,), strides)[0]
     if memory_format is not None and memory_format is not preserve_format:
-        made = contiguous(made, memory_format)
+        layout = tuple(made._aval.shape), tuple(made._strides)
+        if made is not input or suggested(*layout) is not memory_format:
+            made = contiguous(made, memory_format)
     return clone(made) if copy and made is input else made
 
 
@@ -355,10 +365,30 @@ def set_(
             other = ops.as_strided(other, shape, strides, storage_offset)
     else:
         other = on_storage(source, self._aval.dtype, storage_offset, size, stride)
-    self._storage, self._aval, self._layout = other._storage, other._aval, other._layout
-    self._memo = None
+    needs = self._needs_grad() or (isinstance(source, TensorBase) and source._needs_grad())
+    check_history(self, needs)
+    self._point_at(other)
     self._version_counter.version += 1
+    if needs and state.grad_enabled:
+        for tensor in (self, self._base):
+            if tensor is not None:
+                tensor._requires_grad = False
+                tensor._grad_fn, tensor._out_nr = _NoDerivative(tensor._aval), 0
     return self
+
+
+class _NoDerivative(Node):
+    """History of a tensor that was pointed at other memory: torch has no gradient for that."""
+
+    def __init__(self, aval: Aval) -> None:
+        super().__init__((), (aval,))
+
+    def apply(self, grads: list[Any], graph: bool) -> list[Any]:
+        """Raise torch's error."""
+        raise RuntimeError("derivative for set_ is not implemented")
+
+
+_NoDerivative.__name__ = _NoDerivative.__qualname__ = "NotImplemented"
 
 
 @composite(into=("method",))

@@ -18,14 +18,14 @@ def _triangular(name: str, x: Array) -> None:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, expanded="write")
 def tril(input: Tensor, diagonal: int = 0) -> Array:
     """The lower triangle of the last two dims, 0 above `diagonal`."""
     _triangular("tril", input)
     return jnp.tril(input, diagonal)
 
 
-@op("none", inplace=True)
+@op("none", inplace=True, expanded="write")
 def triu(input: Tensor, diagonal: int = 0) -> Array:
     """The upper triangle of the last two dims, 0 below `diagonal`."""
     _triangular("triu", input)

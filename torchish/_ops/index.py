@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from .._core import dtypes
+from .._core.apply import check_overlap
 from .._core.interop import host_array, is_host, wrap_host
 from .._core.tensor_base import TensorBase
 from ._describe import check_expandable
 from ._warning import user_level
-from .index_advanced import expand_masks, fill_masked, gather, put
+from .index_advanced import check_put_history, expand_masks, fill_masked, gather, put
 from .registry import Tensor, composite, methods, ops
 
 _BAD = (
@@ -55,6 +56,7 @@ def setitem(self, index, value):
     elif _is_single(value) and all(i._aval.dtype in _MASKS for _, i in noted) and len(noted) == 1:
         fill_masked(view, *noted[0], value)
     else:
+        check_put_history(view, value)
         put(view, *expand_masks(view, noted), _without_lead(value))
 
 
@@ -312,6 +314,8 @@ def _without_lead(value: Any) -> Any:
 
 
 def _copy_to(view: Any, value: Any) -> None:
+    if not isinstance(value, TensorBase):
+        check_overlap(view, (view,))  # a fill would go through, torch copies
     shape = tuple(view._aval.shape)
     if isinstance(value, TensorBase) and tuple(value._aval.shape) != shape:
         if value._aval.ndim == 0 and value._storage.device.type == "cpu":

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
+from .._core.apply import check_history, warn_expanded
 from .._core.interop import host_array, wrap_host
 from .._core.layout import elementwise_strides
 from .._core.tensor_base import TensorBase
@@ -19,6 +20,7 @@ from ._describe import scalar_name, show_size as show
 from ._guarded import call_strided
 from ._ranges import check_range
 from .calling import call_inplace
+from .memory_format import preserve
 from .registry import Operand, Tensor, Tensors, composite, op, ops
 
 Noted = list[tuple[int, Any]]
@@ -142,7 +144,14 @@ def setter(dims: tuple[int, ...]) -> Any:
     return set_at
 
 
-@op("none", into=("internal",), name="_index_put", grad_name="IndexPutBackward0")
+@op(
+    "none",
+    into=("internal",),
+    name="_index_put",
+    grad_name="IndexPutBackward0",
+    expanded="index_put_",
+    layout=preserve,
+)
 def _index_put(
     input: Tensor, values: Operand, indices: Tensors, dims: Any, accumulate: bool = False
 ):
@@ -156,7 +165,13 @@ def _index_put(
     return setter(tuple(dims))(input, values, *indices)
 
 
-@op("none", into=("internal",), name="_mask_put", grad_name="IndexPutBackward0")
+@op(
+    "none",
+    into=("internal",),
+    name="_mask_put",
+    grad_name="IndexPutBackward0",
+    expanded="masked_fill_",
+)
 def _mask_put(input: Tensor, value: Operand, mask: Tensor, dim: int):
     trailing = input.ndim - dim - mask.ndim
     mask = mask.reshape(*mask.shape, *[1] * trailing)
@@ -170,6 +185,7 @@ def fill_masked(view: Any, dim: int, mask: Any, value: Any) -> None:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
         )
+    warn_expanded(view, "index_put_")
     mask = mask if mask._storage.device is view._storage.device else mask.to(view._storage.device)
     call_inplace(_mask_put.operator, view, (value, mask, dim), {})
 
@@ -178,6 +194,13 @@ def put(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> Non
     """Write `value`, broadcast, at the given positions of `view`, in place."""
     check_values(view, dims, indices, value)
     call_inplace(_index_put.operator, view, (value, indices, dims), {})
+
+
+def check_put_history(view: Any, value: Any) -> None:
+    """Raise what autograd has against the write; torch asks before it looks at positions."""
+    check_history(
+        view, view._needs_grad() or (isinstance(value, TensorBase) and value._needs_grad())
+    )
 
 
 def check_values(view: Any, dims: tuple[int, ...], indices: list[Any], value: Any) -> None:
@@ -253,7 +276,9 @@ def index_put(input, indices, values, accumulate=False) -> Tensor:
 def index_put_(input, indices, values, accumulate=False) -> Tensor:
     """Write (or add) `values` at the positions, in place."""
     _check_call(indices, values)
-    dims, positions = expand_masks(input, _noted(input, indices))
+    noted = _noted(input, indices)
+    check_put_history(input, values)
+    dims, positions = expand_masks(input, noted)
     check_values(input, dims, positions, values)
     arguments = (values, positions, dims, bool(accumulate))
     return call_inplace(_index_put.operator, input, arguments, {})

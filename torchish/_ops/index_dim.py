@@ -11,6 +11,7 @@ from ._describe import scalar_name, show_size as show
 from ._guarded import guarded
 from ._ranges import check_range
 from .index_advanced import setter
+from .memory_format import preserve
 from .registry import Operand, Scalar, Tensor, wrap_dim
 from .scatter import reduce_at
 
@@ -32,7 +33,7 @@ def _out_of_range(i: int, dim: int, size: int) -> Exception:
 
 
 def _bounds_add(i: int, dim: int, size: int) -> Exception:
-    return RuntimeError(f"index {i} is out of bounds for dimension 0 with size {size}")
+    return RuntimeError(f"index {i} is out of bounds for dimension {dim} with size {size}")
 
 
 def _bounds_copy(i: int, dim: int, size: int) -> Exception:
@@ -100,7 +101,7 @@ def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None
         )
 
 
-@guarded(_positions(_bounds_add), inplace=True)
+@guarded(_positions(_bounds_add), inplace=True, overlap="sum")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Scalar = 1):
     """A copy of `input` with `alpha * source[i]` added to slice `index[i]` along `dim`."""
     dim = wrap_dim(dim, input.ndim)
@@ -157,10 +158,12 @@ def _fill_fits(input: Any, dim: int, index: Any, value: Any) -> None:
         raise RuntimeError(
             "index_fill_(): Converting complex Scalar to non-complex type is not supported"
         )
+    if input._aval.numel == 0 and input._aval.shape[wrap_dim(dim, input._aval.ndim)]:
+        return  # torch does not look at the positions either
     _positions(_bounds_fill, negative=True)(input, dim, index)
 
 
-@guarded(_fill_fits, inplace=True)
+@guarded(_fill_fits, inplace=True, layout=preserve, expanded="index_fill_")
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand):
     """A copy of `input` with the slices at `index` along `dim` set to one value."""
     dim = wrap_dim(dim, input.ndim)
@@ -227,7 +230,7 @@ def take(input: Tensor, index: Tensor):
     return input.reshape(-1).at[index].get(mode="clip")
 
 
-@guarded(_among, into=("torch", "method"), inplace=True)
+@guarded(_among, into=("torch", "method"), inplace=True, layout=preserve)
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
     """A copy of `input` with elements written (or added) at positions that count all of it."""
     _check_long("put_", index)

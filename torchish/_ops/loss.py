@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from . import _numeric as num
 from ._reduction import in_default_float, reduced, reduction_of, warn_sizes
 from ._warning import user_level
+from .memory_format import pointwise
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 
@@ -36,7 +37,7 @@ def _check_weight(input: Any, weight: Any) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MseLossBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name="MseLossBackward0", layout=pointwise)
 def mse_loss_op(input: Tensor, target: Tensor, weight: OptTensor, reduction: str) -> Any:
     """(input - target)^2."""
     _real("mse_cpu", input)
@@ -55,7 +56,7 @@ def mse_loss(
     return internal.mse_loss_op(input, target, weight, reduction)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
 def l1_loss_op(input: Tensor, target: Tensor, weight: OptTensor, reduction: str) -> Any:
     """|input - target|, with gradient 0 where they are equal."""
     if reduction == "mean" and not num.is_inexact(input):
@@ -84,7 +85,13 @@ def l1_loss(
     return internal.l1_loss_op(input, target, weight, reduction)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="SmoothL1LossBackward0")
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name="SmoothL1LossBackward0",
+    layout=pointwise,
+)
 def smooth_l1_loss_op(input: Tensor, target: Tensor, reduction: str, beta: Scalar) -> Any:
     """d^2 / (2 beta) where d = |input - target| < beta, else d - beta / 2."""
     _real("smooth_l1_cpu", input)
@@ -109,7 +116,7 @@ def smooth_l1_loss(
     return internal.smooth_l1_loss_op(input, target, reduction, float(beta))
 
 
-@op("none", into=("internal",), grad_name="HuberLossBackward0")
+@op("none", into=("internal",), grad_name="HuberLossBackward0", layout=pointwise)
 def huber_loss_op(
     input: Tensor, target: Tensor, weight: OptTensor, reduction: str, delta: Scalar
 ) -> Any:
@@ -138,7 +145,7 @@ def huber_loss(
     return internal.huber_loss_op(input, target, weight, reduction, float(delta))
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
 def kl_div_op(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> Any:
     """target (log target - input), where 0 log 0 is 0."""
     broadcast_check([input.shape, target.shape])
@@ -179,7 +186,7 @@ def kl_div(
     return internal.kl_div_op(input, target, reduction_of(reduction), log_target)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
 def poisson_nll_loss_op(
     input: Tensor, target: Tensor, log_input: bool, full: bool, eps: Scalar, reduction: str
 ) -> Any:
@@ -222,7 +229,7 @@ def torch_poisson_nll_loss(
     return internal.poisson_nll_loss_op(input, target, log_input, full, eps, name)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
 def gaussian_nll_loss_op(
     input: Tensor, target: Tensor, var: Tensor, full: bool, eps: Scalar, reduction: str
 ) -> Any:

@@ -10,6 +10,7 @@ from jax import lax
 from .._core.require import require
 from . import _numeric as num
 from ._reduction import reduced, reduction_of
+from .memory_format import pointwise
 from .registry import OptTensor, Tensor, composite, internal, nnf, op
 
 _F = ("nn.functional",)
@@ -37,7 +38,7 @@ def _bce_tangent(out: Any, primals: Any, tangents: Any) -> Any:
 _bce = num.with_derivative(_bce_value, _bce_tangent)
 
 
-@op("none", into=("internal",), grad_name="BinaryCrossEntropyBackward0")
+@op("none", into=("internal",), grad_name="BinaryCrossEntropyBackward0", layout=pointwise)
 def binary_cross_entropy_op(
     input: Tensor, target: Tensor, weight: OptTensor, reduction: str
 ) -> Any:
@@ -102,7 +103,7 @@ _softplus = num.with_derivative(
 
 
 @op("arith", into=("internal",), elementwise=False,
-    grad_name="BinaryCrossEntropyWithLogitsBackward0")  # fmt: skip
+    grad_name="BinaryCrossEntropyWithLogitsBackward0", layout=pointwise)  # fmt: skip
 def binary_cross_entropy_with_logits_op(
     input: Tensor, target: Tensor, weight: OptTensor, pos_weight: OptTensor, reduction: str
 ) -> Any:

@@ -11,6 +11,7 @@ from jax import lax
 from .._core.require import require
 from . import _numeric as num
 from ._reduction import in_default_float, reduced, reduction_of
+from .memory_format import pointwise
 from .operator import broadcast_check
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
@@ -110,7 +111,13 @@ def hinge_embedding_loss(
     return _reduce(near + ops.where(target != -1, input, zeros), reduction)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="SoftMarginLossBackward0")
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name="SoftMarginLossBackward0",
+    layout=pointwise,
+)
 def soft_margin_op(input: Tensor, target: Tensor, reduction: str) -> Any:
     """log(1 + exp(-target input))."""
     broadcast_check([input.shape, target.shape])

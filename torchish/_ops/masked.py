@@ -26,7 +26,7 @@ def _number_fits(input: Any, value: Any, **_: Any) -> None:
     check_holds(input._aval.dtype, value)
 
 
-@guarded(_number_fits, inplace=True)
+@guarded(_number_fits, inplace=True, expanded="masked_fill_")
 def masked_fill(input: Tensor, mask: Tensor, value: Operand):
     """`value` where `mask` is true, else `input`; both broadcast.
 

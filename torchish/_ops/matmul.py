@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from .._core.layout import elementwise_strides
 from .._core.tensor_base import TensorBase
 from ._describe import (
     check_broadcastable,
@@ -414,7 +415,16 @@ def chain_matmul(*matrices, out=None) -> Tensor:
     return into(out, result)
 
 
-@op("arith", elementwise=False, grad_name="UnsafeViewBackward0")
+def _kron_layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """Strides: torch multiplies the two over twice the dims, elementwise, and joins pairs."""
+    shape = tuple(avals[0].shape)
+    if all(x._is_plain or x._aval.ndim != len(shape) for x in operands):
+        return None
+    full = [(shape, tuple(x._strides)) for x in operands if x._aval.ndim == len(shape)]
+    return [elementwise_strides(shape, full)]
+
+
+@op("arith", elementwise=False, grad_name="UnsafeViewBackward0", layout=_kron_layout)
 def kron(input: Tensor, other: Tensor):
     """Kronecker product: every element of `input` times the whole of `other`."""
     ndim = max(input.ndim, other.ndim)

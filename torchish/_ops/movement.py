@@ -12,11 +12,11 @@ from jax import lax
 
 from .._core import dtypes
 from .._core.interop import wrap_host
-from .._core.values import contiguous_strides
+from .._core.layout import preserved_strides
 from ._describe import show_size as show
 from ._dispatch import into
 from ._guarded import call_strided
-from .memory_format import follow_all
+from .memory_format import follow, follow_all, preserve, stacked
 from .operator import broadcast_check
 from .registry import Tensor, Tensors, composite, op, ops, wrap_dim
 
@@ -63,7 +63,7 @@ def cat(tensors: Tensors, dim: int = 0):
     return lax.concatenate([array for _, array in kept], dim)
 
 
-@op("none", into=("torch",), out_dtype="cat")
+@op("none", into=("torch",), out_dtype="cat", layout=stacked)
 def stack(tensors: Tensors, dim: int = 0):
     """Join tensors of one shape along a new dimension."""
     if not tensors:
@@ -230,7 +230,7 @@ def tile(input: Tensor, dims: Any):
 # ---------------------------------------------------------------------------- reordering
 
 
-@op("none", method_varargs=True)
+@op("none", method_varargs=True, layout=preserve)
 def flip(input: Tensor, dims: Any):
     """Reverse the order of elements along `dims` (a copy, unlike numpy's)."""
     if isinstance(dims, int):
@@ -284,7 +284,7 @@ def roll(input, shifts, dims=()) -> Tensor:
     return _roll(input, wrap_host(np.array(starts, np.int64)), tuple(wrapped))
 
 
-@op("none", into=("internal",), name="_roll", grad_name="RollBackward0")
+@op("none", into=("internal",), name="_roll", grad_name="RollBackward0", layout=follow)
 def _roll(input: Tensor, starts: Tensor, dims: Any):
     # The shifts are operands, so that a changed shift does not recompile.
     for position, dim in enumerate(dims):
@@ -312,9 +312,10 @@ def rot90(input, k=1, dims=(0, 1)) -> Tensor:
         )
     first, second = wrap_dim(dims[0], ndim), wrap_dim(dims[1], ndim)
     strides = None
-    if k % 2:  # torch flips, then transposes in place
-        order = list(contiguous_strides(tuple(input.shape)))
-        order[first], order[second] = order[second], order[first]
+    if k % 4:  # torch flips, and transposes in place for an odd number of turns
+        order = list(preserved_strides(tuple(input.shape), tuple(input.stride())))
+        if k % 2:
+            order[first], order[second] = order[second], order[first]
         strides = tuple(order)
     return call_strided(_rot90, (input, k % 4, (first, second)), strides)
 
@@ -378,7 +379,7 @@ def _check_shuffle(name: str, input: Any, factor: int, word: str) -> None:
         raise RuntimeError(f"{name} expects a positive {word}, but got {factor}")
 
 
-@op("none", into=("torch", "nn.functional"), out=False)
+@op("none", into=("torch", "nn.functional"), out=False, layout=follow)
 def pixel_shuffle(input: Tensor, upscale_factor: int):
     """Spread channels over space: `(*, C r^2, H, W) -> (*, C, H r, W r)`."""
     r = upscale_factor
@@ -395,7 +396,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int):
     return split.transpose(order).reshape(*lead, channels // (r * r), height * r, width * r)
 
 
-@op("none", into=("torch", "nn.functional"), out=False)
+@op("none", into=("torch", "nn.functional"), out=False, layout=follow)
 def pixel_unshuffle(input: Tensor, downscale_factor: int):
     """Gather space into channels: `(*, C, H r, W r) -> (*, C r^2, H, W)`."""
     r = downscale_factor
@@ -413,7 +414,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int):
     return split.transpose(order).reshape(*lead, channels * r * r, height // r, width // r)
 
 
-@op("none", into=("torch", "nn.functional"), out=False)
+@op("none", into=("torch", "nn.functional"), out=False, layout=follow)
 def channel_shuffle(input: Tensor, groups: int):
     """Interleave the channels of `groups` groups: `(N, g c, *) -> (N, c g, *)`."""
     if input.ndim <= 2:

@@ -14,7 +14,7 @@ from jax import lax
 
 from .._core.state import process
 from . import _numeric as num
-from .memory_format import follow
+from .memory_format import follow, preserve
 from .registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 
 _MIXED = "mixed dtype (CPU): all inputs must share same datatype."
@@ -171,7 +171,7 @@ def _check_batch(shape: tuple[int, ...], text: Any) -> None:
         )
 
 
-@op("none", into=("torch",), out=False)
+@op("none", into=("torch",), out=False, layout=follow)
 def native_batch_norm(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, training: bool, momentum: Scalar, eps: Scalar,
@@ -259,7 +259,7 @@ def native_layer_norm(
     return _layer_norm(input, normalized_shape, weight, bias, eps)
 
 
-@op("none", into=("internal",), name="rms_norm", grad_name="MulBackward0")
+@op("none", into=("internal",), name="rms_norm", grad_name="MulBackward0", layout=follow)
 def _rms_norm(input: Tensor, normalized_shape: Any, weight: OptTensor, eps: Scalar) -> Any:
     """x / sqrt(mean(x^2) + eps) * weight over the last dimensions."""
     axes = _check_layer(input, normalized_shape, weight, None, separator="")
@@ -311,7 +311,10 @@ def _group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: Any) -> tuple[
     return out, *_kept((mean[..., 0], inverse[..., 0]), x, weight, True)
 
 
-@op("none", into=("internal",), name="group_norm", grad_name="NativeGroupNormBackward0")
+@op(
+    "none", into=("internal",), name="group_norm", grad_name="NativeGroupNormBackward0",
+    layout=follow,
+)  # fmt: skip
 def _group_norm_op(
     input: Tensor, num_groups: int, weight: OptTensor, bias: OptTensor, eps: Scalar
 ) -> Any:
@@ -319,7 +322,7 @@ def _group_norm_op(
     return _group_norm(input, num_groups, weight, bias, eps)[0]
 
 
-@op("none", into=("torch",), out=False)
+@op("none", into=("torch",), out=False, layout=follow)
 def native_group_norm(
     input: Tensor, weight: OptTensor, bias: OptTensor, N: int, C: int, HxW: int, group: int,
     eps: Scalar,
@@ -447,7 +450,10 @@ def local_response_norm(
     return internal.local_response_norm(x, size, alpha, beta, k, whole)
 
 
-@op("none", into=("internal",), name="local_response_norm", grad_name="DivBackward0")
+@op(
+    "none", into=("internal",), name="local_response_norm", grad_name="DivBackward0",
+    layout=preserve,
+)  # fmt: skip
 def _local_response_norm(
     input: Tensor, size: int, alpha: Scalar, beta: Scalar, k: Scalar, whole: bool
 ) -> Any:

@@ -32,6 +32,9 @@ class Operator:
 
     out_dtype is a rule of `calling.check_out_dtype`: what an `out=` of another dtype leads to. By
     default operators that promote cast into it and the others want the very dtype.
+
+    overlap and expanded say what in-place forms do with a target whose elements share memory: see
+    `apply.write_inplace`.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Operator:
         elementwise: bool = False,
         layout: Layout | None = None,
         out_dtype: str | None = None,
+        overlap: str | None = None,
+        expanded: str = "refuse",
     ) -> None:
         self.name = name
         self.body = body
@@ -61,6 +66,8 @@ class Operator:
         self.check = check
         self.elementwise = elementwise
         self.layout = layout
+        self.overlap = overlap or ("again" if elementwise else "merge")
+        self.expanded = expanded
         self.out_dtype = out_dtype or (
             "cast" if promote != "none" else "found" if elementwise else "exact"
         )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ._describe import show_size as show
+from .memory_format import follow
 from .registry import Scalar, Tensor, composite, op
 
 
@@ -27,7 +28,7 @@ def _pairs(pad: Any, ndim: int) -> list[tuple[int, int]]:
     return [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
 
 
-@op("none", into=("torch",), out=False)
+@op("none", into=("torch",), out=False, layout=follow)
 def constant_pad_nd(input: Tensor, pad: Any, value: Scalar = 0):
     """Surround with `value`; `pad` is (before, after) for the last dimension, the one before, …"""
     _check_constant(input, pad)
@@ -112,6 +113,7 @@ _BY_MODE = {
             into=("internal",),
             name=f"_{mode}_pad{spatial}d",
             grad_name=f"{word}Pad{spatial}DBackward0",
+            layout=follow if spatial > 1 else None,
         )(body)
         for spatial in (1, 2, 3)
     }

@@ -12,6 +12,7 @@ from jax.numpy import ndarray as Array
 from . import _numeric as num
 from ._dispatch import in_place, is_number, numbered_by, to, warn_old_form
 from ._ranges import check_divisor
+from .memory_format import reversed_pointwise
 from .registry import Operand, Scalar, Tensor, composite, op
 
 
@@ -87,7 +88,10 @@ def subtract(input: Operand, other: Operand, *, alpha: Scalar = 1) -> Array:
     return input - num.scaled(other, alpha)
 
 
-@op("arith", into=("torch",), out=False, check=_check_sub)
+@op(
+    "arith", into=("torch",), out=False, check=_check_sub, elementwise=False,
+    layout=reversed_pointwise,
+)  # fmt: skip
 def rsub(input: Tensor, other: Operand, alpha: Scalar = 1) -> Array:
     """out = other - alpha * input."""
     return other - num.scaled(input, alpha)

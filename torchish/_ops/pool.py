@@ -19,7 +19,7 @@ from jax import lax
 
 from . import _numeric as num
 from ._windows import Windows, area, check_output, taps, window_counts, window_sum, windows
-from .memory_format import follow
+from .memory_format import follow_spatial
 from .registry import Tensor, composite, internal, nnf, op, ops
 
 _F = ("nn.functional",)
@@ -150,7 +150,7 @@ def _max_grad_name(**described: Any) -> str:
     return "SqueezeBackward1" if nd == 1 else f"MaxPool{nd}DWithIndicesBackward0"
 
 
-@op("none", into=("internal",), grad_name=_max_grad_name, layout=follow)
+@op("none", into=("internal",), grad_name=_max_grad_name, layout=follow_spatial(1, 2, 3))
 def max_pool(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     nd: int,
@@ -160,7 +160,7 @@ def max_pool(
     return max_windows(input, win)
 
 
-@op("none", into=("internal",), grad_name=_max_grad_name, layout=follow)
+@op("none", into=("internal",), grad_name=_max_grad_name, layout=follow_spatial(1, 2, 3))
 def max_pool_with_indices(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     nd: int,
@@ -227,7 +227,7 @@ def _check_average_input(nd: int, x: Any, win: Windows) -> None:
     check_output(channels, win)
 
 
-@op("none", into=("internal",), layout=follow, grad_name=lambda **d: (
+@op("none", into=("internal",), layout=follow_spatial(1, 2), grad_name=lambda **d: (
     "SqueezeBackward1" if d["nd"] == 1 else f"AvgPool{d['nd']}DBackward0"
 ))  # fmt: skip
 def avg_pool(
@@ -359,7 +359,7 @@ def lp_pool3d(
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 3)
 
 
-@op("none", into=("internal",), layout=follow, grad_name=lambda **d: (
+@op("none", into=("internal",), layout=follow_spatial(1, 2), grad_name=lambda **d: (
     "SqueezeBackward1" if d["nd"] == 1 else f"MaxUnpool{d['nd']}DBackward0"
 ))  # fmt: skip
 def max_unpool(input: Tensor, indices: Tensor, output_size: Any, nd: int) -> Any:

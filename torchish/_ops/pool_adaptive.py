@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from . import _numeric as num
-from .memory_format import follow
+from .memory_format import follow_spatial
 from .pool import at_winners
 from .registry import Tensor, composite, internal, op, ops
 
@@ -103,7 +103,7 @@ def _avg_grad_name(**described: Any) -> str:
     return f"AdaptiveAvgPool{nd}DBackward0"
 
 
-@op("none", into=("internal",), grad_name=_avg_grad_name, layout=follow)
+@op("none", into=("internal",), grad_name=_avg_grad_name, layout=follow_spatial(1, 2))
 def adaptive_avg_pool(input: Tensor, output_size: Any, nd: int) -> Any:
     """The mean of windows [floor(i n / out), ceil((i + 1) n / out))."""
     name = f"adaptive_avg_pool{nd}d"
@@ -143,7 +143,7 @@ def _best_along(x: Any, index: Any, axis: int, places: Any, step: int) -> tuple[
     return best, where
 
 
-@op("none", into=("internal",), layout=follow, grad_name=lambda **d: (
+@op("none", into=("internal",), layout=follow_spatial(1, 2), grad_name=lambda **d: (
     "SqueezeBackward1" if d["nd"] == 1 else f"AdaptiveMaxPool{d['nd']}DBackward0"
 ))  # fmt: skip
 def adaptive_max_pool(input: Tensor, output_size: Any, nd: int) -> Any:

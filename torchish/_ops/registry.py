@@ -82,6 +82,8 @@ def op(
     elementwise: bool | None = None,
     layout: Layout | None = None,
     out_dtype: str | None = None,
+    overlap: str | None = None,
+    expanded: str = "refuse",
 ) -> Callable[[Callable[..., Any]], Any]:
     """Register a pure function on arrays as an operator; returns its public function.
 
@@ -92,6 +94,7 @@ def op(
     out: whether there is an `out=` form; by default, outside nn.functional only.
     layout: strides of the results where torch's are not row-major (see operator.py).
     out_dtype: a rule of `check_out_dtype` where the default does not hold (see operator.py).
+    overlap, expanded: writes to elements that share memory (see `apply.write_inplace`).
     """
 
     def wrap(body: Callable[..., Any]) -> Any:
@@ -100,7 +103,7 @@ def op(
             public, body, Binder(public, parameters(body), overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
-            layout=layout, out_dtype=out_dtype,
+            layout=layout, out_dtype=out_dtype, overlap=overlap, expanded=expanded,
         )  # fmt: skip
         for place in into:
             key = f"{place}.{public}" if place != "method" or len(into) == 1 else None

@@ -200,14 +200,15 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None) -
 @composite(into=("method",))
 def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
     """`scatter`, in place."""
-    from .calling import call_inplace
+    from .calling import call_inplace, check_inplace_history
 
     function, given = _which(src, value)
+    check_inplace_history(function.operator, input, (dim, index, given, reduce), {})
     in_range(input, dim, index)
     return call_inplace(function.operator, input, (dim, index, given, reduce), {})
 
 
-@guarded(in_range, inplace=True)
+@guarded(in_range, inplace=True, overlap="sum")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
     """A copy of `input` with `src` added at the positions along `dim`."""
     return _scatter(input, dim, index, src, "add")

@@ -9,6 +9,7 @@ from jax.numpy import ndarray as Array
 
 from . import _numeric as num
 from ._dispatch import is_number, to
+from .memory_format import preserve
 from .registry import Operand, Tensor, composite, op, ops, wrap_dim
 
 
@@ -36,7 +37,7 @@ def _sort_name(stable: Any, **others: Any) -> str:
     return f"SortBackward{0 if stable is None else 1}"
 
 
-@op("none", returns="values indices", grad_name=_sort_name)
+@op("none", returns="values indices", grad_name=_sort_name, layout=preserve)
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
 ) -> Any:
@@ -44,13 +45,13 @@ def sort(
     return _sorted(input, dim, descending)
 
 
-@op("none", differentiable=False)
+@op("none", differentiable=False, layout=preserve)
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Array:
     """The indices that sort along `dim`."""
     return _sorted(input, dim, descending)[1]
 
 
-@op("none", grad_name="SortBackward0")
+@op("none", grad_name="SortBackward0", layout=preserve)
 def msort(input: Tensor) -> Array:
     """The elements in order along the first dim."""
     return _sorted(input, 0, False)[0]

@@ -127,7 +127,7 @@ def polygamma_(self: Any, n: int) -> Any:
     return call_inplace(_polygamma.operator, self, (n,), {})
 
 
-@op("float", inplace=True)
+@op("float", inplace=True, elementwise=False)
 @num.widened
 def mvlgamma(input: Tensor, p: int) -> Array:
     """The log of the multivariate gamma function of dimension `p`."""

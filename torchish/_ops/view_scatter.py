@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from ._describe import show_size as show
+from .memory_format import preserve
 from .registry import Tensor, op, wrap_dim
 
 
@@ -20,7 +21,7 @@ def _replace(input: Any, picks: Any, src: Any) -> Any:
     return input.at[picks].set(src.astype(input.dtype), unique_indices=True)
 
 
-@op("none")
+@op("none", layout=preserve)
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int):
     """A copy of `input` with `input.select(dim, index)` replaced by `src`."""
     dim = wrap_dim(dim, input.ndim)
@@ -33,7 +34,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int):
     return _replace(input, (*[slice(None)] * dim, index % size), src)
 
 
-@op("none")
+@op("none", layout=preserve)
 def slice_scatter(
     input: Tensor, src: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
 ):
@@ -44,7 +45,7 @@ def slice_scatter(
     return _replace(input, (*[slice(None)] * dim, slice(start, end, step)), src)
 
 
-@op("none")
+@op("none", layout=preserve)
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
     """A copy of `input` with its diagonal over two dimensions replaced by `src`."""
     first, second = wrap_dim(dim1, input.ndim), wrap_dim(dim2, input.ndim)

@@ -13,7 +13,7 @@ from typing import Any
 from .._core import dtypes
 from .._core.dtypes import SCALAR_NAMES, dtype
 from .._core.layout import view_strides
-from .._core.tensor_base import TensorBase, view_of
+from .._core.tensor_base import TensorBase, alias as alias_of, view_of
 from .registry import Tensor, composite, methods, wrap_dim
 
 Ints = tuple[int, ...]
@@ -94,15 +94,11 @@ def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
 
 
 def view_dtype(input: Any, to: dtype) -> Any:
-    """The same bytes as elements of another dtype; the last dim is rescaled."""
+    """The same bytes as elements of another dtype, without history; the last dim is rescaled."""
     have = input._aval.dtype
-    if have is to:
-        return view_of(input, "AliasBackward0", lambda s, t, o: (s, t, o))
-    if input._needs_grad() and (to.category < dtypes.FLOAT):
-        input = methods.detach(input)
     a, b = have.itemsize, to.itemsize
     if a == b:
-        return view_of(input, "ViewBackward0", lambda s, t, o: (s, t, o), elements=to)
+        return _same_bytes(input, to, input._aval.shape, input._strides, input._offset)
     if input._aval.ndim == 0:
         raise RuntimeError(
             f"self.dim() cannot be 0 to view {SCALAR_NAMES[have]} as {SCALAR_NAMES[to]} (different "
@@ -122,14 +118,16 @@ def view_dtype(input: Any, to: dtype) -> Any:
                 f"{SCALAR_NAMES[to]} (different element sizes), but got {shape[-1]}"
             )
 
-    def rule(shape: Ints, strides: Ints, offset: int) -> tuple[Ints, Ints, int]:
-        return (
-            (*shape[:-1], shape[-1] * a // b),
-            (*[s * a // b for s in strides[:-1]], 1),
-            offset * a // b,
-        )
+    shape, strides = input._aval.shape, input._strides
+    return _same_bytes(
+        input, to, (*shape[:-1], shape[-1] * a // b), (*[s * a // b for s in strides[:-1]], 1),
+        input._offset * a // b,
+    )  # fmt: skip
 
-    return view_of(input, "ViewBackward0", rule, elements=to)
+
+def _same_bytes(input: Any, to: dtype, shape: Any, strides: Any, offset: int) -> Any:
+    """Other elements on the same memory: for autograd, as in torch, this is no view."""
+    return alias_of(input, shape, strides, offset, elements=to)
 
 
 @composite()
@@ -142,7 +140,9 @@ def reshape(input: Any, *shape: Any, **kwargs: Any) -> Tensor:
     found = _view_to(input, sizes)
     if found is not None:
         return found
-    return _view_to(methods.contiguous(input), sizes, "UnsafeViewBackward0")
+    made = _view_to(methods.contiguous(input), sizes, "UnsafeViewBackward0")
+    made._base = None  # nobody else sees the copy
+    return made
 
 
 @composite(into=("method",))
@@ -336,6 +336,8 @@ def _expand(input: Any, sizes: Ints) -> Any:
         n = sizes[d]
         have = shape[d - lead] if d >= lead else None
         if n == -1:
+            if have is None and not shape:
+                raise RuntimeError("numel: integer multiplication overflow")
             if have is None:
                 raise RuntimeError(
                     f"The expanded size of the tensor ({n}) isn't allowed in a leading, "

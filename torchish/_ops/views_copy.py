@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._core.dtypes import dtype
 from .._core.tensor_base import TensorBase
 from ._dispatch import into
 from .registry import composite, methods, ops
@@ -45,7 +46,10 @@ def _fresh(shown: Any) -> Any:
 
 def _register(name: str) -> None:
     def copy(input: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
-        return _copied(_view(name)(input, *args, **kwargs), out)
+        of_size = name == "view" and not any(
+            isinstance(a, dtype) for a in (*args, *kwargs.values())
+        )
+        return _copied(_view("reshape" if of_size else name)(input, *args, **kwargs), out)
 
     copy.__name__ = copy.__qualname__ = name + "_copy"
     copy.__doc__ = f"`{name}`, copied: shares no memory with `input`."

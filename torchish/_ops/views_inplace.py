@@ -22,6 +22,11 @@ def _become(target: Any, view: Any) -> Any:
 
 def _register(name: str) -> None:
     def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_history(self, self._needs_grad())
+        if name == "t" and self._aval.ndim > 2:
+            raise RuntimeError(
+                f"t_() expects a tensor with <= 2 dimensions, but self is {self._aval.ndim}D"
+            )
         return _become(self, getattr(methods, name)(self, *args, **kwargs))
 
     inplace.__name__ = inplace.__qualname__ = name + "_"
