@@ -20,7 +20,10 @@ with _uncollected():
     # the setting the engine turns the mode on wherever it needs it (`_core/wide.py`).
     if _settings.jax_x64:
         _jax.config.update("jax_enable_x64", True)
-    if _settings.cache_folder is not None and _jax.config.jax_compilation_cache_dir is None:
+    if (
+        _settings.cache_folder is not None
+        and getattr(_jax.config, "jax_compilation_cache_dir", None) is None
+    ):
         # The second run of a script compiles nothing: all programs are kept, however quick.
         _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
         _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

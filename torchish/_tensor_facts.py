@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from ._core import dtypes
@@ -13,6 +14,7 @@ from ._core.size import Size
 from ._core.tensor_base import TensorBase
 from ._legacy_types import LegacyType, legacy_dtype
 from ._ops import registry
+from ._ops._warning import user_level
 from ._ops.registry import ops
 
 
@@ -242,7 +244,8 @@ class TensorFacts(TensorBase):
     @property
     def mT(self) -> Any:
         """The last two dims swapped."""
-        self._check_matrix("mT")
+        if self._scalar_turned("mT", "This function is the identity in these cases."):
+            return self
         return ops.transpose(self, -2, -1)
 
     @property
@@ -258,15 +261,23 @@ class TensorFacts(TensorBase):
     @property
     def mH(self) -> Any:
         """The conjugate transpose of the last two dims."""
-        self._check_matrix("mH")
+        if self._scalar_turned("mH", "Consider using x.conj()."):
+            return self
         return ops.adjoint(self)
 
-    def _check_matrix(self, name: str) -> None:
+    def _scalar_turned(self, name: str, instead: str) -> bool:
+        """Whether this is a 0-dim tensor, about which torch warns; raises for a vector."""
+        if self._aval.ndim == 0:
+            warnings.warn(
+                f"Tensor.{name} is deprecated on 0-D tensors. {instead}", stacklevel=user_level()
+            )
+            return True
         if self._aval.ndim < 2:
             raise RuntimeError(
                 f"tensor.{name} is only supported on matrices or batches of matrices. Got "
                 f"{self._aval.ndim}-D tensor."
             )
+        return False
 
     @property
     def real(self) -> Any:

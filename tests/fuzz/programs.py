@@ -49,6 +49,8 @@ def run(T: Any, program: dict[str, Any]) -> list[Any]:
     chosen = [tensors[i % len(tensors)] for i in program["loss"]]
     for _ in range(2 if program["again"] else 1):
         log.append(_backward(chosen))
+        if log[-1] != "ran":
+            break  # how much of it was done before is left open
         log.append([None if x.grad is None else _gradient(x.grad) for x in roots])
     return log
 

@@ -133,12 +133,20 @@ step("requires_grad_", 3, 1, _one_of(True, True, False), lambda T, a, t: t.requi
 step("set_", 1, 2, _nothing, lambda T, a, t, u: t.set_(u))
 
 
+def _fits(t: Any, u: Any) -> bool:
+    """Whether `t.data = u` leaves history and memory of one shape (torch lets them part)."""
+    plain = t._base is None and u._base is None
+    return plain or not (t.requires_grad or u.requires_grad)
+
+
 def _swap_data(T: Any, a: Any, t: Any, u: Any) -> None:
-    t.data, u.data = u.data, t.data
+    if _fits(t, u):
+        t.data, u.data = u.data, t.data
 
 
 def _set_data(T: Any, a: Any, t: Any, u: Any) -> None:
-    t.data = u
+    if _fits(t, u):
+        t.data = u
 
 
 step("swap_data", 2, 2, _nothing, _swap_data)
@@ -159,7 +167,7 @@ step("clamp_", 1, 1, _nothing, lambda T, a, t: t.clamp_(0, 3))
 step("pow_", 1, 1, _nothing, lambda T, a, t: t.pow_(2))
 step("fill_diagonal_", 1, 1, _nothing, lambda T, a, t: t.fill_diagonal_(5))
 step("tril_", 1, 1, _nothing, lambda T, a, t: t.tril_())
-step("cumsum_", 1, 1, _dim, lambda T, a, t: t.cumsum_(a))
+step("cumsum_", 1, 1, _dim, lambda T, a, t: t.clone().cumsum_(a))
 step("setitem", 2, 1, _ints(-3, 3), lambda T, a, t: t.__setitem__(a, 7.0))
 step(
     "setitem_slice", 2, 1, _tuple(_ints(0, 2), _ints(1, 3)),

@@ -15,7 +15,7 @@ from . import nodes
 from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
 from .layout import has_overlap, is_dense
-from .nodes import Edge, SavedTensor
+from .nodes import Edge, Node, SavedTensor
 from .overlap import shares_itself, write_shared
 from .saved import pack
 from .state import state
@@ -142,15 +142,29 @@ def check_history(target: TensorBase, needs_grad: bool) -> None:
         )
 
 
+_SHARED = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
+
+
+class SharedWrite(Node):
+    """History of memory that was written through an expanded view: torch fails on the way back."""
+
+    def apply(self, grads: list[Any], graph: bool) -> list[Any]:
+        """Raise torch's error."""
+        raise RuntimeError(_SHARED)
+
+
+SharedWrite.__name__ = SharedWrite.__qualname__ = "CopySlices"
+
+
 def check_overlap(target: TensorBase, operands: Sequence[Any]) -> None:
     """Raise torch's error when a write would go through memory that elements share."""
     if target._layout is None and all(x is target for x in operands):
         return
     if has_overlap(tuple(target._aval.shape), target._strides):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
+        raise RuntimeError(_SHARED)
     for x in operands:
         if isinstance(x, TensorBase) and x is not target and x._storage is target._storage:
             if _partly_overlaps(target, x):
@@ -323,6 +337,10 @@ def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None
         return
     if base is None:
         set_history(target, step)
+        return
+    if has_overlap(tuple(target._aval.shape), target._strides):
+        _set_history(base, (SharedWrite((), (base._aval,)), 0))
+        target._attr_version = -1
         return
     kernel, starts = region_write(base, target)
     edges = (old_edge, step, *[None] * len(starts))

@@ -140,7 +140,8 @@ class Storage:
             if self.strides is not None:
                 base = base.transpose(memory_order(tuple(self.aval.shape), self.strides))
             self.host = _aligned(base) if self.pinned else np.array(base, order="C").reshape(-1)
-        return self.host
+        shared: np.ndarray[Any, Any] = self.host
+        return shared
 
     @classmethod
     def over(cls, flat: np.ndarray[Any, Any]) -> Storage:

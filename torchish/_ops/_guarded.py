@@ -22,7 +22,7 @@ def guarded(
     into: tuple[str, ...] = ("torch", "method"),
     inplace: bool = False,
     name: str | None = None,
-    grad_name: str | None = None,
+    grad_name: str | Callable[..., str] | None = None,
     layout: Layout | None = None,
     overlap: str | None = None,
     expanded: str = "refuse",

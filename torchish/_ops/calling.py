@@ -197,6 +197,10 @@ def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> 
     operands, key = operator.binder.bind(args, kwargs)
     targets = out if isinstance(out, tuple | list) else (out,)
     check_out_history(operator.name, targets, operands)
+    if operator.elementwise and operator.expanded == "refuse":  # before shapes are looked at
+        for target in targets:
+            if isinstance(target, TensorBase):
+                check_overlap(target, operands)
     kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
     check_out(operator, kernel.out_avals, targets, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]

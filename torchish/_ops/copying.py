@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import sys
 from typing import Any
 
 import jax.numpy as jnp
@@ -91,7 +93,7 @@ def detach_(input: Any) -> Tensor:
 
     Raises: RuntimeError for views.
     """
-    if input._base is not None and input._grad_fn is not None:
+    if input._base is not None:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using "
             "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
@@ -152,13 +154,14 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4096)
-def _fill_kernel(aval: Aval, source: Any) -> Kernel:
+def _fill_kernel(aval: Aval, source: Any, zero: bool = False) -> Kernel:
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
 
     def fn(old: Any, number: Any) -> tuple[Any]:
         return (jnp.broadcast_to(cast(number, np_dtype), shape),)
 
-    return Kernel("fill_", fn, (aval, source), (aval,), grad_name="FillBackward0")
+    name = "ZeroBackward0" if zero else f"FillBackward{3 if isinstance(source, Aval) else 2}"
+    return Kernel("fill_", fn, (aval, source), (aval,), grad_name=name)
 
 
 @composite()
@@ -188,7 +191,7 @@ def fill_(input: Any, value: Any) -> Tensor:
 @composite()
 def zero_(input: Any) -> Tensor:
     """Set every element to zero."""
-    kernel = _fill_kernel(input._aval, int)
+    kernel = _fill_kernel(input._aval, int, True)
     return write_inplace(input, kernel, (input, 0), cast=False, overlap="last", expanded="write")
 
 
@@ -415,6 +418,20 @@ def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
     return self
 
 
+def _keep_layouts(storage: Any) -> None:
+    """Let tensors that are the whole of a storage keep their shape when it becomes another one."""
+    if sys.getrefcount(storage) <= 4:  # one tensor, and the names on the way here
+        return
+    for holder in gc.get_referrers(storage):
+        if isinstance(holder, dict) and holder.get("_storage") is storage:
+            holder.setdefault("_layout", None)
+            if holder["_layout"] is None:
+                strides = storage.strides or storage.aval.strides
+                holder["_layout"] = (tuple(strides), 0, False)
+        elif isinstance(holder, TensorBase) and holder._layout is None:
+            holder._layout = (tuple(holder._strides), 0, False)
+
+
 def _grow(tensor: Any, count: int) -> None:
     """Enlarge the storage to `count` elements, keeping its content."""
     from .._core.interop import host_array
@@ -427,6 +444,7 @@ def _grow(tensor: Any, count: int) -> None:
 
     new = np.zeros(count, storage.dtype.np)
     new[: storage.numel] = host_array(flat)
+    _keep_layouts(storage)
     from .._core.interop import wrap_host
 
     made = wrap_host(new, storage.device)

@@ -66,8 +66,16 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     if index.dtype not in (np.int32, np.int64):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     x, at = _vectors(input, index)
+    if x.shape[dim] == 0:  # the guard refuses every position
+        shape = (*x.shape[:dim], at.size, *x.shape[dim + 1 :])
+        return jnp.zeros(shape, x.dtype)
     found = x.at[_along(x.ndim, dim, at)].get(mode="clip")
     return found.reshape(()) if input.ndim == 0 else found
+
+
+def _add_fits(input: Any, dim: int, index: Any, **_: Any) -> None:
+    if input._aval.numel:  # else torch looks at no position
+        _positions(_bounds_add)(input, dim, index)
 
 
 def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None:
@@ -94,6 +102,8 @@ def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None
                 f"{show(source.shape)}"
             )
     length = source.shape[dim] if source.ndim else 1
+    if index.size != length and source.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     if index.size != length:
         raise RuntimeError(
             f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): "
@@ -101,7 +111,7 @@ def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None
         )
 
 
-@guarded(_positions(_bounds_add), inplace=True, overlap="sum")
+@guarded(_add_fits, inplace=True, overlap="sum")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Scalar = 1):
     """A copy of `input` with `alpha * source[i]` added to slice `index[i]` along `dim`."""
     dim = wrap_dim(dim, input.ndim)

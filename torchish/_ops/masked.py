@@ -10,6 +10,7 @@ import numpy as np
 from .._core.interop import host_array, is_host, make_storage, tensor_on, wrap_host
 from .._core.require import require
 from .._core.tensor_base import TensorBase
+from .._core.values import Aval
 from ._describe import check_broadcastable, cpp_name, scalar_name
 from ._dispatch import into, to
 from ._guarded import guarded
@@ -26,7 +27,11 @@ def _number_fits(input: Any, value: Any, **_: Any) -> None:
     check_holds(input._aval.dtype, value)
 
 
-@guarded(_number_fits, inplace=True, expanded="masked_fill_")
+def _fill_name(value: Any, **_: Any) -> str:
+    return f"MaskedFillBackward{int(isinstance(value, Aval))}"
+
+
+@guarded(_number_fits, inplace=True, grad_name=_fill_name, expanded="masked_fill_")
 def masked_fill(input: Tensor, mask: Tensor, value: Operand):
     """`value` where `mask` is true, else `input`; both broadcast.
 

@@ -104,6 +104,11 @@ def view_dtype(input: Any, to: dtype) -> Any:
             f"self.dim() cannot be 0 to view {SCALAR_NAMES[have]} as {SCALAR_NAMES[to]} (different "
             "element sizes)"
         )
+    if a < b and input._aval.shape[-1] % (b // a):
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {b // a} to view {SCALAR_NAMES[have]} as "
+            f"{SCALAR_NAMES[to]} (different element sizes), but got {input._aval.shape[-1]}"
+        )
     if input._strides[-1] != 1:
         raise RuntimeError(
             f"self.stride(-1) must be 1 to view {SCALAR_NAMES[have]} as {SCALAR_NAMES[to]} "

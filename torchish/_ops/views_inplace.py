@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.apply import check_history
+from .._core.nodes import OpNode, node_class
 from .registry import composite, methods, ops
+
+# The grad nodes of in-place forms have numbers of their own in torch.
+_IN_PLACE = {
+    "SqueezeBackward0": "SqueezeBackward3", "SqueezeBackward1": "SqueezeBackward4",
+    "SqueezeBackward2": "SqueezeBackward5", "UnsqueezeBackward0": "UnsqueezeBackward1",
+    "TransposeBackward0": "TransposeBackward1", "TBackward0": "TBackward1",
+    "AsStridedBackward0": "AsStridedBackward1",
+}  # fmt: skip
 
 
 def _become(target: Any, view: Any) -> Any:
@@ -13,6 +22,8 @@ def _become(target: Any, view: Any) -> Any:
     check_history(target, target._needs_grad())
     target._aval, target._layout, target._memo = view._aval, view._layout, None
     if view._grad_fn is not None:
+        name = type(view._grad_fn).__name__
+        view._grad_fn.__class__ = node_class(_IN_PLACE.get(name, name), OpNode)
         target._requires_grad = False
         target._grad_fn, target._out_nr = view._grad_fn, view._out_nr
     target._version_counter.version += 1
