@@ -339,7 +339,7 @@ def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None
         set_history(target, step)
         return
     if has_overlap(tuple(target._aval.shape), target._strides):
-        _set_history(base, (SharedWrite((), (base._aval,)), 0))
+        set_history(base, (SharedWrite((), (base._aval,)), 0))
         target._attr_version = -1
         return
     kernel, starts = region_write(base, target)

@@ -27,7 +27,7 @@ from .grad_mode import (
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
 from .kernels import Kernel
 from .layout import is_dense
-from .nodes import AccumulateGrad, Edge, Node, Var
+from .nodes import AccumulateGrad, Edge, Node, Var, history
 from .state import process, state
 from .tensor_base import TensorBase, from_value
 from .trace import record

@@ -44,7 +44,6 @@ class Storage:
     __slots__ = (
         "__weakref__", "_address", "_geometry", "_value", "aval", "counter", "host", "made_at",
         "pinned", "placement", "strides", "version", "writes",
-        "placement", "strides", "version", "writes",
     )  # fmt: skip
 
     made_at: int  # set only once somebody asks for moments
@@ -179,7 +178,7 @@ def _aligned(base: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A flat copy whose address is a multiple of 64, as torch's allocator gives them."""
     room = np.empty(base.nbytes + _ALIGNMENT, np.uint8)
     start = -room.__array_interface__["data"][0] % _ALIGNMENT
-    flat = room[start : start + base.nbytes].view(base.dtype)
+    flat: np.ndarray[Any, Any] = room[start : start + base.nbytes].view(base.dtype)
     flat.reshape(base.shape)[...] = base
     return flat
 

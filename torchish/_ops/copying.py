@@ -420,16 +420,16 @@ def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
 
 def _keep_layouts(storage: Any) -> None:
     """Let tensors that are the whole of a storage keep their shape when it becomes another one."""
+    layout = (tuple(storage.strides or storage.aval.strides), 0, False)
     if sys.getrefcount(storage) <= 4:  # one tensor, and the names on the way here
         return
     for holder in gc.get_referrers(storage):
         if isinstance(holder, dict) and holder.get("_storage") is storage:
             holder.setdefault("_layout", None)
             if holder["_layout"] is None:
-                strides = storage.strides or storage.aval.strides
-                holder["_layout"] = (tuple(strides), 0, False)
+                holder["_layout"] = layout
         elif isinstance(holder, TensorBase) and holder._layout is None:
-            holder._layout = (tuple(holder._strides), 0, False)
+            holder._layout = layout
 
 
 def _grow(tensor: Any, count: int) -> None:
