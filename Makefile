@@ -73,6 +73,7 @@ compat: $(DEV_DEPS)
 		out/some-1.jsonl out/some-2.jsonl
 	$(PY) tools/compat_matrix.py
 	$(PY) -m pytest -q tests/compat/opinfo/test_results.py
+	$(PY) -m pytest -q -m compat
 
 bench: $(DEV_DEPS)
 	$(PY) -m benchmarks $(BENCH)

@@ -109,6 +109,8 @@ def trunc_normal_(
 
     accepted = below((b - mean) / std) - below((a - mean) / std)
     with no_grad():
+        if tensor.is_meta:
+            return tensor  # there is nothing to draw
         if accepted > 0.3:
             drawn = _reject_normal(tensor, mean, std, a, b, generator)
         else:

@@ -11,7 +11,7 @@ from . import datasets as datasets, transforms as transforms, utils as utils
 
 __version__ = VERSIONS["torchvision"]
 
-_LATER = ("io", "models", "tv_tensors")  # loaded at first use
+_LATER = ("io", "models", "ops", "tv_tensors")  # loaded at first use
 _backends = {"image": "PIL", "video": "pyav"}
 
 

@@ -201,6 +201,9 @@ class Hardswish(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return nnf.hardswish(input, self.inplace)
 
+    def extra_repr(self) -> str:
+        return ""  # torch prints no options here
+
 
 class ELU(_Activation):
     """``y = x if x > 0 else alpha (exp(x) - 1)``."""

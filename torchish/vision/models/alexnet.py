@@ -9,7 +9,9 @@ from typing import Any
 
 from torchish import nn
 
-from ._weights import refuse_weights
+from ._build import model, weights_enum
+
+__all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]
 
 
 class AlexNet(nn.Module):
@@ -50,7 +52,5 @@ class AlexNet(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-def alexnet(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> AlexNet:
-    """An AlexNet with random weights; keyword arguments are those of AlexNet."""
-    refuse_weights("alexnet", weights, kwargs.pop("pretrained", None))
-    return AlexNet(**kwargs)
+AlexNet_Weights = weights_enum("AlexNet_Weights")
+alexnet = model("alexnet", AlexNet, AlexNet_Weights)

@@ -11,7 +11,7 @@ from typing import Any
 
 from torchish import nn
 
-from ._weights import refuse_weights
+from ._build import expect, model, weights_enum
 
 Norm = Callable[[int], nn.Module]
 
@@ -194,24 +194,57 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def _resnet(name: str, block: type[BasicBlock | Bottleneck], layers: list[int], **preset: Any):
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
-        refuse_weights(name, weights, kwargs.pop("pretrained", None))
-        return ResNet(block, layers, **{**preset, **kwargs})
+def _resnet(name: str, enum: Any, block: Any, layers: list[int], **preset: Any) -> Any:
+    def construct(**kwargs: Any) -> ResNet:
+        for key, value in preset.items():
+            expect(kwargs, key, value)
+        return ResNet(block, layers, **kwargs)
 
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"A {name} with random weights; keyword arguments are those of ResNet."
-    return build
+    return model(name, construct, enum)
 
 
-resnet18 = _resnet("resnet18", BasicBlock, [2, 2, 2, 2])
-resnet34 = _resnet("resnet34", BasicBlock, [3, 4, 6, 3])
-resnet50 = _resnet("resnet50", Bottleneck, [3, 4, 6, 3])
-resnet101 = _resnet("resnet101", Bottleneck, [3, 4, 23, 3])
-resnet152 = _resnet("resnet152", Bottleneck, [3, 8, 36, 3])
-resnext50_32x4d = _resnet("resnext50_32x4d", Bottleneck, [3, 4, 6, 3], groups=32, width_per_group=4)
-resnext101_32x8d = _resnet(
-    "resnext101_32x8d", Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=8
+ResNet18_Weights = weights_enum("ResNet18_Weights")
+ResNet34_Weights = weights_enum("ResNet34_Weights")
+ResNet50_Weights = weights_enum("ResNet50_Weights")
+ResNet101_Weights = weights_enum("ResNet101_Weights")
+ResNet152_Weights = weights_enum("ResNet152_Weights")
+ResNeXt50_32X4D_Weights = weights_enum("ResNeXt50_32X4D_Weights")
+ResNeXt101_32X8D_Weights = weights_enum("ResNeXt101_32X8D_Weights")
+ResNeXt101_64X4D_Weights = weights_enum("ResNeXt101_64X4D_Weights")
+Wide_ResNet50_2_Weights = weights_enum("Wide_ResNet50_2_Weights")
+Wide_ResNet101_2_Weights = weights_enum("Wide_ResNet101_2_Weights")
+resnet18 = _resnet("resnet18", ResNet18_Weights, BasicBlock, [2, 2, 2, 2])
+resnet34 = _resnet("resnet34", ResNet34_Weights, BasicBlock, [3, 4, 6, 3])
+resnet50 = _resnet("resnet50", ResNet50_Weights, Bottleneck, [3, 4, 6, 3])
+resnet101 = _resnet("resnet101", ResNet101_Weights, Bottleneck, [3, 4, 23, 3])
+resnet152 = _resnet("resnet152", ResNet152_Weights, Bottleneck, [3, 8, 36, 3])
+resnext50_32x4d = _resnet(
+    "resnext50_32x4d",
+    ResNeXt50_32X4D_Weights,
+    Bottleneck,
+    [3, 4, 6, 3],
+    groups=32,
+    width_per_group=4,
 )
-wide_resnet50_2 = _resnet("wide_resnet50_2", Bottleneck, [3, 4, 6, 3], width_per_group=128)
-wide_resnet101_2 = _resnet("wide_resnet101_2", Bottleneck, [3, 4, 23, 3], width_per_group=128)
+resnext101_32x8d = _resnet(
+    "resnext101_32x8d",
+    ResNeXt101_32X8D_Weights,
+    Bottleneck,
+    [3, 4, 23, 3],
+    groups=32,
+    width_per_group=8,
+)
+resnext101_64x4d = _resnet(
+    "resnext101_64x4d",
+    ResNeXt101_64X4D_Weights,
+    Bottleneck,
+    [3, 4, 23, 3],
+    groups=64,
+    width_per_group=4,
+)
+wide_resnet50_2 = _resnet(
+    "wide_resnet50_2", Wide_ResNet50_2_Weights, Bottleneck, [3, 4, 6, 3], width_per_group=128
+)
+wide_resnet101_2 = _resnet(
+    "wide_resnet101_2", Wide_ResNet101_2_Weights, Bottleneck, [3, 4, 23, 3], width_per_group=128
+)

@@ -9,15 +9,16 @@ from typing import Any
 
 from torchish import nn
 
-from ._weights import refuse_weights
+from ._build import expect_classes, model, weights_enum
 
-# Channels of each convolution; "M" halves the size.
-_STACKS: dict[int, list[int | str]] = {
-    11: [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
-    13: [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
-    16: [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M", *[512] * 3, "M"],
-    19: [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"],
+# The letters are the paper's. Channels of each convolution; "M" halves the size.
+cfgs: dict[str, list[int | str]] = {
+    "A": [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
+    "B": [64, 64, "M", 128, 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"],
+    "D": [64, 64, "M", 128, 128, "M", *[256] * 3, "M", *[512] * 3, "M", *[512] * 3, "M"],
+    "E": [64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M"],
 }
+_LETTERS = {"11": "A", "13": "B", "16": "D", "19": "E"}
 
 
 class VGG(nn.Module):
@@ -61,11 +62,11 @@ class VGG(nn.Module):
         return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
-def make_layers(stack: list[int | str], batch_norm: bool = False) -> nn.Sequential:
+def make_layers(cfg: list[int | str], batch_norm: bool = False) -> nn.Sequential:
     """The convolutions of a stack such as `[64, "M", 128]`."""
     layers: list[nn.Module] = []
     channels = 3
-    for item in stack:
+    for item in cfg:
         if item == "M":
             layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
             continue
@@ -77,19 +78,34 @@ def make_layers(stack: list[int | str], batch_norm: bool = False) -> nn.Sequenti
     return nn.Sequential(*layers)
 
 
-def _vgg(depth: int, batch_norm: bool = False):
-    name = f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
-
-    def build(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> VGG:
-        refuse_weights(name, weights, kwargs.pop("pretrained", None))
-        return VGG(make_layers(_STACKS[depth], batch_norm), **kwargs)
-
-    build.__name__ = build.__qualname__ = name
-    build.__doc__ = f"A {name} with random weights; keyword arguments are those of VGG."
-    return build
+def _features_only(weights: Any, kwargs: dict[str, Any]) -> None:
+    kwargs["init_weights"] = False
+    if weights.meta["categories"] is not None:  # None where only the convolutions were trained
+        expect_classes(weights, kwargs)
 
 
-vgg11, vgg11_bn = _vgg(11), _vgg(11, True)
-vgg13, vgg13_bn = _vgg(13), _vgg(13, True)
-vgg16, vgg16_bn = _vgg(16), _vgg(16, True)
-vgg19, vgg19_bn = _vgg(19), _vgg(19, True)
+def _vgg(name: str, enum: Any) -> Any:
+    stack, batch_norm = cfgs[_LETTERS[name[3:5]]], name.endswith("_bn")
+
+    def construct(**kwargs: Any) -> VGG:
+        return VGG(make_layers(stack, batch_norm), **kwargs)
+
+    return model(name, construct, enum, prepare=_features_only)
+
+
+VGG11_Weights = weights_enum("VGG11_Weights")
+VGG11_BN_Weights = weights_enum("VGG11_BN_Weights")
+VGG13_Weights = weights_enum("VGG13_Weights")
+VGG13_BN_Weights = weights_enum("VGG13_BN_Weights")
+VGG16_Weights = weights_enum("VGG16_Weights")
+VGG16_BN_Weights = weights_enum("VGG16_BN_Weights")
+VGG19_Weights = weights_enum("VGG19_Weights")
+VGG19_BN_Weights = weights_enum("VGG19_BN_Weights")
+vgg11 = _vgg("vgg11", VGG11_Weights)
+vgg11_bn = _vgg("vgg11_bn", VGG11_BN_Weights)
+vgg13 = _vgg("vgg13", VGG13_Weights)
+vgg13_bn = _vgg("vgg13_bn", VGG13_BN_Weights)
+vgg16 = _vgg("vgg16", VGG16_Weights)
+vgg16_bn = _vgg("vgg16_bn", VGG16_BN_Weights)
+vgg19 = _vgg("vgg19", VGG19_Weights)
+vgg19_bn = _vgg("vgg19_bn", VGG19_BN_Weights)

@@ -1,0 +1,55 @@
+"""Write what torchvision's models are: tests/vision/model_expectations.json.
+
+Run with the real torch and torchvision: `python tools/vision_expectations.py [name ...]`; with
+names only those entries are written anew. `--all` takes seeded weights of every model.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torchvision
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.vision import model_probe as probe
+
+
+def entry(name: str, weights: bool) -> dict:
+    models = torchvision.models
+    config, shape = probe.SMALL.get(name, ({}, None))
+    try:
+        with torch.device("meta"):
+            model = probe.build(models, name)
+    except NotImplementedError:  # RegNet reads values that it works out with tensors
+        model = probe.build(models, name)
+    found = probe.layout(model)
+    if shape is None and not weights:
+        return found
+    torch.manual_seed(0)
+    model = probe.build(models, name, **config)
+    found["seeded"] = probe.seeded(model)
+    if shape is not None:
+        found["computed"] = probe.computed(torch, model, shape)
+    return found
+
+
+def main() -> None:
+    everything = "--all" in sys.argv
+    names = [name for name in sys.argv[1:] if name[0] != "-"]
+    table = json.loads(probe.TABLE.read_text()) if probe.TABLE.exists() else {}
+    for name in names or torchvision.models.list_models():
+        if name.startswith("quantized_"):
+            continue
+        fresh = entry(name, everything)
+        kept = {k: table[name][k] for k in ("seeded", "computed") if k in table.get(name, {})}
+        table[name] = {**kept, **fresh}
+        print(name, flush=True)
+        lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items())]
+        probe.TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Mask R-CNN.
+
+Source: He et al., "Mask R-CNN" (2017).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from torchish import nn
+from torchish.vision.ops import MultiScaleRoIAlign
+from torchish.vision.ops.misc import Conv2dNormActivation, Layer
+
+from .._build import weights_enum
+from .._init import initialize, kaiming_fan_out
+from . import _build as build
+from .faster_rcnn import FasterRCNN, check_type, version2_parts
+
+
+class MaskRCNN(FasterRCNN):
+    """Faster R-CNN with a mask for each detection.
+
+    Args:
+        mask_roi_pool, mask_head, mask_predictor: the parts of the masks' head.
+        The others are those of FasterRCNN.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        num_classes: int | None = None,
+        *args: Any,
+        mask_roi_pool: MultiScaleRoIAlign | None = None,
+        mask_head: nn.Module | None = None,
+        mask_predictor: nn.Module | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_type(mask_roi_pool, MultiScaleRoIAlign, "mask_roi_pool")
+        if num_classes is not None and mask_predictor is not None:
+            raise ValueError("num_classes should be None when mask_predictor is specified")
+        pool = mask_roi_pool or MultiScaleRoIAlign(
+            featmap_names=["0", "1", "2", "3"], output_size=14, sampling_ratio=2
+        )
+        # Drawn before the parts of Faster R-CNN.
+        head = mask_head or MaskRCNNHeads(backbone.out_channels, (256, 256, 256, 256), 1)
+        predictor = mask_predictor or MaskRCNNPredictor(256, 256, num_classes)
+        super().__init__(backbone, num_classes, *args, **kwargs)
+        self.roi_heads.mask_roi_pool = pool
+        self.roi_heads.mask_head = head
+        self.roi_heads.mask_predictor = predictor
+
+
+class MaskRCNNHeads(nn.Sequential):
+    """Convolutions at the masks' size."""
+
+    _version = 2
+
+    def __init__(
+        self, in_channels: int, layers: Any, dilation: int, norm_layer: Layer | None = None
+    ) -> None:
+        blocks, width = [], in_channels
+        for wider in layers:
+            blocks.append(
+                Conv2dNormActivation(
+                    width, wider, kernel_size=3, stride=1, padding=dilation, dilation=dilation,
+                    norm_layer=norm_layer,
+                )
+            )  # fmt: skip
+            width = wider
+        super().__init__(*blocks)
+        initialize(self, {nn.Conv2d: kaiming_fan_out})
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, local_metadata: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        version = local_metadata.get("version", None)
+        if version is None or version < 2:  # the convolutions were called mask_fcn1 …
+            for i in range(len(self)):
+                for kind in ("weight", "bias"):
+                    old = f"{prefix}mask_fcn{i + 1}.{kind}"
+                    if old in state_dict:
+                        state_dict[f"{prefix}{i}.0.{kind}"] = state_dict.pop(old)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args, **kwargs)
+
+
+class MaskRCNNPredictor(nn.Sequential):
+    """Twice the size, then a mask of logits for each category."""
+
+    def __init__(self, in_channels: int, dim_reduced: int, num_classes: int) -> None:
+        super().__init__(
+            OrderedDict(
+                conv5_mask=nn.ConvTranspose2d(in_channels, dim_reduced, 2, 2, 0),
+                relu=nn.ReLU(inplace=True),
+                mask_fcn_logits=nn.Conv2d(dim_reduced, num_classes, 1, 1, 0),
+            )
+        )
+        for name, parameter in self.named_parameters():
+            if "weight" in name:
+                kaiming_fan_out(parameter)
+
+
+def _resnet50_fpn(
+    *,
+    weights=None,
+    progress: bool = True,
+    num_classes: int | None = None,
+    weights_backbone=build.RESNET50,
+    trainable_backbone_layers: int | None = None,
+    **kwargs: Any,
+) -> MaskRCNN:
+    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
+    backbone = build.resnet50_backbone(
+        weights, weights_backbone, trainable_backbone_layers, progress
+    )
+    network = MaskRCNN(backbone, num_classes=count, **kwargs)
+    return build.filled(network, weights, progress, lambda w: w.name == "COCO_V1")
+
+
+def _resnet50_fpn_v2(
+    *,
+    weights=None,
+    progress: bool = True,
+    num_classes: int | None = None,
+    weights_backbone=None,
+    trainable_backbone_layers: int | None = None,
+    **kwargs: Any,
+) -> MaskRCNN:
+    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
+    backbone = build.resnet50_backbone(
+        weights, weights_backbone, trainable_backbone_layers, progress, frozen=False,
+        norm_layer=nn.BatchNorm2d,
+    )  # fmt: skip
+    parts = version2_parts(backbone.out_channels)
+    head = MaskRCNNHeads(backbone.out_channels, [256, 256, 256, 256], 1, norm_layer=nn.BatchNorm2d)
+    network = MaskRCNN(backbone, num_classes=count, mask_head=head, **parts, **kwargs)
+    return build.filled(network, weights, progress)
+
+
+MaskRCNN_ResNet50_FPN_Weights = weights_enum("MaskRCNN_ResNet50_FPN_Weights")
+MaskRCNN_ResNet50_FPN_V2_Weights = weights_enum("MaskRCNN_ResNet50_FPN_V2_Weights")
+maskrcnn_resnet50_fpn = build.detector(
+    "maskrcnn_resnet50_fpn",
+    _resnet50_fpn,
+    MaskRCNN_ResNet50_FPN_Weights,
+    build.RESNET50,
+    __name__,
+)
+maskrcnn_resnet50_fpn_v2 = build.detector(
+    "maskrcnn_resnet50_fpn_v2",
+    _resnet50_fpn_v2,
+    MaskRCNN_ResNet50_FPN_V2_Weights,
+    build.RESNET50,
+    __name__,
+)
