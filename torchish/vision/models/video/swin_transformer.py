@@ -1,0 +1,232 @@
+"""Swin transformers for videos.
+
+Source: Liu et al., "Video Swin Transformer" (2021).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torchish
+import torchish.nn.functional as F
+from torchish import nn
+from torchish.vision.ops.misc import Layer
+
+from .. import _windows
+from .._build import model, weights_enum
+from .._init import initialize, truncated
+from ..swin_transformer import PatchMerging, SwinTransformerBlock
+
+
+def shifted_window_attention_3d(
+    input: Any,
+    qkv_weight: Any,
+    proj_weight: Any,
+    relative_position_bias: Any,
+    window_size: list[int],
+    num_heads: int,
+    shift_size: list[int],
+    attention_dropout: float = 0.0,
+    dropout: float = 0.0,
+    qkv_bias: Any = None,
+    proj_bias: Any = None,
+    training: bool = True,
+) -> Any:
+    """Attention within (shifted) windows of (N, T, H, W, C)."""
+    return _windows.attend(
+        input,
+        qkv_weight,
+        proj_weight,
+        relative_position_bias,
+        tuple(window_size),
+        num_heads,
+        tuple(shift_size),
+        attention_dropout=attention_dropout,
+        dropout=dropout,
+        qkv_bias=qkv_bias,
+        proj_bias=proj_bias,
+        training=training,
+    )
+
+
+class ShiftedWindowAttention3d(nn.Module):
+    """See :func:`shifted_window_attention_3d`; windows are no larger than the input, and a dim
+    that one window covers is not shifted.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        window_size: list[int],
+        shift_size: list[int],
+        num_heads: int,
+        qkv_bias: bool = True,
+        proj_bias: bool = True,
+        attention_dropout: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(window_size) != 3 or len(shift_size) != 3:
+            raise ValueError("window_size and shift_size must be of length 2")
+        self.window_size = window_size
+        self.shift_size = shift_size
+        self.num_heads = num_heads
+        self.attention_dropout = attention_dropout
+        self.dropout = dropout
+        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim, bias=proj_bias)
+        self.define_relative_position_bias_table()
+        self.define_relative_position_index()
+
+    def define_relative_position_bias_table(self) -> None:
+        rows = 1
+        for size in self.window_size:
+            rows *= 2 * size - 1
+        self.relative_position_bias_table = nn.Parameter(torchish.zeros(rows, self.num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+
+    def define_relative_position_index(self) -> None:
+        index = torchish.tensor(_windows.relative_index(tuple(self.window_size)))
+        self.register_buffer("relative_position_index", index)
+
+    def get_relative_position_bias(self, window_size: list[int]) -> Any:
+        places = window_size[0] * window_size[1] * window_size[2]
+        index = self.relative_position_index[:places, :places].flatten()
+        return _windows.bias_of(self.relative_position_bias_table, index, places)
+
+    def forward(self, x: Any) -> Any:
+        window = [min(w, n) for w, n in zip(self.window_size, x.shape[1:4], strict=True)]
+        shift = [
+            0 if n <= w else s
+            for s, w, n in zip(self.shift_size, self.window_size, x.shape[1:4], strict=True)
+        ]
+        return shifted_window_attention_3d(
+            x,
+            self.qkv.weight,
+            self.proj.weight,
+            self.get_relative_position_bias(window),
+            window,
+            self.num_heads,
+            shift_size=shift,
+            attention_dropout=self.attention_dropout,
+            dropout=self.dropout,
+            qkv_bias=self.qkv.bias,
+            proj_bias=self.proj.bias,
+            training=self.training,
+        )
+
+
+class PatchEmbed3d(nn.Module):
+    """Patches of space and time, projected: (N, C, T, H, W) to (N, T', H', W', embed_dim)."""
+
+    def __init__(
+        self,
+        patch_size: list[int],
+        in_channels: int = 3,
+        embed_dim: int = 96,
+        norm_layer: Layer | None = None,
+    ) -> None:
+        super().__init__()
+        self.tuple_patch_size = (patch_size[0], patch_size[1], patch_size[2])
+        self.proj = nn.Conv3d(
+            in_channels, embed_dim, kernel_size=self.tuple_patch_size, stride=self.tuple_patch_size
+        )
+        self.norm = nn.Identity() if norm_layer is None else norm_layer(embed_dim)
+
+    def forward(self, x: Any) -> Any:
+        t, h, w = (-n % p for n, p in zip(x.shape[2:], self.tuple_patch_size, strict=True))
+        return self.norm(self.proj(F.pad(x, (0, w, 0, h, 0, t))).permute(0, 2, 3, 4, 1))
+
+
+class SwinTransformer3d(nn.Module):
+    """A Swin transformer for videos.
+
+    Args:
+        depths, num_heads: blocks and heads of each stage.
+        stochastic_depth_prob: chance to drop the last block; it grows linearly from 0.
+    Shape: (N, 3, T, H, W) to (N, num_classes).
+    """
+
+    def __init__(
+        self,
+        patch_size: list[int],
+        embed_dim: int,
+        depths: list[int],
+        num_heads: list[int],
+        window_size: list[int],
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        stochastic_depth_prob: float = 0.1,
+        num_classes: int = 400,
+        norm_layer: Layer | None = None,
+        block: Layer | None = None,
+        downsample_layer: Layer = PatchMerging,
+        patch_embed: Layer | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        block = block or partial(SwinTransformerBlock, attn_layer=ShiftedWindowAttention3d)
+        norm = norm_layer or partial(nn.LayerNorm, eps=1e-5)
+        self.patch_embed = (patch_embed or PatchEmbed3d)(
+            patch_size=patch_size, embed_dim=embed_dim, norm_layer=norm
+        )
+        self.pos_drop = nn.Dropout(p=dropout)
+        layers: list[nn.Module] = []
+        total, done = sum(depths), 0
+        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+            width = embed_dim * 2**stage
+            blocks = []
+            for i in range(depth):
+                blocks.append(
+                    block(
+                        width,
+                        heads,
+                        window_size=window_size,
+                        shift_size=[size // 2 if i % 2 else 0 for size in window_size],
+                        mlp_ratio=mlp_ratio,
+                        dropout=dropout,
+                        attention_dropout=attention_dropout,
+                        stochastic_depth_prob=stochastic_depth_prob * float(done) / (total - 1),
+                        norm_layer=norm,
+                        attn_layer=ShiftedWindowAttention3d,
+                    )
+                )
+                done += 1
+            layers.append(nn.Sequential(*blocks))
+            if stage < len(depths) - 1:
+                layers.append(downsample_layer(width, norm))
+        self.features = nn.Sequential(*layers)
+        self.num_features = width
+        self.norm = norm(width)
+        self.avgpool = nn.AdaptiveAvgPool3d(1)
+        self.head = nn.Linear(width, num_classes)
+        initialize(self, {nn.Linear: truncated(0.02)})
+
+    def forward(self, x: Any) -> Any:
+        x = self.norm(self.features(self.pos_drop(self.patch_embed(x))))
+        return self.head(self.avgpool(x.permute(0, 4, 1, 2, 3)).flatten(1))
+
+
+def _swin3d(name: str, enum: Any, width: int, depth: int, heads: int) -> Any:
+    def construct(**kwargs: Any) -> SwinTransformer3d:
+        return SwinTransformer3d(
+            patch_size=[2, 4, 4],
+            embed_dim=width,
+            depths=[2, 2, depth, 2],
+            num_heads=[heads, 2 * heads, 4 * heads, 8 * heads],
+            window_size=[8, 7, 7],
+            stochastic_depth_prob=0.1,
+            **kwargs,
+        )
+
+    return model(name, construct, enum, legacy="KINETICS400_V1")
+
+
+Swin3D_T_Weights = weights_enum("Swin3D_T_Weights")
+Swin3D_S_Weights = weights_enum("Swin3D_S_Weights")
+Swin3D_B_Weights = weights_enum("Swin3D_B_Weights")
+swin3d_t = _swin3d("swin3d_t", Swin3D_T_Weights, 96, 6, 3)
+swin3d_s = _swin3d("swin3d_s", Swin3D_S_Weights, 96, 18, 3)
+swin3d_b = _swin3d("swin3d_b", Swin3D_B_Weights, 128, 18, 4)
