@@ -19,14 +19,15 @@ from ._meta import categories, table
 Kwargs = dict[str, Any]
 
 
-def weights_enum(name: str) -> type[WeightsEnum]:
+def weights_enum(name: str) -> Any:
     """The enum of published weights called `name`, as a class of the calling module."""
     entry = table("_weights")[name]
     members = {label: _weights(**facts) for label, facts in entry["members"].items()}
     if entry["default"]:
         members["DEFAULT"] = members[entry["default"]]
     module = sys._getframe(1).f_globals["__name__"]
-    return WeightsEnum(name, members, module=module, qualname=name)  # type: ignore[call-overload]
+    make: Any = WeightsEnum  # the functional form of an enum
+    return make(name, members, module=module, qualname=name)
 
 
 def _weights(url: str, transforms: list[Any], meta: Kwargs) -> Weights:

@@ -140,7 +140,7 @@ class FusedMBConv(_Residual):
         super().__init__()
         width = self._check(cnf)
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.SiLU)
-        shape = {"kernel_size": cnf.kernel, "stride": cnf.stride}
+        shape: dict[str, Any] = {"kernel_size": cnf.kernel, "stride": cnf.stride}
         if width != cnf.input_channels:
             layers = [
                 conv(cnf.input_channels, width, **shape),
@@ -264,7 +264,7 @@ def _version1(
 def _version2(name: str, enum: Any, dropout: float) -> Any:
     def construct(dropout: float = dropout, **kwargs: Any) -> EfficientNet:
         rows = _V2[name[-1]]
-        stages = [FusedMBConvConfig(*row) for row in rows[:3]]
+        stages: list[Any] = [FusedMBConvConfig(*row) for row in rows[:3]]
         stages += [MBConvConfig(*row) for row in rows[3:]]
         norm = partial(nn.BatchNorm2d, eps=0.001)
         return EfficientNet(stages, dropout, last_channel=1280, **_with_norm(norm, kwargs))

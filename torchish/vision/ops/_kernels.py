@@ -39,16 +39,18 @@ def _samples(start: Any, size: Any, bins: int, grid: Any, bound: int) -> Any:
     return at, jnp.broadcast_to(k < number, at.shape)
 
 
-def _clamped(at: Any, counts: Any, length: Any) -> tuple[Any, Any]:
+def _clamped(samples: tuple[Any, Any], length: Any) -> tuple[Any, Any]:
     """Places within the map, and the weight of each: 0 more than a pixel outside."""
+    at, counts = samples
     if not isinstance(length, int):
         length = length[:, None, None]
     inside = counts & (at >= -1.0) & (at <= length)
     return jnp.clip(at, 0, length - 1), inside.astype(at.dtype)
 
 
-def _hats(at: Any, weight: Any, length: int) -> Any:
+def _hats(samples: tuple[Any, Any], length: int) -> Any:
     """The summed hat functions of each bin's samples, (K, bins, length)."""
+    at, weight = samples
     pixels = jnp.arange(length, dtype=at.dtype)
     hats = jnp.maximum(0, 1 - jnp.abs(at[..., None] - pixels))
     return (hats * weight[..., None]).sum(-2)
@@ -90,7 +92,7 @@ def _gathered(rows: Any, first: Any, height: Any, width: Any, ys: Any, xs: Any) 
 
 
 def _separable(x: Any, index: Any, ys: Any, xs: Any) -> Any:
-    along_y, along_x = _hats(*ys, x.shape[2]), _hats(*xs, x.shape[3])
+    along_y, along_x = _hats(ys, x.shape[2]), _hats(xs, x.shape[3])
 
     def one(b: Any, rows: Any, columns: Any) -> Any:
         half = jnp.einsum("ih,chw->ciw", rows, x[b])
@@ -131,8 +133,8 @@ def roi_align(
     if not aligned:
         height, width = jnp.maximum(height, 1), jnp.maximum(width, 1)
     grid_y, grid_x = _grids(height, width, bins, sampling)
-    ys = _clamped(*_samples(top, height, bins[0], grid_y, bound), x.shape[2])
-    xs = _clamped(*_samples(left, width, bins[1], grid_x, bound), x.shape[3])
+    ys = _clamped(_samples(top, height, bins[0], grid_y, bound), x.shape[2])
+    xs = _clamped(_samples(left, width, bins[1], grid_x, bound), x.shape[3])
     pixels = bins[0] * bins[1] * bound * bound * 4 * _GATHER_COST
     dense = bins[0] * x.shape[3] * (x.shape[2] + bins[1])
     if pixels < dense:
@@ -169,8 +171,8 @@ def roi_align_levels(
     index, top, height, left, width = _regions(moved, 1.0, 0.0)
     height, width = jnp.maximum(height, 1), jnp.maximum(width, 1)
     grid = jnp.full_like(height, sampling)
-    ys = _clamped(*_samples(top, height, bins[0], grid, sampling), h.astype(boxes.dtype))
-    xs = _clamped(*_samples(left, width, bins[1], grid, sampling), w.astype(boxes.dtype))
+    ys = _clamped(_samples(top, height, bins[0], grid, sampling), h.astype(boxes.dtype))
+    xs = _clamped(_samples(left, width, bins[1], grid, sampling), w.astype(boxes.dtype))
     rows = jnp.concatenate([_rows(_float(x)) for x in maps])
     sums = _gathered(rows, start + index * h * w, h, w, ys, xs)
     return (sums / sampling**2).astype(maps[0].dtype)
@@ -202,9 +204,9 @@ def ps_roi_align(
         return jnp.zeros((0, x.shape[1] // (bins[0] * bins[1]), *bins), input.dtype)
     index, top, height, left, width = _regions(boxes, scale, 0.5)
     grid_y, grid_x = _grids(height, width, bins, sampling)
-    ys = _clamped(*_samples(top, height, bins[0], grid_y, bound), x.shape[2])
-    xs = _clamped(*_samples(left, width, bins[1], grid_x, bound), x.shape[3])
-    sums = _position_sums(x, index, _hats(*ys, x.shape[2]), _hats(*xs, x.shape[3]), bins)
+    ys = _clamped(_samples(top, height, bins[0], grid_y, bound), x.shape[2])
+    xs = _clamped(_samples(left, width, bins[1], grid_x, bound), x.shape[3])
+    sums = _position_sums(x, index, _hats(ys, x.shape[2]), _hats(xs, x.shape[3]), bins)
     return (sums / (grid_y * grid_x)[:, None, None, None].astype(sums.dtype)).astype(input.dtype)
 
 

@@ -105,7 +105,9 @@ def _initialize(conv: nn.Conv2d) -> None:
 class LastLevelMaxPool(ExtraFPNBlock):
     """Appends "pool": every second pixel of the last level."""
 
-    def forward(self, x: Maps, y: Maps, names: list[str]) -> tuple[Maps, list[str]]:
+    def forward(  # type: ignore[override]
+        self, x: Maps, y: Maps, names: list[str]
+    ) -> tuple[Maps, list[str]]:
         names.append("pool")
         x.append(F.max_pool2d(x[-1], kernel_size=1, stride=2, padding=0))
         return x, names
@@ -125,7 +127,9 @@ class LastLevelP6P7(ExtraFPNBlock):
             _initialize(conv)
         self.use_P5 = in_channels == out_channels
 
-    def forward(self, p: Maps, c: Maps, names: list[str]) -> tuple[Maps, list[str]]:
+    def forward(  # type: ignore[override]
+        self, p: Maps, c: Maps, names: list[str]
+    ) -> tuple[Maps, list[str]]:
         p6 = self.p6(p[-1] if self.use_P5 else c[-1])
         p.extend([p6, self.p7(F.relu(p6))])
         names.extend(["p6", "p7"])

@@ -75,9 +75,9 @@ class MultiScaleRoIAlign(nn.Module):
         size = (output_size, output_size) if isinstance(output_size, int) else output_size
         self.featmap_names = featmap_names
         self.sampling_ratio = sampling_ratio
-        self.output_size = tuple(size)
-        self.scales: list[float] | None = None
-        self.map_levels: LevelMapper | None = None
+        self.output_size: Any = tuple(size)
+        self.scales: Any = None
+        self.map_levels: Any = None
         self.canonical_scale = canonical_scale
         self.canonical_level = canonical_level
 

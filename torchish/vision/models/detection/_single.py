@@ -102,11 +102,8 @@ class DenseDetector(SingleStage):
                 values = (box_ops.clip_boxes_to_image(boxes, shape), best, index % kinds)
                 for part, value in zip(parts, values, strict=True):
                     part.append(value)
-            found.append(
-                keep_best(
-                    *(torchish.cat(p) for p in parts), self.nms_thresh, self.detections_per_img
-                )
-            )
+            boxes, scores, labels = (torchish.cat(part) for part in parts)
+            found.append(keep_best(boxes, scores, labels, self.nms_thresh, self.detections_per_img))
         return found
 
     def _detections(self, outputs: Any, anchors: Any, sizes: Any, maps: Any) -> list[Target]:

@@ -188,7 +188,7 @@ class FastRCNNConvFCHead(nn.Sequential):
 class FastRCNNPredictor(nn.Module):
     """A logit and the offsets of a box for each category."""
 
-    def __init__(self, in_channels: int, num_classes: int) -> None:
+    def __init__(self, in_channels: int, num_classes: Any) -> None:
         super().__init__()
         self.cls_score = nn.Linear(in_channels, num_classes)
         self.bbox_pred = nn.Linear(in_channels, num_classes * 4)

@@ -87,7 +87,7 @@ class MaskRCNNHeads(nn.Sequential):
 class MaskRCNNPredictor(nn.Sequential):
     """Twice the size, then a mask of logits for each category."""
 
-    def __init__(self, in_channels: int, dim_reduced: int, num_classes: int) -> None:
+    def __init__(self, in_channels: int, dim_reduced: int, num_classes: Any) -> None:
         super().__init__(
             OrderedDict(
                 conv5_mask=nn.ConvTranspose2d(in_channels, dim_reduced, 2, 2, 0),

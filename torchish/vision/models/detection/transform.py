@@ -72,7 +72,8 @@ class GeneralizedRCNNTransform(nn.Module):
     def forward(
         self, images: list[Any], targets: list[Target] | None = None
     ) -> tuple[ImageList, list[Target] | None]:
-        ready, changed = [], []
+        ready: list[Any] = []
+        changed: list[Any] = []
         for i, image in enumerate(images):
             if image.dim() != 3:
                 raise ValueError(

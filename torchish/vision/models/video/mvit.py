@@ -147,7 +147,9 @@ class MultiscaleAttention(nn.Module):
         self.pool_q = self._pool(kernel_q, stride_q, norm_layer)
         self.pool_k = self._pool(kernel_kv, stride_kv, norm_layer)
         self.pool_v = self._pool(kernel_kv, stride_kv, norm_layer)
-        self.rel_pos_h = self.rel_pos_w = self.rel_pos_t = None
+        self.rel_pos_h: Any = None
+        self.rel_pos_w: Any = None
+        self.rel_pos_t: Any = None
         if rel_pos_embed:
             side = max(input_size[1:])
             sides = [side // stride[1] if stride else side for stride in (stride_q, stride_kv)]
@@ -273,7 +275,9 @@ class PositionalEncoding(nn.Module):
         self.spatial_size = spatial_size
         self.temporal_size = temporal_size
         self.class_token = nn.Parameter(torchish.zeros(embed_size))
-        self.spatial_pos = self.temporal_pos = self.class_pos = None
+        self.spatial_pos: Any = None
+        self.temporal_pos: Any = None
+        self.class_pos: Any = None
         if not rel_pos_embed:
             places = spatial_size[0] * spatial_size[1]
             self.spatial_pos = nn.Parameter(torchish.zeros(places, embed_size))
@@ -389,7 +393,7 @@ def _halving(at: tuple[int, ...], other: list[int]) -> list[list[int]]:
 # it halves the size.
 _HEADS = [1, *[2] * 2, *[4] * 11, *[8] * 2]
 _STRIDES_V1 = _halving((1, 3, 14), [])
-_V1 = {
+_V1: dict[str, list[Any]] = {
     "num_heads": _HEADS,
     "input_channels": [96, *[192] * 2, *[384] * 11, *[768] * 2],
     "output_channels": [*[192] * 2, *[384] * 11, *[768] * 3],
@@ -398,7 +402,7 @@ _V1 = {
     "stride_q": _STRIDES_V1,
     "stride_kv": [[1, 8, 8], *[[1, 4, 4]] * 2, *[[1, 2, 2]] * 11, *[_SAME] * 2],
 }
-_V2 = {
+_V2: dict[str, list[Any]] = {
     "num_heads": _HEADS,
     "input_channels": [*[96] * 2, *[192] * 2, *[384] * 11, 768],
     "output_channels": [96, *[192] * 2, *[384] * 11, *[768] * 2],

@@ -107,7 +107,7 @@ class S3D(nn.Module):
             *(
                 nn.MaxPool3d(**pools[row])
                 if isinstance(row, str)
-                else SepInceptionBlock3D(*row, norm)
+                else SepInceptionBlock3D(*row, norm_layer=norm)
                 for row in _BODY
             ),
         )
