@@ -27,13 +27,13 @@ PATIENCE = 12  # misses that are always compiled: a script's set-up is all misse
 PROMOTE = 8
 REMEMBERED = 4096
 
-# Modelled seconds: a compilation of its own, per equation, and a call of a compiled program.
-COMPILE, COMPILE_EQUATION, CALL = 0.06, 7e-4, 8e-5
+# Modelled seconds: what any compilation takes, and a call of a compiled program.
+COMPILE, CALL = 0.06, 8e-5
 # The share of a compilation that interpretation costs before the program takes over.
 SHARE = 0.5
-# A program takes over at this flush at the earliest, unless interpreting it costs more than this
-# fraction of compiling it.
-EARLIEST = 4
+# A program takes over at this flush at the earliest, unless interpreting it once costs AT_ONCE
+# times its compilation.
+EARLIEST, AT_ONCE = 4, 4.0
 
 
 @dataclass
@@ -65,21 +65,23 @@ class Policy:
             self.seen.move_to_end(digest)
         return found
 
-    def plan(self, digest: int, seconds: float, equations: int) -> Seen:
-        """Settle when the new structure `digest` is compiled, from its cost by the model."""
-        found = self.seen[digest] = Seen(1, *self._takeover(seconds, equations))
+    def plan(self, digest: int, seconds: float, price: float) -> Seen:
+        """Settle when the new structure `digest` is compiled, from what it costs by the model."""
+        found = self.seen[digest] = Seen(1, *self._takeover(seconds, price + COMPILE))
         if len(self.seen) > REMEMBERED:
             self.seen.popitem(last=False)
         return found
 
-    def _takeover(self, seconds: float, equations: int) -> tuple[int, int]:
+    def _takeover(self, seconds: float, price: float) -> tuple[int, int]:
         if seconds <= CALL:
             return NEVER, NEVER
-        price = COMPILE + COMPILE_EQUATION * equations
-        rent = price / seconds
+        if seconds >= AT_ONCE * price:
+            return 1, 1
+        rent = math.ceil(price / seconds)  # interpreted runs that cost what compiling costs
         share = 1.0 if self.restless else SHARE
-        takeover = max(math.ceil(share * rent), min(EARLIEST, math.ceil(rent)), 1)
-        return max(takeover // 2, takeover - _lead(rent)), takeover
+        takeover = max(math.ceil(share * rent), EARLIEST)
+        # The background thread is given what compiling takes, half the runs at most.
+        return max((takeover + 1) // 2, takeover - rent), takeover
 
     def compile_at_once(self, key: Any) -> bool:
         """Whether a structure that cannot be interpreted is compiled whole now."""
@@ -97,8 +99,3 @@ class Policy:
 
 
 NEVER = 1 << 60
-
-
-def _lead(rent: float) -> int:
-    """Flushes that a compilation is given in the background: what it takes, by the model."""
-    return math.ceil(rent)

@@ -364,14 +364,15 @@ class _Taken:
         ) from error
 
 
-def _price(entries: Sequence[Any]) -> tuple[float, int]:
-    """Modelled seconds of interpreting a trace, and how many equations it has."""
-    seconds, equations = 0.0, 0
+def _price(entries: Sequence[Any]) -> tuple[float, float]:
+    """Modelled seconds of interpreting a trace, and of compiling it."""
+    seconds = price = 0.0
     for kernel in entries:
         if isinstance(kernel, Kernel):
-            seconds += NODE + kernel.plan.cost
-            equations += len(kernel.plan.steps)
-    return seconds, equations
+            plan = kernel.plan
+            seconds += NODE + plan.cost
+            price += plan.price
+    return seconds, price
 
 
 NODE = 2e-6  # modelled seconds of a node beside its equations

@@ -363,3 +363,24 @@ def _select_n(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -
 @rule("clamp")
 def _clamp(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     return lambda low, x, high: np.asarray(np.minimum(np.maximum(x, low), high))
+
+
+def _ordered(x: Array) -> Array:
+    """Floats as integers in the total order (-NaN < -inf < ... < -0 < 0 < ... < inf < NaN)."""
+    signed = np.dtype(f"i{x.dtype.itemsize}")
+    bits = np.ascontiguousarray(x).view(signed).reshape(x.shape)
+    return np.where(bits < 0, bits ^ np.iinfo(signed).max, bits)
+
+
+def _total_order(ufunc: Any) -> Any:
+    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+        if ins[0].dtype.kind in "fV":
+            return lambda x, y: np.asarray(ufunc(_ordered(x), _ordered(y)))
+        return lambda x, y: np.asarray(ufunc(x, y))
+
+    return make
+
+
+rule("eq_to")(_total_order(np.equal))
+rule("lt_to")(_total_order(np.less))
+rule("le_to")(_total_order(np.less_equal))

@@ -37,6 +37,8 @@ FOLD_BYTES = 1 << 16
 # floating-point operation, a byte of a transcendental function, a byte of a convolution's patches.
 CALL, BYTE, FLOP, FUNCTION_BYTE = 7e-7, 1.5e-10, 1.3e-11, 6e-10
 PATCH_BYTE = 8e-11
+# Compiling an equation, and a convolution.
+COMPILE_EQUATION, COMPILE_WEIGHTED = 7e-4, 0.12
 # Primitives that cost what a convolution costs.
 WEIGHTED = frozenset("conv_general_dilated conv conv_input_grad conv_weight_grad".split())
 _FUNCTIONS = frozenset(
@@ -57,7 +59,8 @@ _CALLS = frozenset(
 class Plan:
     """A closed jaxpr, ready to run on numpy arrays."""
 
-    __slots__ = ("cost", "n_in", "outs", "rest", "single", "steps")
+    # `cost` is what a run takes, `price` what XLA takes to compile it (seconds, by the model).
+    __slots__ = ("cost", "n_in", "outs", "price", "rest", "single", "steps")
 
     def __init__(self, closed: Any) -> None:
         builder = _Builder(closed)
@@ -66,6 +69,7 @@ class Plan:
         self.rest = builder.rest
         self.outs = builder.outs
         self.cost = builder.cost
+        self.price = builder.price
         self.single = self._single()
 
     def _single(self) -> Any:
@@ -154,7 +158,7 @@ class _Builder:
 
     def __init__(self, closed: Any) -> None:
         self.steps: list[Any] = []
-        self.cost = 0.0
+        self.cost = self.price = 0.0
         self.equations: list[tuple[Any, list[Any], list[Any]]] = []
         self.constants: dict[Any, Array] = {}
         jaxpr = closed.jaxpr
@@ -236,6 +240,7 @@ class _Builder:
             for n in made:
                 slots[n] = len(slots)
             self.cost += cost
+            self.price += COMPILE_WEIGHTED if eqn.primitive.name in WEIGHTED else COMPILE_EQUATION
             at = tuple(slots[n] for n in ins)
             dying = last.get(ins[0], -1) == k if ins else False
             step = _step(eqn, function, at, [slots[n] for n in made])

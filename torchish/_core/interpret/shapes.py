@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,11 +68,22 @@ def _concatenate(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
     return lambda *parts: np.concatenate(parts, axis)
 
 
+@rule("stack")
+def _stack(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    axis = params["axis"]
+    shape = list(ins[0].shape)
+    shape.insert(axis, 1)
+    middle = tuple(shape)
+    return lambda *parts: np.concatenate([x.reshape(middle) for x in parts], axis)
+
+
 @rule("split")
 def _split(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     axis = params["axis"]
-    at = np.cumsum(params["sizes"])[:-1]
-    return lambda x: np.split(x, at, axis)
+    ends = [0, *np.cumsum(params["sizes"]).tolist()]
+    lead = (slice(None),) * axis
+    where = [(*lead, slice(a, b)) for a, b in itertools.pairwise(ends)]
+    return lambda x: [x[w] for w in where]
 
 
 @rule("slice")

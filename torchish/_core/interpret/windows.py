@@ -19,6 +19,8 @@ from .table import Array, Run, is_half, rule
 
 # Bytes of patches made at a time.
 PATCH_BYTES = 1 << 22
+# Outputs of one sample below which samples share one matrix product.
+SMALL_AREA = 128
 
 Pairs = Sequence[tuple[int, int]]
 
@@ -72,8 +74,8 @@ def _windows(
     )
 
 
-def _chunks(count: int, bytes_each: int) -> Iterator[slice]:
-    size = max(1, PATCH_BYTES // max(bytes_each, 1))
+def _chunks(count: int, bytes_each: int, joined: bool = False) -> Iterator[slice]:
+    size = max(1, (4 if joined else 1) * PATCH_BYTES // max(bytes_each, 1))
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 
@@ -94,9 +96,17 @@ def convolve(
     weights = w.reshape(groups, w.shape[0] // groups, channels * taps)
     made = np.empty((n, groups, weights.shape[1], area), x.dtype)
     patches = _windows(x, kernel, stride, dilation, output)
-    for part in _chunks(n, x.shape[1] * taps * area * x.itemsize):
-        columns = patches[part].reshape(-1, groups, channels * taps, area)
-        np.matmul(weights, columns, out=made[part])
+    joined = area < SMALL_AREA
+    for part in _chunks(n, x.shape[1] * taps * area * x.itemsize, joined):
+        columns = patches[part]
+        if joined:
+            count = columns.shape[0]
+            columns = np.moveaxis(columns, 0, 1 + len(kernel))
+            columns = columns.reshape(groups, channels * taps, count * area)
+            product = np.matmul(weights, columns).reshape(groups, -1, count, area)
+            made[part] = product.transpose(2, 0, 1, 3)
+        else:
+            np.matmul(weights, columns.reshape(-1, groups, channels * taps, area), out=made[part])
     return made.reshape(n, w.shape[0], *output).astype(dtype, copy=False)
 
 
@@ -116,9 +126,16 @@ def convolve_input_grad(
     base = [max(-a, 0) for a, _ in pads]
     whole = np.zeros((n, groups * channels, *extents), g.dtype)
     grads = g.reshape(n, groups, -1, area)
-    for part in _chunks(n, groups * channels * taps * area * g.itemsize):
-        columns = np.matmul(weights, grads[part])
-        columns = columns.reshape(-1, groups * channels, taps, *output)
+    joined = area < SMALL_AREA
+    for part in _chunks(n, groups * channels * taps * area * g.itemsize, joined):
+        if joined:
+            rows = grads[part].transpose(1, 2, 0, 3)
+            columns = np.matmul(weights, rows.reshape(groups, rows.shape[1], -1))
+            columns = columns.reshape(groups * channels, taps, -1, *output)
+            columns = np.moveaxis(columns, 2, 0)
+        else:
+            columns = np.matmul(weights, grads[part])
+            columns = columns.reshape(-1, groups * channels, taps, *output)
         for k, at in enumerate(itertools.product(*map(range, kernel))):
             where = tuple(
                 slice(o + i * d, o + i * d + (m - 1) * s + 1 if m else o + i * d, s)
