@@ -220,10 +220,13 @@ def explain() -> None:
     from ._core.stats import stats
 
     print(
-        f"torchish: {stats.nodes} nodes in {stats.flushes} flushes; programs compiled "
-        f"{stats.programs_compiled}, run {stats.programs_run}; single kernels compiled "
+        f"torchish: {stats.nodes} nodes in {stats.flushes} flushes; programs interpreted "
+        f"{stats.programs_interpreted}, compiled {stats.programs_compiled}, run "
+        f"{stats.programs_run}; single kernels traced {stats.kernels_traced}, compiled "
         f"{stats.kernels_compiled}, run {stats.kernels_run}"
     )
+    for what, seconds in stats.compilations:
+        print(f"  compiled in {seconds:.2f} s: {what}")
     for reason, count in stats.reasons.most_common():
         print(f"  {count} x {reason}")
 

@@ -47,7 +47,7 @@ def bounded_memory() -> Iterator[None]:
     """Drop compiled programs now and then: thousands of them would fill the machine."""
     yield
     if next(_ran) % 20 == 0:
-        trace._cache.programs.clear()
+        trace._cache.clear()
         operator.forget_kernels()
         jax.clear_caches()
 

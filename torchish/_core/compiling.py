@@ -7,34 +7,73 @@ that fails is reported once, and its structure stays interpreted.
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
+
+from .settings import settings
+from .stats import stats
+
+# A wait of this many seconds is announced on a terminal.
+PATIENCE = 2.0
 
 _lock = threading.Lock()
 _pool: list[ThreadPoolExecutor] = []
 _pending: dict[Any, Future[Any]] = {}
 
 
-def start(key: Any, compile: Callable[[], Any]) -> None:
+def start(key: Any, compile: Callable[[], Any], what: str) -> None:
     """Begin to make the program of `key`, unless that is under way."""
     with _lock:
         if key in _pending:
             return
         if not _pool:
             _pool.append(ThreadPoolExecutor(1, "torchish-compiler"))
-        _pending[key] = _pool[0].submit(compile)
+        _pending[key] = _pool[0].submit(_timed, compile, what)
 
 
-def finish(key: Any, compile: Callable[[], Any]) -> Any:
-    """The program of `key`: waited for if it is under way, else made here."""
+def finish(key: Any, compile: Callable[[], Any], what: str) -> Any:
+    """The program of `key`, waited for; `what` names it while the user waits."""
+    start(key, compile, what)
     with _lock:
-        future = _pending.pop(key, None)
-    if future is None:
-        return compile()
-    return future.result()
+        future = _pending[key]
+    try:
+        _wait(future, what)
+        return future.result()
+    finally:
+        if future.done():
+            with _lock:
+                _pending.pop(key, None)
+
+
+def _timed(compile: Callable[[], Any], what: str) -> Any:
+    began = time.perf_counter()
+    made = compile()
+    took = time.perf_counter() - began
+    stats.compilations.append((what, took))
+    if settings.log_compiles:
+        print(f"torchish: compiled {what} in {took:.2f} s", file=sys.stderr)
+    return made
+
+
+def _wait(future: Future[Any], what: str) -> None:
+    """Wait; after a while, and only on a terminal, say for what (one line, rewritten)."""
+    began = time.perf_counter()
+    said = False
+    while not wait([future], PATIENCE if not said else 0.5).done:
+        if sys.stderr is None or not sys.stderr.isatty():
+            continue
+        said = True
+        seconds = time.perf_counter() - began
+        sys.stderr.write(f"\rtorchish: compiling {what}, {seconds:.0f} s")
+        sys.stderr.flush()
+    if said:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def failed(error: BaseException) -> None:
@@ -48,6 +87,6 @@ def failed(error: BaseException) -> None:
 
 
 def forget() -> None:
-    """Drop what a forked child inherited: its thread does not exist there."""
+    """Drop what a forked child inherited: the compiling thread does not exist there."""
     _pool.clear()
     _pending.clear()

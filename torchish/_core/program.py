@@ -21,6 +21,7 @@ from .values import Aval
 # Slots: 0.. are outputs of nodes, -1.. are external inputs, the rest are numbers by type.
 FLOATS, INTS, COMPLEXES = 1 << 40, 2 << 40, 3 << 40
 _CAPACITY = 1024
+_CODE_BYTES = 256 << 20
 
 Numbers = tuple[list[float], list[int], list[complex]]
 
@@ -171,24 +172,46 @@ class NodeError(RuntimeError):
 
 
 class ProgramCache:
-    """Compiled programs by structure, least recently used first out."""
+    """Compiled programs by structure; the least recently used make room.
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
+    Bounded in number and in bytes of machine code: executables hold memory that grows with the
+    length of a trace, tens of megabytes for a large training step.
+    """
+
+    def __init__(self, capacity: int = _CAPACITY, limit: int = _CODE_BYTES) -> None:
         self.capacity = capacity
-        self.programs: OrderedDict[Any, Callable[..., list[Any]]] = OrderedDict()
+        self.limit = limit
+        self.bytes = 0
+        self.programs: OrderedDict[Any, tuple[Callable[..., list[Any]], int]] = OrderedDict()
 
     def find(self, key: Any) -> Callable[..., list[Any]] | None:
         """The program of this structure, if it was compiled before."""
         found = self.programs.get(key)
-        if found is not None:
-            self.programs.move_to_end(key)
-        return found
+        if found is None:
+            return None
+        self.programs.move_to_end(key)
+        return found[0]
 
     def add(self, key: Any, program: Callable[..., list[Any]]) -> None:
-        """Keep a program; the least recently used one makes room."""
-        self.programs[key] = program
-        if len(self.programs) > self.capacity:
-            self.programs.popitem(last=False)
+        """Keep a program; one that is larger than the limit is kept alone."""
+        size = _code_bytes(program)
+        self.programs[key] = program, size
+        self.bytes += size
+        while len(self.programs) > 1 and (
+            len(self.programs) > self.capacity or self.bytes > self.limit
+        ):
+            self.bytes -= self.programs.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        """Drop every program."""
+        self.programs.clear()
+        self.bytes = 0
+
+
+def _code_bytes(program: Any) -> int:
+    """Bytes of an executable's machine code; 0 for what XLA has not compiled yet."""
+    executable = getattr(program, "runtime_executable", None)
+    return 0 if executable is None else len(executable().serialize())
 
 
 def call_program(

@@ -26,6 +26,7 @@ class Settings:
 
     TORCHISH_EAGER=1 interprets every program, operator by operator (debugging).
     TORCHISH_COMPILE=1 compiles every program whole at its first flush.
+    TORCHISH_LOG=compiles writes a line to stderr for each program that is compiled.
     TORCHISH_CACHE=PATH moves the compilation cache; 0 turns it off.
     TORCHISH_MAX_NODES bounds a trace (default 10000 nodes).
     TORCHISH_MAX_BYTES bounds what pending values may hold (default 4 GiB).
@@ -36,6 +37,9 @@ class Settings:
 
     eager: bool = field(default_factory=lambda: _flag("TORCHISH_EAGER"))
     compiled: bool = field(default_factory=lambda: _flag("TORCHISH_COMPILE"))
+    log_compiles: bool = field(
+        default_factory=lambda: "compiles" in os.environ.get("TORCHISH_LOG", "").split(",")
+    )
     cache_folder: str | None = field(default_factory=_cache_folder)
     max_nodes: int = field(
         default_factory=lambda: int(os.environ.get("TORCHISH_MAX_NODES", 10_000))

@@ -20,11 +20,13 @@ class Stats:
     programs_interpreted: int = 0
     nodes_interpreted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    # What was compiled whole, and the seconds it took, in order.
+    compilations: list[tuple[str, float]] = field(default_factory=list)
 
     def reset(self) -> None:
         """Set every counter to zero."""
         for f in fields(self):
-            setattr(self, f.name, Counter() if f.name == "reasons" else 0)
+            setattr(self, f.name, f.default_factory() if callable(f.default_factory) else 0)
 
     @property
     def compiled(self) -> int:

@@ -245,8 +245,16 @@ class _Taken:
         if seen.count >= seen.takeover:
             return True
         if seen.count >= seen.start:
-            compiling.start(key, self._compilation(key, donated, jdev))
+            compiling.start(key, self._compilation(key, donated, jdev), self._described())
         return False
+
+    def _described(self) -> str:
+        """The trace in words: how many operators, and the user's lines that recorded them."""
+        (first, at), (last, to) = self.sites[0], self.sites[-1]
+        start, end = f"{first.co_filename}:{_line(first, at)}", f"{_line(last, to)}"
+        if last.co_filename != first.co_filename:
+            end = f"{last.co_filename}:{end}"
+        return f"{len(self.sites)} operators, {start} to {end}"
 
     def _compilation(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
         entries, live, in_avals = key[:3]
@@ -257,8 +265,11 @@ class _Taken:
     def _compiled(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
         """The program of a structure that is due; None when XLA cannot compile it."""
         try:
-            program = compiling.finish(key, self._compilation(key, donated, jdev))
+            make = self._compilation(key, donated, jdev)
+            program = compiling.finish(key, make, self._described())
         except Exception as error:
+            if settings.compiled:
+                raise
             compiling.failed(error)
             _policy.seen[hash(key)].takeover = NEVER
             return None

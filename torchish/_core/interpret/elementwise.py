@@ -224,14 +224,15 @@ def _shift(name: str) -> Any:
     def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
         dtype = outs[0].dtype
         bits = dtype.itemsize * 8
-        unsigned = np.dtype(f"u{dtype.itemsize}")
+        unsigned, signed = np.dtype(f"u{dtype.itemsize}"), np.dtype(f"i{dtype.itemsize}")
 
         def run(x: Array, y: Array) -> Array:
             amount = y.astype(unsigned, copy=False)
             over = amount >= bits
             if name == "shift_right_arithmetic":
-                held = np.where(over, unsigned.type(bits - 1), amount)
-                return np.asarray(np.right_shift(x, held.astype(dtype)), dtype)
+                # The sign bit fills, for unsigned types too.
+                held = np.where(over, unsigned.type(bits - 1), amount).astype(signed)
+                return np.asarray(np.right_shift(x.astype(signed, copy=False), held)).astype(dtype)
             held = np.where(over, unsigned.type(0), amount)
             raw = x.astype(unsigned, copy=False)
             moved = (np.left_shift if name == "shift_left" else np.right_shift)(raw, held)
@@ -274,10 +275,10 @@ def convert(x: Array, dtype: Any) -> Array:
     source = x.dtype
     if source == dtype:
         return x
-    if dtype == np.bool_:
-        return np.asarray(x != 0)
     if source.kind == "c" and dtype.kind != "c":
         x, source = x.real, x.real.dtype
+    if dtype == np.bool_:
+        return np.asarray(x != 0)
     if dtype.kind in "iu" and source.kind in "fV":
         wide = x.astype(np.float32) if source.itemsize < 4 else x
         return _saturated(wide, dtype)

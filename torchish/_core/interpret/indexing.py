@@ -80,6 +80,8 @@ def _gather(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> 
     squeeze = tuple(batch_rank + d for d in sorted(gone))
     order = _gathered_order(outs[0].ndim, numbers.offset_dims, batch_rank)
     fill: Any = _fill_value(params, outs[0].dtype) if drop else None
+    if 0 in outs[0].shape:
+        return lambda x, index: np.zeros(outs[0].shape, outs[0].dtype)
     whole_rows = (
         len(numbers.start_index_map) == 1
         and gone == set(numbers.start_index_map)
