@@ -35,6 +35,8 @@ CALLS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "prod": lambda m, F, a, b: b.prod(0),
     "exp": lambda m, F, a, b: b.exp(),
     "add": lambda m, F, a, b: a + b,
+    "index_copy": lambda m, F, a, b: m.index_copy(a, 0, m.tensor([0]), b[:1]),
+    "index_copy method": lambda m, F, a, b: b.index_copy(0, m.tensor([0]), a[:1]),
     "cat": lambda m, F, a, b: m.cat([a, b]),
     "cat of low": lambda m, F, a, b: m.cat([b, b]),
     "stack": lambda m, F, a, b: m.stack([a, b]),
@@ -73,6 +75,45 @@ def test_the_cpus_lists(name: str) -> None:
         found.append((str(y.dtype), y.to(m.complex64).numpy()))
     assert found[0][0] == found[1][0]
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=0.02, atol=0.02)
+
+
+def _listed() -> list[str]:
+    from torchish._ops import autocast, registry
+
+    found = []
+    for place in registry.PLACES:
+        for name in registry.table(place):
+            label = name if place in autocast._PLAIN_PLACES else f"{place}.{name}"
+            if any(label in policy for policy in autocast.POLICIES.values()):
+                found.append(f"{place}/{name}")
+    return found
+
+
+def test_every_listed_name_passes_through_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchish._ops import autocast, registry
+
+    class Reached(Exception):
+        pass
+
+    def run(label: str, *rest: Any) -> Any:
+        raise Reached(label)
+
+    monkeypatch.setattr(autocast, "run", run)
+    missed = []
+    with torchish.autocast("cpu"):
+        for entry in _listed():
+            place, name = entry.split("/")
+            try:
+                registry.table(place)[name](torchish.ones(2))
+                missed.append(entry)
+            except Reached:
+                pass
+            except Exception as error:
+                missed.append(f"{entry}: {error!r}")
+        for way in (lambda a: a @ a, lambda a: a**a, lambda a: a.__rmatmul__(a), lambda a: 2**a):
+            with pytest.raises(Reached):
+                way(torchish.ones(2))
+    assert missed == []
 
 
 CUDA_SCRIPT = """

@@ -265,9 +265,12 @@ class SavedTensor:
         self.storage = tensor._storage
         self.writes = self.storage.writes
         self.layout = tensor._layout
-        # What made it, for the error's text: a later in-place operator takes its place.
-        made_by = tensor._grad_fn
-        self.producer = None if made_by is None else (type(made_by), tensor._out_nr)
+        self.made_by(tensor)
+
+    def made_by(self, tensor: Any) -> None:
+        """Note what made it, for the error's text."""
+        fn = tensor._grad_fn
+        self.producer = None if fn is None else (type(fn), tensor._out_nr)
 
     def tensor(self, edge: Edge | None) -> Any:
         """The tensor again, at the place `edge` of the graph; a leaf is itself."""

@@ -79,6 +79,8 @@ class Saved:
         if self.freed:
             raise RuntimeError(FREED)
         if self.hooks is None:
+            if self.number is None:
+                self.version.made_by(self.kept)
             self.version.check()
             if self.number is None:
                 return self.kept
@@ -177,6 +179,9 @@ def _fitting(tensor: Any, aval: Any) -> Value:
         if value.aval.dtype is not aval.dtype:
             (value,) = record(cast_kernel(value.aval, aval.dtype), (value,))
         return value
+    lead = len(shape) - len(wanted)
+    if lead > 0 and all(n == 1 for n in shape[:lead]):
+        return _fitting(detached(tensor).reshape(shape[lead:]), aval)
     ndim = max(len(shape), len(wanted))
     have, want = [(1,) * (ndim - len(s)) + s for s in (shape, wanted)]
     for d in range(ndim - 1, -1, -1):

@@ -88,6 +88,7 @@ def guarded(
             made_function.__name__ = made_function.__qualname__ = label
             made_function.__doc__ = body.__doc__
             made_function.operator = made  # type: ignore[attr-defined]
+            made_function.looks_first = True  # type: ignore[attr-defined]  # autocast comes before
         return function
 
     return wrap

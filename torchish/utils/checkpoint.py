@@ -1,7 +1,6 @@
 """`torch.utils.checkpoint`: recompute a part of the forward pass in backward instead of keeping it.
 
-Invariant: between forward and backward only the inputs of the part (and what it took from outside)
-are kept; the recomputation sees the same inputs, random numbers and autocast as the first run. A
+Invariant: the recomputation sees the same inputs, random numbers and autocast as the first run. A
 barrier before it keeps XLA from merging both runs where they are in one program.
 """
 
@@ -16,25 +15,20 @@ from .._core.apply import apply_kernel
 from .._core.autograd import grad_mode
 from .._core.errors import not_supported
 from .._core.kernels import Kernel
-from .._core.nodes import FREED, Edge, Node, Var, next_sequence, node_class
 from .._core.state import state
-from .._core.subgraph import borders, enter, gradients
 from .._core.tensor_base import TensorBase, detached, from_value
-from ..func._tree import flatten, unflatten
+from ._recompute import CHECKS, CheckpointError, Frame, GraphExecGroup
 
 __all__ = [
-    "CheckpointError", "CheckpointFunction", "DefaultDeviceType", "check_backward_validity",
+    "CheckpointError", "CheckpointFunction", "DefaultDeviceType", "GraphExecGroup",
+    "check_backward_validity",
     "checkpoint", "checkpoint_sequential", "detach_variable", "get_device_states",
     "noop_context_fn", "set_checkpoint_debug_enabled", "set_checkpoint_early_stop",
     "set_device_states",
 ]  # fmt: skip
 
-_ABSENT = ("CheckpointPolicy", "GraphExecGroup", "SAC_IGNORED_OPS", "SelectiveCheckpointContext",
+_ABSENT = ("CheckpointPolicy", "SAC_IGNORED_OPS", "SelectiveCheckpointContext",
            "create_selective_checkpoint_contexts")  # fmt: skip
-
-
-class CheckpointError(RuntimeError):
-    """The recomputation did not do what the first run did."""
 
 
 def __getattr__(name: str) -> Any:
@@ -53,16 +47,31 @@ def noop_context_fn() -> tuple[Any, Any]:
     return contextlib.nullcontext(), contextlib.nullcontext()
 
 
+# What the two context managers below have set; None leaves it to each call.
+_early_stop: bool | None = None
+_debug: bool | None = None
+
+
 @contextlib.contextmanager
 def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
-    """Accepted: XLA leaves out what the recomputation does not need in any case."""
-    yield
+    """Inside, whether a recomputation ends as soon as everything that was saved is there again."""
+    global _early_stop
+    before, _early_stop = _early_stop, enable
+    try:
+        yield
+    finally:
+        _early_stop = before
 
 
 @contextlib.contextmanager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
-    """Accepted: errors of a recomputation name what differs without it."""
-    yield
+    """Inside, whether a CheckpointError lists what both runs saved; None leaves it to `debug=`."""
+    global _debug
+    before, _debug = _debug, enabled
+    try:
+        yield
+    finally:
+        _debug = before
 
 
 def check_backward_validity(inputs: Any) -> None:
@@ -163,112 +172,46 @@ def _fresh(value: Any) -> Any:
     return apply_kernel(kernel, (from_value(value),))[0]
 
 
-class _Recomputed(Node):
-    """History of a checkpointed part."""
-
-    function: Any = None
-    arguments: list[Any]
-    shape: Any
-    around: Any
-    context: Any
-    outside: list[Edge]
-    avals: list[Any]
-    places: list[int]
-
-    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
-        """Run the part again, this time with history, and go back through it."""
-        if self.function is None:
-            raise RuntimeError(FREED)
-        made: list[Any] = []
-        arguments = []
-        for x in self.arguments:
-            if isinstance(x, _Kept):
-                inside = enter(x.tensor, _fresh(x.value)._value()) if x.needs else _fresh(x.value)
-                made.append(inside if x.needs else None)
-                arguments.append(inside)
-            else:
-                arguments.append(x)
-        args, kwargs = unflatten(self.shape, arguments)
-        with self.around.restored(), grad_mode(True), self.context:
-            outs = self.function(*args, **kwargs)
-        found = [x for x in flatten(outs)[0] if isinstance(x, TensorBase)]
-        edges = self._matched(found)
-        entries: list[Edge | None] = [None if m is None else (m._grad_fn, 0) for m in made]
-        roots = list(zip(edges, grads, strict=True))
-        return gradients(roots, [*entries, *self.outside], graph=graph, keep=graph)
-
-    def _matched(self, found: Sequence[Any]) -> list[Edge | None]:
-        """Edges of the outputs that carry gradients.
-
-        Raises: CheckpointError when the outputs are not those of the first run.
-        """
-        if len(found) != len(self.avals):
-            raise CheckpointError(
-                "torch.utils.checkpoint: A different number of tensors was saved during the "
-                f"original forward and recomputation.\nNumber of tensors saved during forward: "
-                f"{len(self.avals)}\nNumber of tensors saved during recomputation: {len(found)}."
-            )
-        for k, (now, then) in enumerate(zip(found, self.avals, strict=True)):
-            if now._aval is not then:
-                raise CheckpointError(
-                    "torch.utils.checkpoint: Recomputed values for the following tensors have "
-                    "different metadata than during the forward pass.\n"
-                    f"tensor at position {k}:\nsaved metadata: {then}\nrecomputed metadata: "
-                    f"{now._aval}"
-                )
-        return [found[k]._edge() for k in self.places]
-
-    def release(self) -> None:
-        """Forget the part: it cannot be run again."""
-        self.function = None
-        self.arguments = []
-
-
-class _Kept:
-    """An input tensor as it was."""
-
-    def __init__(self, tensor: Any) -> None:
-        self.value = tensor._value()
-        self.needs = tensor._edge() is not None
-        self.tensor = from_value(self.value)
-        if self.needs:
-            self.tensor._grad_fn, self.tensor._out_nr = tensor._edge()
+def _behind_barrier(x: Any) -> Any:
+    """An input of the recomputation: the same place in the graph, another value to XLA."""
+    made = _fresh(x._value())
+    edge = x._edge()
+    if edge is not None and x.is_leaf:
+        made._requires_grad = True
+    elif edge is not None:
+        made._grad_fn, made._out_nr = edge
+    return made
 
 
 def _recompute_later(
-    function: Callable[..., Any], preserve: bool, contexts: Any, args: Any, kwargs: Any
-) -> Any:
-    """Run `function` and let backward run it again."""
+    function: Callable[..., Any], preserve: bool, contexts: Any, check: str, debug: bool,
+    early_stop: bool, args: Any, kwargs: Any,
+) -> Any:  # fmt: skip
+    """Run `function`; backward computes again what it saved."""
+    debug = debug if _debug is None else _debug
+    if debug and contexts is not noop_context_fn:
+        raise ValueError("debug=True is incompatible with non-default context_fn")
+    if check not in CHECKS:
+        raise ValueError(f"determinism_check should be one of {list(CHECKS)}, but got {check}")
     first, second = contexts()
     if not state.grad_enabled:
-        with first:
-            return function(*args, **kwargs)
-    leaves, shape = flatten((args, kwargs))
-    around = _Surroundings(preserve, [x for x in leaves if isinstance(x, TensorBase)])
-    kept = [_Kept(x) if isinstance(x, TensorBase) else x for x in leaves]
-    start = next_sequence()
-    with first:
-        outs = function(*args, **kwargs)
-    tensors, structure = flatten(outs)
-    places = [k for k, x in enumerate(tensors) if isinstance(x, TensorBase)]
-    flowing = [k for k in places if tensors[k]._edge() is not None]
-    if not flowing:
-        return outs
-    given: list[Edge | None] = [
-        x.tensor._edge() if x.needs else None for x in kept if isinstance(x, _Kept)
-    ]
-    # an input may also be used from outside, past its argument: it is then a border as well
-    outside = borders([tensors[k]._edge() for k in flowing], start)
-    name = type(tensors[flowing[0]]._edge()[0]).__name__
-    node = node_class(name, _Recomputed)([*given, *outside], [tensors[k]._aval for k in flowing])
-    node.function, node.arguments, node.shape = function, kept, shape
-    node.around, node.context, node.outside = around, second, outside
-    node.avals = [tensors[k]._aval for k in places]
-    node.places = [places.index(k) for k in flowing]
-    for number, k in enumerate(flowing):
-        tensors[k] = detached(tensors[k])
-        tensors[k]._grad_fn, tensors[k]._out_nr = node, number
-    return unflatten(structure, tensors)
+        return function(*args, **kwargs)
+    around = _Surroundings(preserve, args)
+
+    def again(*given: Any) -> None:
+        fresh = [_behind_barrier(x) if isinstance(x, TensorBase) else x for x in given]
+        with around.restored(), second:
+            function(*fresh, **kwargs)
+
+    stops = early_stop if _early_stop is None else _early_stop
+    frame = Frame(again, args, CHECKS[check], stops, debug)
+    with frame.first_run(), first:
+        return function(*args, **kwargs)
+    raise RuntimeError(
+        "torch.utils.checkpoint: the forward context provided by context_fn suppressed an "
+        "exception raised during the checkpointed forward. This is not supported because "
+        "checkpoint cannot return a value for a failed forward."
+    )
 
 
 def _reentrant() -> Any:
@@ -358,15 +301,21 @@ def checkpoint(
     Args:
         use_reentrant: False (recommended) works with `autograd.grad`, keyword arguments and nested
             inputs; True calls `backward` inside backward, as old PyTorch did.
+        determinism_check: "default" compares shapes, dtypes and devices of what both runs save;
+            "none" does not.
+        debug: a CheckpointError lists what both runs saved.
+        early_stop: the recomputation ends as soon as everything that was saved is there again.
         context_fn: gives two contexts, for the first run and for the recomputation.
         preserve_rng_state: False lets the recomputation draw other random numbers.
-    Raises: CheckpointError in backward when the recomputation gives other shapes or dtypes.
+    Raises: CheckpointError in backward when the recomputation saves other tensors.
     Source: https://docs.pytorch.org/docs/stable/checkpoint.html
     """
     reentrant = _which("checkpoint", use_reentrant)
     preserve = kwargs.pop("preserve_rng_state", True)
     if not reentrant:
-        return _recompute_later(function, preserve, context_fn, args, kwargs)
+        return _recompute_later(
+            function, preserve, context_fn, determinism_check, debug, early_stop, args, kwargs
+        )
     if kwargs:
         raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     if context_fn is not noop_context_fn or debug:
