@@ -9,7 +9,7 @@ from typing import Any
 
 from ._core import dtypes, nodes
 from ._core.dtypes import dtype
-from ._core.state import state
+from ._core.state import process, state
 from ._core.tensor_base import TensorBase, detached, retain
 from ._tensor_facts import TensorFacts
 
@@ -213,3 +213,14 @@ def _warn_non_leaf() -> None:
 
 def _c_type(dt: dtype) -> str:
     return dtypes.CPP_NAMES.get(dt, dt.name)
+
+
+def _plan_of(kernel: Any) -> Any:
+    """What a node keeps for a kernel; the tables are loaded when somebody first asks."""
+    from .autograd._saving import plan_of
+
+    process.plan_of = plan_of
+    return plan_of(kernel)
+
+
+process.plan_of = _plan_of

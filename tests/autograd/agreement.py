@@ -31,6 +31,8 @@ def shown(value: Any) -> Any:
 def outcome(work: Work, m: Any, lines: int | None = None) -> Any:
     """What `work` gives on library `m`: its value, or the class and text of its error."""
     m.manual_seed(0)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -38,6 +40,7 @@ def outcome(work: Work, m: Any, lines: int | None = None) -> Any:
         except Exception as error:
             text = str(error).replace("torchish", "torch")
             result = [type(error).__name__, *text.split("\n")[:lines]]
+    torch.set_warn_always(before)
     texts = [str(w.message).split(" (Triggered internally")[0] for w in caught]
     texts = [t for t in texts if "torch.jit" not in t]  # forward mode loads deprecated parts
     return result, texts

@@ -50,7 +50,7 @@ def reduced(loss: Any, reduction: str) -> Any:
 
 def warn_sizes(input: Any, target: Any) -> None:
     """torch's warning for operands whose shapes differ; its error where they do not broadcast."""
-    if input.shape == target.shape:
+    if input.size() == target.size():
         return
     warnings.warn(
         f"Using a target size ({target.size()}) that is different to the input size "

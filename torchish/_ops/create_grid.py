@@ -48,7 +48,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
     if indexing is None:
         warnings.warn(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
-            "argument.",
+            "argument. (Triggered internally at torchish/_ops/create_grid.py.)",
             stacklevel=user_level(),
         )
         indexing = "ij"

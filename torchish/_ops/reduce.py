@@ -2,6 +2,7 @@
 
 import builtins
 import math
+import warnings
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from ._reducing import (
     pick,
     shared_gradient,
 )
+from ._warning import user_level
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim, wrap_dims
 
 
@@ -318,6 +320,16 @@ def _std_mean(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Any:
     return safe_sqrt(variance), centre
 
 
+def _warn_of_no_freedom(name: str, input: Any, made: Any, correction: float) -> None:
+    """Warn, as torch does, of a correction that leaves no degrees of freedom."""
+    if input._aval.numel // builtins.max(made._aval.numel, 1) <= correction:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            "reduction factor (input numel divided by output numel).",
+            stacklevel=user_level(),
+        )
+
+
 def _spread_form(kernel: Any, doc: str) -> Any:
     """The call forms that var, std, var_mean and std_mean share, in front of `kernel`."""
 
@@ -334,7 +346,10 @@ def _spread_form(kernel: Any, doc: str) -> Any:
             dim, unbiased = None, dim
         if correction is None:
             correction = 1 if unbiased is None or unbiased else 0
-        return kernel(input, dim, float(correction), keepdim, **to(out))
+        made = kernel(input, dim, float(correction), keepdim, **to(out))
+        first = made[0] if isinstance(made, tuple) else made
+        _warn_of_no_freedom(kernel.__name__, input, first, correction)
+        return made
 
     spread.__doc__ = doc
     return spread

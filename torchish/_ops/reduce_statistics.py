@@ -1,9 +1,11 @@
 """Covariance, correlation, finite differences."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from .._core.interop import host_array, is_host
+from ._warning import user_level
 from .registry import Tensor, composite, ops, wrap_dim
 
 
@@ -37,6 +39,12 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
             norm = total - spread * correction
         norm = norm.clamp(min=0)
     if not hasattr(norm, "dtype"):
+        if norm <= 0:
+            warnings.warn(
+                "cov(): degrees of freedom is <= 0. Correction should be strictly less than the "
+                "number of observations.",
+                stacklevel=user_level(),
+            )
         norm = max(norm, 0)
     centred = x - mean
     weighted = centred if weights is None else centred * weights

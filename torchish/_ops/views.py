@@ -7,6 +7,7 @@ the gradient follow from the layouts alone (see _core/layout.py).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from .._core import dtypes
 from .._core.dtypes import SCALAR_NAMES, dtype
 from .._core.layout import view_strides
 from .._core.tensor_base import TensorBase, alias as alias_of, view_of
+from ._warning import user_level
 from .registry import Tensor, composite, methods, wrap_dim
 
 Ints = tuple[int, ...]
@@ -278,6 +280,12 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
 @composite()
 def adjoint(input: Any) -> Any:
     """The conjugate transpose of the last two dims."""
+    if input._aval.ndim == 0:
+        warnings.warn(
+            "adjoint() is deprecated on 0-D tensors. Consider using x.conj().",
+            stacklevel=user_level(),
+        )
+        return methods.conj(input)
     found = transpose(input, -2, -1)
     return methods.conj(found) if found._aval.dtype.is_complex else found
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from .._core.errors import not_supported
 from .._core.nodes import Node as Node, leaf_node
-from .._core.state import process, state
+from .._core.state import state
 from .._core.tensor_base import TensorBase
 
 __all__ = [
@@ -17,17 +17,6 @@ __all__ = [
     "get_gradient_edge", "increment_version", "register_multi_grad_hook", "save_on_cpu",
     "saved_tensors_hooks",
 ]  # fmt: skip
-
-
-def _plan_of(kernel: Any) -> Any:
-    """What is kept for a kernel; its tables are loaded when somebody asks."""
-    from ._saving import plan_of
-
-    process.plan_of = plan_of
-    return plan_of(kernel)
-
-
-process.plan_of = _plan_of
 
 
 class GradientEdge(NamedTuple):

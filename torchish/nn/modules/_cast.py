@@ -10,6 +10,7 @@ from torchish._core.autograd import no_grad
 from torchish._core.devices import device as Device
 from torchish._core.dtypes import dtype as Dtype
 from torchish._ops.registry import ops
+from torchish.nn.parameter import Parameter
 from torchish.tensor import Tensor
 
 from ._tree import TreeMixin
@@ -23,15 +24,9 @@ class CastMixin(TreeMixin):
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for param in self._parameters.values():
-            if param is None:
-                continue
-            grad = param.grad
-            with no_grad():
-                param.data = fn(param)
-                if grad is not None:
-                    grad.data = fn(grad)
-                    param.grad = grad
+        for key, param in self._parameters.items():
+            if param is not None:
+                self._parameters[key] = _applied(param, fn)
         for key, buffer in self._buffers.items():
             if buffer is not None:
                 self._buffers[key] = fn(buffer)
@@ -111,6 +106,28 @@ class CastMixin(TreeMixin):
     def share_memory(self) -> Any:
         """Moves parameters and buffers to shared memory."""
         return self._apply(lambda t: t.share_memory_())
+
+
+def _applied(param: Any, fn: Callable[[Tensor], Tensor]) -> Any:
+    """The parameter with `fn` applied to it: itself, or a new one where memory appears or goes.
+
+    As in torch, only that keeps parameters which modules share apart after a way by "meta".
+    """
+    grad = param.grad
+    with no_grad():
+        made = fn(param)
+        if made.is_meta is param.is_meta:
+            param.data = made
+        else:
+            param = Parameter(made, param.requires_grad)
+        if grad is not None:
+            changed = fn(grad)
+            if changed.is_meta is grad.is_meta:
+                grad.data = changed
+            else:
+                grad = changed.requires_grad_(grad.requires_grad)
+            param.grad = grad
+    return param
 
 
 def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
