@@ -239,6 +239,16 @@ class TensorFacts(TensorBase):
     @property
     def T(self) -> Any:
         """All dims reversed."""
+        if self._aval.ndim == 0:
+            self._scalar_turned("T", "This function is the identity in these cases.")
+        elif self._aval.ndim != 2:
+            warnings.warn(
+                "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
+                "deprecated and it will throw an error in a future release. Consider `x.mT` to "
+                "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` "
+                "to reverse the dimensions of a tensor.",
+                stacklevel=user_level(),
+            )
         return ops.permute(self, tuple(range(self._aval.ndim))[::-1])
 
     @property
@@ -251,12 +261,16 @@ class TensorFacts(TensorBase):
     @property
     def H(self) -> Any:
         """The conjugate transpose of a matrix."""
-        if self._aval.ndim not in (0, 2):
+        ndim = self._aval.ndim
+        if ndim == 0:
+            self._scalar_turned("H", "Consider using x.conj().")
+            return ops.conj(self)
+        if ndim != 2:
+            more = " For batches of matrices, consider using tensor.mH" if ndim > 2 else ""
             raise RuntimeError(
-                "tensor.H is only supported on matrices (2-D tensors). Got "
-                f"{self._aval.ndim}-D tensor. For batches of matrices, consider using tensor.mH"
+                f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{more}"
             )
-        return self if self._aval.ndim == 0 else ops.adjoint(self)
+        return ops.adjoint(self)
 
     @property
     def mH(self) -> Any:
