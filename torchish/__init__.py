@@ -81,6 +81,10 @@ def __getattr__(name: str) -> Any:
             return _namespace.missing(name)
         globals()[name] = found = getattr(module, name)
         return found
+    if name.startswith("_foreach_"):
+        module = importlib.import_module(f"{__name__}._foreach")
+        if hasattr(module, name):
+            return getattr(module, name)
     return _namespace.missing(name)
 
 
