@@ -48,6 +48,8 @@ class ThreadState(threading.local):
         # (0: nothing, 1: arguments', 2: modes' too); see torchish/_ops/overriding.py.
         self.function_modes: list[Any] = []
         self.overriding_off = 0
+        # Active dispatch modes, innermost last (torchish/_ops/dispatching.py).
+        self.dispatch_modes: list[Any] = []
 
 
 class ProcessState:

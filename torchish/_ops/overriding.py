@@ -136,7 +136,7 @@ def add_overloaded(found: list[Any], x: Any) -> None:
 def look(args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any] | None:
     """The overriding arguments of a call when it must be dispatched, else None."""
     off = state.overriding_off
-    modes = off < 2 and bool(state.function_modes)
+    modes = (off < 2 and bool(state.function_modes)) or bool(state.dispatch_modes)
     if not off:
         for x in args:
             if type(x) not in _PLAIN:
@@ -242,6 +242,11 @@ def note_place(place: str, name: str, function: Any) -> None:
         _places.setdefault(id(function), (place, name))
 
 
+def place_of(function: Any) -> tuple[str, str]:
+    """The place and name of a public function; empty for another."""
+    return _places.get(id(function), ("", ""))
+
+
 def stands(function: Any) -> bool:
     """Whether a function is a public one that the protocol sees."""
     return id(function) in _places
@@ -283,6 +288,10 @@ def guard_method(function: Any, name: str) -> Any:
 
 def send(public: Any, found: Sequence[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Dispatch a call in the form in which torch's Python functions hand over their arguments."""
+    if not found and (not state.function_modes or state.overriding_off == 2):
+        from .dispatching import run
+
+        return run(public, args, kwargs)  # nothing is on but dispatch modes
     from .overriding_forms import arranged
 
     form = arranged(*_places.get(id(public), ("", "")), args, kwargs)
@@ -351,7 +360,7 @@ def _guard_attribute(member: property) -> None:
     read, write, delete = member.fget, member.fset, member.fdel
 
     def getter(self: Any) -> Any:
-        if type(self) in _PLAIN and not state.function_modes:
+        if not state.function_modes and (type(self) in _PLAIN or state.overriding_off):
             return read(self)  # type: ignore[misc]
         found = look((self,), {})
         if found is None:
@@ -360,14 +369,14 @@ def _guard_attribute(member: property) -> None:
 
     def setter(self: Any, value: Any) -> None:
         found = look((self, value), {})
-        if found is None:
+        if found is None or not (found or state.function_modes):
             write(self, value)  # type: ignore[misc]
         else:
             dispatch(member.__set__, found or (self,), (self, value), {})
 
     def deleter(self: Any) -> None:
         found = look((self,), {})
-        if found is None:
+        if found is None or not (found or state.function_modes):
             delete(self)  # type: ignore[misc]
         else:
             dispatch(member.__delete__, found or (self,), (self,), {})

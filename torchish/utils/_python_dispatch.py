@@ -1,0 +1,100 @@
+"""`TorchDispatchMode`: sees the operators below the public functions (docs/overrides.md)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from torchish._core.state import state
+from torchish._ops import dispatching
+from torchish.tensor import Tensor
+
+__all__ = ["BaseTorchDispatchMode", "TorchDispatchMode"]
+
+
+class TorchDispatchMode:
+    """While it is entered, `__torch_dispatch__(func, types, args, kwargs)` sees every operator.
+
+    `func` prints as torch's overload (`aten.add.Tensor`); calling it runs the operator, or the mode
+    that was entered before. Inside the method this mode is off.
+    """
+
+    def __init__(self, _dispatch_key: Any = None) -> None:
+        """Nothing is set up until the mode is entered."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        _push_mode(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _pop_mode()
+
+    @classmethod
+    def push(cls, *args: Any, **kwargs: Any) -> Any:
+        """An instance, to be entered (the older way of writing `cls()`)."""
+        return cls(*args, **kwargs)
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """False: torch's own machinery has such modes, programs have not."""
+        return False
+
+
+class BaseTorchDispatchMode(TorchDispatchMode):
+    """The mode that changes nothing."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def _push_mode(mode: Any) -> None:
+    dispatching.engage()
+    state.dispatch_modes = [*state.dispatch_modes, mode]
+
+
+def _pop_mode(k: Any = None) -> Any:
+    *rest, mode = state.dispatch_modes
+    state.dispatch_modes = rest
+    return mode
+
+
+@contextlib.contextmanager
+def _pop_mode_temporarily(k: Any = None) -> Iterator[Any]:
+    mode = _pop_mode()
+    try:
+        yield mode
+    finally:
+        _push_mode(mode)
+
+
+@contextlib.contextmanager
+def _disable_current_modes() -> Iterator[list[Any]]:
+    modes = list(state.dispatch_modes)
+    with dispatching.without_modes():
+        yield modes
+
+
+def _get_current_dispatch_mode() -> Any:
+    return state.dispatch_modes[-1] if state.dispatch_modes else None
+
+
+def _get_current_dispatch_mode_stack() -> list[Any]:
+    return list(state.dispatch_modes)
+
+
+def _len_torch_dispatch_stack() -> int:
+    return len(state.dispatch_modes)
+
+
+def is_in_torch_dispatch_mode(include_infra_modes: bool = True) -> bool:
+    """Whether a dispatch mode is on."""
+    return bool(state.dispatch_modes)
+
+
+def is_traceable_wrapper_subclass(t: object) -> bool:
+    """Whether a tensor wraps others by torch's protocol for compilers: here none does."""
+    return isinstance(t, Tensor) and hasattr(t, "__tensor_flatten__")
