@@ -176,8 +176,11 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def get_num_threads() -> int:
-    """Threads that XLA's CPU backend may use."""
+    """Threads that XLA's CPU backend may use; 1 in a data-loading worker."""
     import os
+
+    if process.num_threads is not None:
+        return process.num_threads
 
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

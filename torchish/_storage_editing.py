@@ -10,7 +10,6 @@ from typing import Any
 
 from . import _host
 from ._core import dtypes
-from ._core.errors import not_supported
 
 
 class StorageEditing:
@@ -69,19 +68,17 @@ class StorageEditing:
         return builtins.int(self._whole().get_device())
 
     def is_shared(self) -> builtins.bool:
-        """Whether other processes see the memory (never: workers are threads)."""
-        return False
+        """Whether other processes can map the memory (that of a GPU always counts)."""
+        return builtins.bool(self._whole().is_shared())
 
     def is_pinned(self, device: Any = None) -> builtins.bool:
         """Whether the memory is page-locked (never: XLA stages its own transfers)."""
         return False
 
     def share_memory_(self) -> Any:
-        """Refused: there is no memory shared between processes.
-
-        Raises: NotSupportedError.
-        """
-        raise not_supported("memory shared between processes", "threads, or torch.distributed")
+        """Move the memory to where other processes can map it; nothing happens on a GPU."""
+        self._whole().share_memory_()
+        return self
 
     def pin_memory(self, device: Any = None) -> Any:
         """The storage itself: XLA stages its own transfers."""

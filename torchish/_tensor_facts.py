@@ -8,9 +8,9 @@ from typing import Any
 from ._core import dtypes
 from ._core.devices import device
 from ._core.dtypes import dtype
-from ._core.errors import not_supported
 from ._core.layout import memory_order
 from ._core.size import Size
+from ._core.storage import share_storage
 from ._core.tensor_base import TensorBase
 from ._legacy_types import LegacyType, legacy_dtype
 from ._ops import registry
@@ -132,12 +132,18 @@ class TensorFacts(TensorBase):
         return self
 
     def is_shared(self) -> bool:
-        """Always False for CPU tensors here: processes share no tensor memory."""
-        return False
+        """Whether other processes can map the memory (that of a GPU always counts)."""
+        storage = self._storage
+        return storage.device.type not in ("cpu", "meta") or storage.block is not None
 
     def share_memory_(self) -> Any:
-        """Refused: processes share no tensor memory."""
-        raise not_supported("Tensor.share_memory_()", "threads, or torch.distributed")
+        """Move the storage to memory that other processes share with this one.
+
+        Children that are forked, and processes that get the tensor by a queue, see each other's
+        writes. Nothing happens for memory of a GPU.
+        """
+        share_storage(self._storage)
+        return self
 
     @property
     def is_cuda(self) -> bool:

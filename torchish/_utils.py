@@ -167,19 +167,48 @@ def _set_obj_state(obj: Any, state: Any) -> Any:
     return obj
 
 
-def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
-    """What `Tensor.__reduce_ex__` returns: the storage and the view on it."""
-    from ._serialization.state import state as serialization_state
+def class_token(tensor: Any) -> Any:
+    """The class of a tensor for another process, which may know `torch` as something else."""
+    kind = type(tensor)
+    if kind is _host.tensor_class():
+        return "Tensor"
+    return "Parameter" if kind.__name__ == "Parameter" and kind.__module__ in _PARAMETERS else kind
 
-    del protocol
+
+_PARAMETERS = ("torch.nn.parameter", "torchish.nn.parameter")
+
+
+def as_class(token: Any, tensor: Any, requires_grad: bool, attributes: Any) -> Any:
+    """What `class_token` was taken of, on the memory of a plain tensor."""
+    if token == "Parameter":
+        from .nn.parameter import Parameter
+
+        tensor = Parameter(tensor, requires_grad)  # type: ignore[misc]
+    elif token != "Tensor":
+        tensor = tensor.as_subclass(token)
+    if requires_grad and not tensor.requires_grad:
+        tensor.requires_grad_()
+    return _set_obj_state(tensor, attributes)
+
+
+def warn_of_hooks(tensor: Any) -> None:
+    """Warn of the backward hooks that a pickled tensor loses."""
     for hook in (tensor._leaf_hooks or {}).values():
         if not hasattr(hook, "__torch_unserializable__"):
             warnings.warn(
                 f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, "
                 "you can decorate the function with @torch.utils.hooks.unserializable_hook to "
                 "suppress this warning",
-                stacklevel=3,
+                stacklevel=4,
             )
+
+
+def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
+    """What `Tensor.__reduce_ex__` returns: the storage and the view on it."""
+    from ._serialization.state import state as serialization_state
+
+    del protocol
+    warn_of_hooks(tensor)
     kind = tensor.device.type
     if kind == "meta":
         place = (tensor.dtype, tuple(tensor.shape), tuple(tensor.stride()), tensor.requires_grad)
@@ -216,6 +245,19 @@ def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
     if tensor.is_conj():
         args = (*args, {"conj": True})
     return (_rebuild_tensor_v2 if legacy else _rebuild_tensor_v3), args
+
+
+def reduce_for_process(tensor: Any, depth: int) -> Any:
+    """What `multiprocessing` sends for a tensor, if it is what pickles it; None otherwise.
+
+    It is told how at the first tensor that it sees, which comes here: a program that has no
+    processes does not pay for importing what they need.
+    """
+    from .multiprocessing import reductions
+
+    if not reductions.is_forking_pickler(depth + 1):
+        return None
+    return reductions.reduce_tensor(tensor)
 
 
 def reduce_parameter(parameter: Any, protocol: int = 2) -> tuple[Any, ...]:

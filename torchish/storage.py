@@ -148,6 +148,10 @@ class UntypedStorage(StorageEditing):
     def _replaced(self, tensor: Any) -> None:
         self._cell, self._raw = _host.storage_of(tensor), None
 
+    def _attached(self) -> _host.Storage:
+        """The engine's storage; raw bytes become a storage of bytes."""
+        return self._attach(_host.dtypes.uint8) if self._cell is None else self._cell
+
     @property
     def device(self) -> device:
         """Where the memory is."""

@@ -6,6 +6,7 @@ the two classes below it, is what is not an operator.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -286,8 +287,12 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
     # --- copies and pickles ----------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from ._utils import reduce_tensor
+        from ._utils import reduce_for_process, reduce_tensor
 
+        if "multiprocessing.reduction" in sys.modules:
+            shared = reduce_for_process(self, depth=1)
+            if shared is not None:
+                return shared
         return reduce_tensor(self, protocol)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

@@ -200,7 +200,7 @@ def test_getitems_is_used() -> None:
         {"batch_size": None, "drop_last": True},
         {"batch_size": 0},
         {"multiprocessing_context": "spawn"},
-        {"multiprocessing_context": "thread", "num_workers": 1},
+        {"multiprocessing_context": "nonsense", "num_workers": 1},
         {"multiprocessing_context": 3, "num_workers": 1},
     ],
 )

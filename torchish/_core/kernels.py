@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from .forking import tracing
 from .interpret import Plan
 from .stats import stats
 from .tracebacks import tidied
@@ -110,7 +111,7 @@ class Kernel:
     def _trace(self) -> Any:
         stats.kernels_traced += 1
         try:
-            with wide():
+            with tracing, wide():
                 self._closed = jax.make_jaxpr(self.fn)(*map(_struct, self.in_avals))
         except Exception as error:
             raise tidied(error)  # noqa: B904
@@ -125,13 +126,19 @@ class Kernel:
     def plan(self) -> Plan:
         """How the kernel runs in numpy."""
         if self._plan is None:
-            self._plan = Plan(self.closed)
+            with tracing:
+                self._plan = Plan(self.closed)
         return self._plan
 
     def call(self, *arrays: Any) -> list[Any]:
         """Apply the kernel to arrays or tracers: its equations join what is being traced."""
         closed = self.closed
         return eval_jaxpr(closed.jaxpr, closed.consts, *arrays)
+
+    @property
+    def is_jitted(self) -> bool:
+        """Whether `jitted` exists already."""
+        return self._jitted is not None
 
     @property
     def jitted(self) -> Callable[..., tuple[Any, ...]]:
@@ -180,7 +187,8 @@ def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) ->
     cts = [kernel.out_avals[k].struct for k in given]
     stats.kernels_traced += 1
     try:
-        closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
+        with tracing:
+            closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
     except Exception as error:
         raise tidied(error)  # noqa: B904
     jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .forking import tracing
 from .kernels import Kernel
 from .stats import stats
 from .values import Aval
@@ -77,9 +78,10 @@ def compile_program(
 
     stats.programs_compiled += 1
     donate = (1,) if donated else ()
-    if shardings is None:
-        return jax.jit(program, donate_argnums=donate)
-    return jax.jit(program, donate_argnums=donate, out_shardings=list(shardings))
+    with tracing:
+        if shardings is None:
+            return jax.jit(program, donate_argnums=donate)
+        return jax.jit(program, donate_argnums=donate, out_shardings=list(shardings))
 
 
 def compile_ahead(
@@ -102,7 +104,9 @@ def compile_ahead(
     jitted = compile_program(entries, live, donated)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
-        return jitted.lower(kept, given, *numbers).compile()  # type: ignore[no-any-return, attr-defined]
+        with tracing:
+            lowered = jitted.lower(kept, given, *numbers)  # type: ignore[attr-defined]
+        return lowered.compile()  # type: ignore[no-any-return]
 
 
 def pack(numbers: Numbers) -> list[Any]:
@@ -148,7 +152,11 @@ def run_nodes(
         if not any(s in wanted or s in last_use for s in numbered):
             continue
         try:
-            outs = kernel.jitted(*map(fetch, slots, kernel.in_avals))
+            if kernel.is_jitted:
+                outs = kernel.jitted(*map(fetch, slots, kernel.in_avals))
+            else:
+                with tracing:
+                    outs = kernel.jitted(*map(fetch, slots, kernel.in_avals))
         except Exception as error:
             raise NodeError(k, kernel) from error
         stats.kernels_run += 1

@@ -67,10 +67,12 @@ class ProcessState:
         self.pack_values: Any = None
         # Whether some program spans several devices: arrays may then lie on more than one.
         self.spmd_used = False
-        # Whether XLA must not be touched (a forked process): everything is interpreted.
+        # Whether XLA must not be touched (forking.py): everything is interpreted.
         self.interpret_only = False
         # Whether some storage is laid out over a mesh: programs may then be partitioned.
         self.laid_out = False
+        # What `get_num_threads` says, where it is not the number of processors.
+        self.num_threads: int | None = None
 
 
 state = ThreadState()

@@ -19,6 +19,7 @@ import numpy as np
 from .devices import CPU, META, device
 from .dtypes import dtype
 from .layout import Geometry, memory_order
+from .shared_memory import Block, block_of
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
 
 if TYPE_CHECKING:
@@ -142,6 +143,25 @@ class Storage:
         shared: np.ndarray[Any, Any] = self.host
         return shared
 
+    @property
+    def block(self) -> Block | None:
+        """The memory shared with other processes that holds the content, if it does."""
+        held = self._value.array if self.host is None else self.host
+        return block_of(held) if isinstance(held, np.ndarray) else None
+
+    def share_with_processes(self) -> Block:
+        """Move the content to memory that other processes can map; it stays there."""
+        found = self.block
+        if found is not None and not found.is_private:
+            return found
+        flat = self.share()
+        made = Block.new(flat.nbytes)
+        whole = made.array().view(flat.dtype)
+        whole[...] = flat
+        self.host = whole
+        self._address = 0
+        return made
+
     @classmethod
     def over(cls, flat: np.ndarray[Any, Any]) -> Storage:
         """A storage on a 1-D numpy array that somebody else may write to (`from_numpy`)."""
@@ -223,6 +243,15 @@ def storage_for(value: Value, shape: tuple[int, ...], strides: tuple[int, ...] |
     return Storage(value, strides)
 
 
+def share_storage(storage: Storage) -> None:
+    """`share_memory_`: Raises RuntimeError for a storage without memory (meta)."""
+    kind = storage.device.type
+    if kind == "meta":
+        raise RuntimeError("_share_fd_: only available on CPU")
+    if kind == "cpu" and storage.numel:
+        storage.share_with_processes()
+
+
 def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     """Elements of memory that a layout reaches, counted from its offset."""
     if 0 in shape:
@@ -230,4 +259,4 @@ def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
 
 
-__all__ = ["Aval", "Storage", "VersionCounter", "contiguous_strides", "dense_span", "math"]
+__all__ = ["Aval", "Storage", "VersionCounter", "contiguous_strides", "dense_span", "math", "share_storage"]

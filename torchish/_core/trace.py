@@ -20,6 +20,7 @@ import numpy as np
 from . import compiling
 from .checks import run_checks
 from .devices import CPU, META, device, jax_device
+from .forking import before_fork, in_child, tracing
 from .gspmd import mesh_for, onto
 from .interpret.run import run_trace
 from .kernels import Kernel
@@ -37,11 +38,12 @@ from .program import (
     steps,
 )
 from .settings import settings
+from .shared_memory import block_of
 from .spmd import Layout, MeshKernel, on_one, spread_out
 from .state import process, state
 from .stats import stats
 from .tracebacks import tidied
-from .values import Value
+from .values import Value, check_readable
 from .wide import widened
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
@@ -51,6 +53,7 @@ _cache = ProgramCache()
 _layouts = ProgramCache()
 _policy = Policy()
 _cache_lock = threading.RLock()
+_traces: weakref.WeakSet[Trace] = weakref.WeakSet()
 _new_value = Value.__new__
 _ref = weakref.ref
 
@@ -66,6 +69,7 @@ class Trace:
     def __init__(self, dev: device) -> None:
         self.device = dev
         self.lock = threading.RLock()
+        _traces.add(self)
         self._clear()
 
     def _clear(self) -> None:
@@ -203,6 +207,9 @@ class _Taken:
         in_avals = tuple([v.aval for v in self.values])
         donated = self._donations(in_avals)
         if process.interpret_only:
+            for v in self.values:
+                if type(v.array) is not np.ndarray:
+                    check_readable(v.array)
             return self._interpret(donated)
         jdev = jax_device(self.device)
         key: Any = (tuple(self.entries), self.live, in_avals, donated, jdev.id)
@@ -298,6 +305,7 @@ class _Taken:
         self.values.clear()
         if settings.eager:
             return self._run_nodes(arrays, shardings)
+        is_new = False
         with _cache_lock:
             program = _cache.find(key)
             if program is not None:
@@ -305,9 +313,13 @@ class _Taken:
             elif _policy.compile_at_once(key):
                 program = compile_program(self.entries, self.live, donated, shardings)
                 _cache.add(key, program)
+                is_new = True
         if program is None:
             return self._run_nodes(arrays, shardings)
-        return call_program(program, arrays, donated, self.numbers)
+        if not is_new:
+            return call_program(program, arrays, donated, self.numbers)
+        with tracing:
+            return call_program(program, arrays, donated, self.numbers)
 
     def _layout(self, key: Any) -> Layout:
         """Where inputs and outputs of a program over several devices lie."""
@@ -328,7 +340,7 @@ class _Taken:
         for v in self.values:
             array = v.array
             if type(array) is np.ndarray:
-                owned = array if array.base is None else array.copy()
+                owned = array if array.base is None or _is_private(array) else array.copy()
                 array = v.array = jax.device_put(owned, jdev)
             elif process.spmd_used:
                 array = on_one(array, jdev)  # the value itself stays where the mesh left it
@@ -398,6 +410,12 @@ class _Lost:
     def flush(self, reason: str = "") -> None:
         """Raise what the program raised."""
         raise RuntimeError(f"this value was lost when its program failed: {self.error}")
+
+
+def _is_private(array: Any) -> bool:
+    """Whether the array lies in memory that a worker process filled and nobody writes to."""
+    block = block_of(array)
+    return block is not None and block.is_private
 
 
 _DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
@@ -477,3 +495,19 @@ def flush_point(reason: str = "a step ends") -> None:
     """A boundary that comes at the same place in every iteration (step, next batch)."""
     flush_all(reason)
     run_checks()
+
+
+@before_fork
+def _finish_recorded() -> None:
+    """What this thread has recorded runs before its process forks, once for all children."""
+    if not state.immediate:
+        flush_all("the process forks")
+
+
+@in_child
+def _new_locks() -> None:
+    global _cache_lock
+    _cache_lock = threading.RLock()
+    compiling.forget()
+    for trace in _traces:
+        trace.lock = threading.RLock()

@@ -17,6 +17,7 @@ from . import dtypes
 from .devices import CPU, device as Device
 from .dtypes import dtype as Dtype
 from .size import Size
+from .state import process
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -114,7 +115,22 @@ class Value:
         array = self.read()
         if isinstance(array, np.ndarray):
             return array
+        if process.interpret_only:
+            check_readable(array)
         return np.asarray(array)
+
+
+def check_readable(array: Any) -> None:
+    """Raise where reading a `jax.Array` in a forked child would wait for ever."""
+    if any(d.platform != "cpu" for d in array.devices()):
+        raise RuntimeError(
+            "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
+            "you must use the 'spawn' start method"
+        )
+    if not array.is_ready():
+        raise RuntimeError(
+            "this value was still being computed by another thread when the process was forked"
+        )
 
 
 def host_value(array: np.ndarray[Any, Any]) -> Value:

@@ -1,18 +1,20 @@
-"""``torch.multiprocessing``: Python's `multiprocessing`, and `spawn` for the ranks of a job.
+"""``torch.multiprocessing``: Python's `multiprocessing`, with tensors in shared memory.
 
-Start methods: "spawn" is right wherever tensors are computed in children; a child forked after JAX
-has run cannot compute. Tensors that travel through queues are copied.
+A tensor that travels through a queue, a pipe or the arguments of a process is not copied: both
+sides see each other's writes. `share_memory_()` does the same for what forked children inherit. A
+child forked after XLA has run computes in numpy; processes that train at full speed are spawned.
 
 Source: https://pytorch.org/docs/stable/multiprocessing.html
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 from multiprocessing import *  # noqa: F403
 from typing import Any
 
-from .._core.errors import not_supported
+from . import reductions as reductions
 from ._spawn import (
     ProcessContext,
     ProcessException,
@@ -31,23 +33,37 @@ __all__ = [
 ]  # fmt: skip
 
 
+_strategy = "file_descriptor"
+
+
 def get_all_sharing_strategies() -> set[str]:
-    """How tensors reach other processes: copied, through files in memory."""
-    return {"file_system"}
+    """How tensors can reach other processes."""
+    return {"file_descriptor", "file_system"}
 
 
 def get_sharing_strategy() -> str:
     """How tensors reach other processes."""
-    return "file_system"
+    return _strategy
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Accepts the one strategy there is, and torch's default, which differs in speed only."""
-    if new_strategy not in ("file_system", "file_descriptor"):
-        raise AssertionError(f"unknown sharing strategy {new_strategy!r}")
+    """Choose how tensors reach other processes.
+
+    Differs from torch: both strategies are memory without a name, so that none is left behind;
+    batches of a loader hold no descriptors under either.
+    """
+    global _strategy
+    if new_strategy not in get_all_sharing_strategies():
+        raise AssertionError(
+            f"invalid sharing strategy {new_strategy!r}, expected one of "
+            f"{get_all_sharing_strategies()}"
+        )
+    _strategy = new_strategy
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("reductions", "pool", "queue"):
-        raise not_supported(f"torch.multiprocessing.{name}", "Python's multiprocessing")
+    if name == "pool":
+        return importlib.import_module("multiprocessing.pool")
+    if name == "queue":
+        return importlib.import_module("multiprocessing.queues")
     return getattr(multiprocessing, name)

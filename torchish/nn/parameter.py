@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from torchish._core.autograd import no_grad
@@ -88,8 +89,12 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + text
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from torchish._utils import reduce_parameter
+        from torchish._utils import reduce_for_process, reduce_parameter
 
+        if "multiprocessing.reduction" in sys.modules:
+            shared = reduce_for_process(self, depth=1)
+            if shared is not None:
+                return shared
         return reduce_parameter(self, protocol)
 
 

@@ -80,7 +80,8 @@ class DataLoader(Generic[_T_co]):
         drop_last: leave out a last, smaller batch.
         timeout: seconds to wait for a batch of a worker; 0 is no limit.
         worker_init_fn: called with the worker's id before it fetches.
-        multiprocessing_context: "spawn" or "forkserver" makes workers processes.
+        multiprocessing_context: how worker processes start: "fork", "forkserver", "spawn" or a
+            context of `multiprocessing`; its default if None. "thread" makes workers threads.
         generator: source of the shuffle and of the workers' seeds.
         prefetch_factor: batches fetched ahead by each worker (2).
         persistent_workers: keep the workers between passes.
@@ -88,7 +89,10 @@ class DataLoader(Generic[_T_co]):
 
     Raises: ValueError for options that exclude each other, as PyTorch.
 
-    Differs from torch: workers are threads. Each has a shallow copy of the dataset, torch's seed
+    Worker processes compute in numpy and leave XLA alone; batches come back in shared memory.
+
+    Differs from torch: `multiprocessing_context="thread"`, for datasets that wait or compute in
+    numpy rather than in Python. A thread has a shallow copy of the dataset, torch's seed
     `base_seed + id` for `torch` random functions and generators of its own in
     `get_worker_info().rng`; `random` and `numpy.random`, which have one state per process, are not
     reseeded.
@@ -166,7 +170,7 @@ class DataLoader(Generic[_T_co]):
 
     @property
     def multiprocessing_context(self) -> Any:
-        """The context that worker processes are started from; None for threads."""
+        """What worker processes are started from: a context, None (the default) or "thread"."""
         return self._context
 
     @multiprocessing_context.setter
@@ -184,7 +188,7 @@ class DataLoader(Generic[_T_co]):
         if self.num_workers == 0:
             return _SingleProcessDataLoaderIter(self)
         self.check_worker_number_rationality()
-        return _WorkersDataLoaderIter(self)
+        return _MultiProcessingDataLoaderIter(self)
 
     def __iter__(self) -> Any:
         if not (self.persistent_workers and self.num_workers):
@@ -287,6 +291,8 @@ def _checked_context(context: Any, num_workers: int) -> Any:
             "multiprocessing_context can only be used with multi-process loading (num_workers > "
             f"0), but got num_workers={num_workers}"
         )
+    if context == "thread":
+        return context
     if isinstance(context, str):
         valid = multiprocessing.get_all_start_methods()
         if context not in valid:
@@ -411,12 +417,16 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         return self._fetcher.fetch(self._next_index())
 
 
-class _WorkersDataLoaderIter(_BaseDataLoaderIter):
+class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """Hands out batches to workers in turn and yields what comes back, in order."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
         self._prefetch_factor = int(loader.prefetch_factor or 0)
+        if self._prefetch_factor <= 0:
+            raise AssertionError(
+                "prefetch_factor must be greater than 0 for MultiProcessingDataLoaderIter"
+            )
         self._persistent_workers = loader.persistent_workers
         self._in_order = loader.in_order
         spec = WorkerSpec(
@@ -521,28 +531,29 @@ class _WorkersDataLoaderIter(_BaseDataLoaderIter):
             try:
                 result = self._pool.receive(limit)
             except queue.Empty:
-                dead = self._pool.dead()
-                if dead:
-                    raise self._died(", ".join(dead)) from None
                 if self._timeout > 0:
                     raise RuntimeError(
                         f"DataLoader timed out after {self._timeout} seconds"
                     ) from None
                 continue
             if isinstance(result, Died):
-                raise self._died(result.reason)
+                self._shutdown_workers()
+                raise RuntimeError(
+                    f"DataLoader worker (pid(s) {result.name}) exited unexpectedly"
+                ) from RuntimeError(result.reason)
             return result  # type: ignore[no-any-return]
 
-    def _died(self, names: str) -> RuntimeError:
-        self._shutdown_workers()
-        return RuntimeError(f"DataLoader worker ({names}) exited unexpectedly")
+    @property
+    def _workers(self) -> list[Any]:
+        """The processes, or threads, of the workers."""
+        return self._pool.processes  # type: ignore[no-any-return]
 
 
 def _make_pool(spec: WorkerSpec, context: Any) -> Any:
-    if context is None:
+    if context == "thread":
         from ._utils.threads import ThreadPool
 
         return ThreadPool(spec)
     from ._utils.processes import ProcessPool
 
-    return ProcessPool(spec, context)
+    return ProcessPool(spec, multiprocessing.get_context() if context is None else context)

@@ -1,4 +1,4 @@
-"""Workers that are threads: the default, since a process forked after JAX has run deadlocks.
+"""Workers that are threads: multiprocessing_context="thread".
 
 Invariant: a thread refers to the pool's queues and flag but never to the pool or the iterator, so
 dropping the iterator ends the threads.
@@ -48,7 +48,7 @@ class ThreadPool:
         self.stop = switch.turn_off
         _switches.add(switch)
         _register_exit()
-        self._threads = []
+        self.processes = []
         for worker_id, inbox in enumerate(self._inboxes):
             thread = threading.Thread(
                 target=_run,
@@ -57,7 +57,7 @@ class ThreadPool:
                 daemon=True,
             )
             thread.start()
-            self._threads.append(thread)
+            self.processes.append(thread)
 
     def send(self, worker_id: int, message: Any) -> None:
         """Put a message into a worker's inbox; never blocks."""
@@ -66,10 +66,6 @@ class ThreadPool:
     def receive(self, timeout: float) -> Any:
         """The next result of any worker. Raises: queue.Empty after `timeout` seconds."""
         return self._results.get(timeout=timeout)
-
-    def dead(self) -> list[str]:
-        """Names of the workers that have ended."""
-        return [t.name for t in self._threads if not t.is_alive()]
 
 
 def _run(
@@ -86,7 +82,7 @@ def _run(
         enter_worker(spec, worker_id, dataset, "thread")
         serve(spec, worker_id, dataset, inbox.get, results.put, lambda: switch.is_off)
     except BaseException as error:
-        results.put(Died(worker_id, repr(error)))
+        results.put(Died(worker_id, repr(error), thread.name))
     finally:
         _running.discard(thread)
 

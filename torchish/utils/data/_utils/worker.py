@@ -1,4 +1,4 @@
-"""What a worker does, whether it is a thread or a process, and what it knows about itself.
+"""What a worker does, whether it is a process or a thread, and what it knows about itself.
 
 Invariant: a worker only ever blocks on its own inbox, and everything that it sends goes to a queue
 without a bound; how much is under way is limited by the consumer, which asks for batches.
@@ -16,6 +16,7 @@ import numpy as np
 
 from .... import _host
 from ...._core.generator import Generator
+from ...._core.state import process
 from ...._utils import ExceptionWrapper
 from .fetch import IterableFetcher, MapFetcher
 
@@ -33,7 +34,8 @@ class _RNG:
 class WorkerInfo:
     """What `get_worker_info` returns in a worker.
 
-    `rng` holds generators of this worker's own; `worker_method` is "thread" or "multiprocessing".
+    `worker_method` is "multiprocessing" or "thread"; threads find generators of their own in `rng`,
+    since `random` and `numpy.random` have one state per process.
     """
 
     id: int
@@ -41,7 +43,7 @@ class WorkerInfo:
     seed: int
     dataset: Any
     rng: _RNG | None = None
-    worker_method: str | None = "thread"
+    worker_method: str | None = "multiprocessing"
 
 
 class _Local(threading.local):
@@ -107,10 +109,11 @@ class StreamEnd:
 
 @dataclass(frozen=True)
 class Died:
-    """A worker ended with something that is not an Exception (SystemExit)."""
+    """A worker ended: it was killed, or left with something that is not an Exception."""
 
     worker_id: int
     reason: str
+    name: str
 
 
 def numpy_seed(base_seed: int, worker_id: int) -> np.ndarray[Any, Any]:
@@ -123,20 +126,20 @@ def enter_worker(spec: WorkerSpec, worker_id: int, dataset: Any, method: str) ->
     """Set up this thread as a worker: default generator, generators of its own, worker info."""
     global _process_info
     seed = spec.base_seed + worker_id
-    numpy_words = numpy_seed(spec.base_seed, worker_id)
-    rng = _RNG(
-        random.Random(seed), Generator().manual_seed(seed), np.random.default_rng(numpy_words)
-    )
-    info = WorkerInfo(worker_id, spec.num_workers, seed, dataset, rng, method)
     if method == "thread":
         # `random` and `numpy.random` have one state per process, which belongs to the main program.
         _host.set_thread_generator(Generator().manual_seed(seed))
-        _local.info = info
+        own = np.random.default_rng(numpy_seed(spec.base_seed, worker_id))
+        rng = _RNG(random.Random(seed), Generator().manual_seed(seed), own)
+        _local.info = WorkerInfo(worker_id, spec.num_workers, seed, dataset, rng, method)
         return
     random.seed(seed)
-    np.random.seed(numpy_words)
+    _host.set_thread_generator(None)
     _host.default_generator.manual_seed(seed)
-    _process_info = info
+    np.random.seed(numpy_seed(spec.base_seed, worker_id))
+    process.num_threads = 1
+    _local.info = None
+    _process_info = WorkerInfo(worker_id, spec.num_workers, seed, dataset)
 
 
 def serve(
