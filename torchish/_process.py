@@ -7,6 +7,7 @@ from typing import Any
 
 from ._core import devices
 from ._core.errors import NotSupportedError, not_supported
+from ._core.memory import OutOfMemoryError
 from ._core.state import process, state
 from ._core.tensor_base import TensorBase
 
@@ -129,10 +130,6 @@ REMOVED = {
         "symeig": "eigh",
     }.items()
 }  # fmt: skip
-
-
-class OutOfMemoryError(RuntimeError):
-    """A device has no memory left."""
 
 
 class AcceleratorError(RuntimeError):

@@ -18,6 +18,7 @@ import numpy as np
 from . import _host
 from ._core.devices import device
 from ._core.dtypes import dtype
+from ._core.memory import check_size
 from ._ops.on_memory import mapped_bytes
 from ._storage_editing import StorageEditing, over
 
@@ -67,6 +68,8 @@ class UntypedStorage(StorageEditing):
     __module__ = "torch.storage"
 
     def __init__(self, size: Any = 0, *, device: Any = None) -> None:
+        if isinstance(size, int):
+            check_size((size,), 1)
         given = np.zeros(size, np.uint8) if isinstance(size, int) else np.array(size, np.uint8)
         self._raw: np.ndarray[Any, Any] | None = given
         self._cell: _host.Storage | None = None

@@ -24,6 +24,7 @@ from .forking import before_fork, in_child, tracing
 from .gspmd import mesh_for, onto
 from .interpret.run import run_trace
 from .kernels import Kernel
+from .memory import as_out_of_memory, check_size
 from .policy import NEVER, Policy
 from .program import (
     COMPLEXES,
@@ -88,7 +89,12 @@ class Trace:
     def record(self, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
         """Append one node; returns its pending outputs."""
         with self.lock:
-            if len(self.sites) >= settings.max_nodes or self.bytes > settings.max_bytes:
+            if (
+                len(self.sites) >= settings.max_nodes
+                or self.bytes + kernel.out_bytes > settings.max_bytes
+            ):
+                for aval in kernel.out_avals:
+                    check_size(aval.shape, aval.dtype.itemsize, self.device)
                 self.flush("the trace reached its limit")
             entries = self.entries
             mark = len(entries)
@@ -368,8 +374,12 @@ class _Taken:
 
     def _fail(self, error: Exception) -> None:
         """Name the operator and the user's line; the values that were lost say so when read."""
+        cause = error.__cause__ if isinstance(error, NodeError) and error.__cause__ else error
+        exhausted = as_out_of_memory(cause, self.device)
         for value in self.alive:
-            value.trace = _Lost(error)
+            value.trace = _Lost(exhausted or error)
+        if exhausted is not None:
+            raise exhausted from cause
         while isinstance(error, NodeError) and error.__cause__ is not None:
             code, lasti = self.sites[error.position]
             kernel, cause = error.kernel, tidied(error.__cause__)  # type: ignore[arg-type]

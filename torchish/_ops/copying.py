@@ -17,6 +17,7 @@ from .._core.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from .._core.interop import moved
 from .._core.kernels import Kernel
 from .._core.layout import preserved_strides
+from .._core.memory import check_size
 from .._core.nodes import Node, history, node_class
 from .._core.state import state
 from .._core.tensor_base import TensorBase, detached, from_value, view_of
@@ -442,6 +443,7 @@ def _grow(tensor: Any, count: int) -> None:
     flat = ops.as_strided(detached(tensor), (storage.numel,), (1,), 0)
     import numpy as np
 
+    check_size((count,), storage.dtype.itemsize, storage.device)
     new = np.zeros(count, storage.dtype.np)
     new[: storage.numel] = host_array(flat)
     _keep_layouts(storage)

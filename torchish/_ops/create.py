@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._core import dtypes
-from .._core.devices import resolve
+from .._core.devices import META, resolve
 from .._core.dtypes import SCALAR_NAMES, dtype as Type
 from .._core.interop import wrap_host
 from .._core.kernels import Kernel
+from .._core.memory import check_size
 from .._core.state import process
 from .._core.tensor_base import TensorBase, from_value
 from .._core.trace import record_on
-from .._core.values import Aval, aval_of
+from .._core.values import Aval, Value, aval_of
 from ._dispatch import into
 from ._warning import user_level
 from .copying import _format_strides, born_with_grad
@@ -78,7 +79,11 @@ def as_size(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int
 
 
 def _filled(size: tuple[int, ...], number: Any, dt: Type) -> np.ndarray[Any, Any]:
-    """A numpy array full of `number`, converted as C++ would."""
+    """A numpy array full of `number`, converted as C++ would.
+
+    Raises: RuntimeError for a number that the dtype cannot hold, and for lack of memory.
+    """
+    check_size(size, dt.itemsize)
     if number == 0 and not isinstance(number, complex):
         return np.zeros(size, dt.np)
     if dt.category == dtypes.INT:
@@ -100,6 +105,16 @@ def finish(array: np.ndarray[Any, Any], device: Any, requires_grad: bool) -> Any
     if requires_grad:
         born_with_grad(made)
     return made
+
+
+def _made(size: tuple[int, ...], number: Any, dt: Type, device: Any, requires_grad: bool) -> Any:
+    """A tensor full of `number`; one without data needs no memory."""
+    if resolve(device) is not META:
+        return finish(_filled(size, number, dt), device, requires_grad)
+    _filled((), number, dt)  # checks the number
+    check_size(size, dt.itemsize, META)
+    made = from_value(Value(None, aval_of(size, dt), META))
+    return born_with_grad(made) if requires_grad else made
 
 
 def _options(name: str, kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
@@ -127,10 +142,10 @@ def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) 
     dt, device, requires_grad, fmt = _options(name, kwargs)
     if out is not None:
         return _into(out, _filled(size, number, out.dtype), dt)
-    array = _filled(size, number, as_dtype(dt, process.default_dtype))
+    found = as_dtype(dt, process.default_dtype)
     if fmt is None or fmt.name in ("contiguous_format", "preserve_format"):
-        return finish(array, device, requires_grad)
-    made = finish(array, device, False).contiguous(memory_format=fmt)
+        return _made(size, number, found, device, requires_grad)
+    made = _made(size, number, found, device, False).contiguous(memory_format=fmt)
     return born_with_grad(made) if requires_grad else made
 
 
@@ -199,7 +214,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
     number = _fill_value(fill_value, "full")
     if out is not None:
         return _into(out, _filled(dims, number, out.dtype), dt)
-    return finish(_filled(dims, number, as_dtype(dt, _type_of(number))), device, requires_grad)
+    return _made(dims, number, as_dtype(dt, _type_of(number)), device, requires_grad)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -262,8 +277,8 @@ def full_like(input: Any, fill_value: Any, **kwargs: Any) -> Tensor:
 def _new(name: str, self: Any, number: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     size = as_size(name, args, kwargs)
     dt, device, requires_grad, _ = _options(name, kwargs)
-    array = _filled(size, number, as_dtype(dt, self.dtype))
-    return finish(array, self.device if device is None else device, requires_grad)
+    place = self.device if device is None else device
+    return _made(size, number, as_dtype(dt, self.dtype), place, requires_grad)
 
 
 @composite(into=("method",))
@@ -299,7 +314,7 @@ def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
             f"dimensionality of sizes ({len(size)}) must match dimensionality of strides "
             f"({len(stride)})"
         )
-    flat = finish(np.zeros(dense_span(size, stride), dt.np), device, False)
+    flat = _made((dense_span(size, stride),), 0, dt, device, False)
     return ops.as_strided(flat, size, stride).detach()
 
 
@@ -352,6 +367,7 @@ def _check_range(start: Any, end: Any, step: Any) -> None:
 
 
 def _arithmetic(start: Any, step: Any, count: int, dt: Type) -> np.ndarray[Any, Any]:
+    check_size((count,), dt.itemsize)
     if dt.category == dtypes.INT:
         return (int(start) + np.arange(count, dtype=np.int64) * int(step)).astype(dt.np)
     return (start + np.arange(count, dtype=np.float64) * step).astype(dt.np)
@@ -422,6 +438,7 @@ def _evenly(start: Any, end: Any, steps: int, dt: Type) -> np.ndarray[Any, Any]:
     """`steps` numbers from `start` to `end`, each half counted from its own end as torch does."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    check_size((steps,), dt.itemsize)
     if steps == 1:
         return np.array([start]).astype(dt.np)
     if dt.category == dtypes.INT:
@@ -487,6 +504,7 @@ def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Tens
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
     dt, device, requires_grad, _ = _options("eye", kwargs)
     found = as_dtype(dt, process.default_dtype) if out is None else out.dtype
+    check_size((n, m), found.itemsize)
     array = np.eye(n, m).astype(found.np)
     return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
 

@@ -15,6 +15,7 @@ from .._core import draws, dtypes
 from .._core.devices import resolve
 from .._core.dtypes import SCALAR_NAMES, dtype
 from .._core.generator import Generator
+from .._core.memory import check_size
 from .._core.state import process, state
 from .._core.tensor_base import TensorBase, from_value
 from ._drawing import Distribution, draw, not_implemented
@@ -178,6 +179,7 @@ class _Target:
                 "Only Tensors of floating point and complex dtype can require gradients"
             )
         out = self.out
+        check_size(shape, self.dtype.itemsize, self.device)
         if out is None:
             value = draw(dist, numbers, shape, self.dtype, self.device, self.generator, strides)
             made = from_value(value, strides)

@@ -11,6 +11,7 @@ from typing import Any
 from .._core import devices
 from .._core.devices import device as Device
 from .._core.errors import not_supported
+from .._core.memory import OutOfMemoryError as OutOfMemoryError
 from .._core.trace import flush_all
 from .._process import MissingName
 
