@@ -24,8 +24,8 @@ _PATIENCE = 60.0
 
 _before: list[Callable[[], None]] = []
 _in_child: list[Callable[[], None]] = []
-# What a child must never destroy: the client's destructor waits for threads that are not there.
-_kept: list[Any] = []
+# XLA's clients besides JAX's own.
+_clients: list[Any] = []
 
 
 class _Tracing:
@@ -61,6 +61,11 @@ def xla_has_started() -> bool:
     """Whether this process has an XLA client, and so threads that a fork does not copy."""
     bridge = sys.modules.get("jax._src.xla_bridge")
     return bridge is not None and bool(bridge.backends_are_initialized())
+
+
+def note_client(client: Any) -> None:
+    """Have children spare a client of XLA that JAX does not know of."""
+    _clients.append(client)
 
 
 def interpret_only() -> None:
@@ -109,10 +114,13 @@ def _begin_child() -> None:
 
 
 def _keep_xla() -> None:
-    """Let XLA's objects outlive the child: they are not its own to end."""
+    """Let XLA's clients outlive the child: their destructors wait for threads that it lacks."""
+    import ctypes
+
     from jax._src import xla_bridge
 
-    _kept.append(dict(getattr(xla_bridge, "_backends", {})))
+    for client in (*getattr(xla_bridge, "_backends", {}).values(), *_clients):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))
     for name, hooks in (
         ("jax._src.api", ("clean_up",)),
         ("jax._src.dispatch", ("wait_for_tokens",)),
@@ -128,9 +136,7 @@ def install() -> None:
     """Make forks of this process safe; called once, when torchish is imported."""
     if not hasattr(os, "register_at_fork"):
         return
-    os.register_at_fork(
-        before=_prepare, after_in_parent=_release, after_in_child=_begin_child
-    )
+    os.register_at_fork(before=_prepare, after_in_parent=_release, after_in_child=_begin_child)
     # JAX warns that a forked child deadlocks. Children of this package do not touch XLA.
     warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
 

@@ -75,7 +75,7 @@ def block_of(array: Any) -> Block | None:
     """The block that a numpy array's memory is part of, if it is."""
     while array is not None and type(array) is not Block:
         array = array.obj if type(array) is memoryview else getattr(array, "base", None)
-    return array  # type: ignore[no-any-return]
+    return array
 
 
 # Python's own mmap keeps a second descriptor for each mapping; models have hundreds of storages.

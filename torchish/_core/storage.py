@@ -259,4 +259,12 @@ def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
 
 
-__all__ = ["Aval", "Storage", "VersionCounter", "contiguous_strides", "dense_span", "math", "share_storage"]
+__all__ = [
+    "Aval",
+    "Storage",
+    "VersionCounter",
+    "contiguous_strides",
+    "dense_span",
+    "math",
+    "share_storage",
+]

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.forking import note_client
 from ._errors import DistBackendError, DistStoreError
 from ._store import Store
 
@@ -103,6 +104,7 @@ class Wire:
             ordered = sorted(backend.devices(), key=lambda d: d.process_index)
             self._mesh = jax.sharding.Mesh(np.array(ordered), ("p",))
             self._run("move", (np.zeros(1, np.uint8),))  # all pairs are connected here
+        note_client(backend)
         _living.append((backend, self))  # never freed: XLA would wait for a lost collective
         store.add(f"{self.name}/up", 1)
         store.reach(f"{self.name}/up", self.count, self.timeout)

@@ -8,7 +8,7 @@ Source: https://pytorch.org/docs/stable/multiprocessing.html#sharing-cpu-tensors
 
 from __future__ import annotations
 
-import multiprocessing.resource_sharer
+import multiprocessing.resource_sharer  # noqa: F401  loaded before forks, whole
 import os
 import sys
 import weakref

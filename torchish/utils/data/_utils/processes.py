@@ -27,6 +27,7 @@ from . import wire
 from .worker import Died, Result, WorkerSpec, enter_worker, serve
 
 _WATCH = 5.0  # seconds between two looks at whether the parent lives
+_LOOK = 0.5  # and once it has closed the pipe
 _GRACE = 5.0  # seconds that a worker has to end by itself, as in PyTorch
 _UNPICKLED = (
     "Got pickle error when attempting to start a worker Process. This might be because the worker "
@@ -185,13 +186,19 @@ def _read(
         while True:
             while not pipe.poll(_WATCH):
                 if os.getppid() != parent:
-                    os._exit(1)  # nobody is left to take the batch under way
+                    os._exit(1)
             inbox.put(pipe.recv())
     except (EOFError, OSError):
         is_closed.set()
         inbox.put(None)
-    if os.getppid() != parent:
-        os._exit(1)
+        _die_with(parent)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent has ended, whatever it is doing."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)
 
 
 def _answer(pipe: Any, result: Result) -> None:
@@ -200,5 +207,9 @@ def _answer(pipe: Any, result: Result) -> None:
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception:
-        failed = ExceptionWrapper(where=f"in DataLoader worker process {result.worker_id}")
+        failed = result.data
+        if isinstance(failed, ExceptionWrapper):
+            failed.exc_type = RuntimeError  # its own class means nothing over there
+        else:
+            failed = ExceptionWrapper(where=f"in DataLoader worker process {result.worker_id}")
         wire.send(pipe, Result(result.worker_id, result.epoch, result.index, failed))

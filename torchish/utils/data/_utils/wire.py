@@ -30,7 +30,7 @@ class _Pickler(reduction.ForkingPickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Tensors on the CPU; everything else goes its own way."""
-        if isinstance(obj, _host.tensor_class()) and obj.device.type == "cpu":  # type: ignore[attr-defined]
+        if _host.is_tensor(obj) and obj.device.type == "cpu":
             return _reduce(obj)
         return NotImplemented
 
@@ -111,9 +111,8 @@ def _reduce(tensor: Any) -> Any:
     if plain and tensor.is_contiguous():
         array = np.ascontiguousarray(_host.contents(tensor))
         return _restore, (_as_bytes(array), array.dtype, shape)
-    if tensor.is_conj():
-        tensor = tensor.resolve_conj()
-    source = tensor.detach()
+    source: Any = tensor.resolve_conj() if tensor.is_conj() else tensor
+    source = source.detach()
     if _host.storage_of(source).dtype is not tensor.dtype:
         source = source.clone()
     strides, offset = tuple(source.stride()), source.storage_offset()
@@ -125,7 +124,8 @@ def _reduce(tensor: Any) -> Any:
 
 def _as_bytes(array: np.ndarray[Any, Any]) -> Any:
     """The bytes of a contiguous array (buffers do not know the types of ml_dtypes)."""
-    return pickle.PickleBuffer(array.reshape(-1).view(np.uint8))
+    flat: Any = array.reshape(-1).view(np.uint8)
+    return pickle.PickleBuffer(flat)
 
 
 def _restore(buffer: Any, dtype: Any, shape: tuple[int, ...]) -> Any:

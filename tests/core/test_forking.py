@@ -1,0 +1,46 @@
+"""Children that are forked after XLA has run: they compute, share memory, end, and never hang."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = int(os.environ.get("TORCHISH_TEST_FORKS", "3"))  # 200 for the long run
+
+
+def run(*arguments: str, timeout: float = 120) -> str:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout, env=env,
+        cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_forks_under_stress_neither_hang_nor_leave_anything() -> None:
+    names = ["loader_broken_off", "worker_killed", "pool_after_work", "fork_in_thread"]
+    printed = run("-m", "tests.core.fork_scenarios", str(ROUNDS), *names, timeout=60 + 12 * ROUNDS)
+    assert printed.split() == [word for name in names for word in (name, "ok")]
+
+
+def test_children_of_every_kind_work() -> None:
+    assert run("-m", "tests.core.fork_program").splitlines() == [
+        "os.fork 0 12.0",
+        "sys.exit 0",
+        "Pool [3.0, 5.0, 7.0]",
+        "preexec_fn 6.0",
+        "pending 20.0",
+        "gradient [2.0, 2.0]",
+        "shared [5.0, 5.0] True",
+        "queue [0.0, 9.0, 2.0] parameter True non-leaf refused",
+        "plain multiprocessing True",
+        "hogwild True",
+        "parent 9.0",
+    ]
