@@ -44,10 +44,11 @@ if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
 
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
-    "_C", "accelerator", "amp", "autograd", "backends", "cpu", "cuda", "distributed",
-    "distributions", "fft", "func", "hub", "jit", "library", "linalg", "mps", "multiprocessing",
-    "nn", "onnx", "optim", "overrides", "profiler", "random", "return_types", "serialization",
-    "signal", "special", "storage", "testing", "types", "utils", "vision", "xpu",
+    "_C", "__config__", "__future__", "_dynamo", "accelerator", "amp", "autograd", "backends",
+    "compiler", "cpu", "cuda", "distributed", "distributions", "fft", "func", "futures", "hub",
+    "jit", "library", "linalg", "mps", "mtia", "multiprocessing", "nn", "onnx", "ops", "optim",
+    "overrides", "profiler", "random", "return_types", "serialization", "signal", "special",
+    "storage", "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {

@@ -24,6 +24,8 @@ class TableMiss(Exception):
 def _places(origin: Origin) -> Iterator[Origin]:
     """The paths that PyTorch knows an object by: where it is defined, then packages above."""
     yield origin
+    if origin[0] in MOVED:
+        yield MOVED[origin[0]], origin[1]
     for package in (*above(origin[0]), "torch.nn", "torch.autograd"):
         found = entry(package)
         for name, where in found.names.items() if found else ():
@@ -53,6 +55,9 @@ def resolve(module: str, name: str) -> Any:
             return value
     raise TableMiss
 
+
+# Modules whose contents are elsewhere here, beside the packages above them.
+MOVED = {"torch._ops": "torch.library.packets"}
 
 # Where programs ask whether a name is there, to do without it: an absent one is absent there.
 PROBED = frozenset(

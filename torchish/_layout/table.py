@@ -86,7 +86,7 @@ def torch_home(module: str, qualname: str) -> str | None:
             return origin[0]
     if first.startswith("_"):
         return None
-    package = path.rpartition(".")[0]
+    package = next((p for p in above(path) if p in lines()), "torch")
     for beside in lines():
         if beside.rpartition(".")[0] == package:
             found = entry(beside)

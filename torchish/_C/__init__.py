@@ -1,26 +1,31 @@
-"""Names of torch's C++ module that Python code reaches for."""
+"""Names of torch's C++ module that Python code reaches for.
+
+Classes and functions that are public elsewhere (`torch._C.Generator`) are found there by the
+module table.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ._core.generator import Generator as Generator
-from ._core.size import Size as Size
-from ._core.state import state
-from ._ops.overriding import (
+from .._core.devices import device as _device, resolve as _resolve
+from .._core.generator import Generator as Generator
+from .._core.size import Size as Size
+from .._core.state import state
+from .._ops.overriding import (
     DisableTorchFunction as DisableTorchFunction,
     DisableTorchFunctionSubclass as DisableTorchFunctionSubclass,
     EnableTorchFunction as _EnableTorchFunction,  # noqa: F401
     disabled_dispatch as _disabled_torch_dispatch_impl,  # noqa: F401
     disabled_impl as _disabled_torch_function_impl,  # noqa: F401
 )
-from .overrides import (
+from ..overrides import (
     _len_torch_function_stack as _len_torch_function_stack,
     has_torch_function as _has_torch_function,  # noqa: F401
     has_torch_function_unary as _has_torch_function_unary,  # noqa: F401
     has_torch_function_variadic as _has_torch_function_variadic,  # noqa: F401
 )
-from .tensor import Tensor
+from ..tensor import Tensor
 
 TensorBase = Tensor
 
@@ -41,7 +46,7 @@ def _is_torch_function_mode_enabled() -> bool:
 
 
 def _push_on_torch_function_stack(mode: Any) -> None:
-    from .overrides import _push_mode
+    from ..overrides import _push_mode
 
     _push_mode(mode)
 
@@ -54,6 +59,69 @@ def _get_function_stack_at(index: int) -> Any:
     return state.function_modes[index]
 
 
+<<<<<<< ours
+def _get_accelerator(check: bool | None = None) -> Any:
+    """The device type of the accelerator; the CPU where there is none."""
+    from ..accelerator import current_accelerator
+
+    return current_accelerator() or _device("cpu")
+
+
+def _get_default_device() -> str:
+    """The type of the device of new tensors."""
+    return str(_resolve(None).type)
+
+
+def _log_api_usage_once(event: str) -> None:
+    """Do nothing: no usage is logged."""
+
+
+def _get_tracing_state() -> None:
+    """None: nothing is traced by TorchScript."""
+
+
+def _is_tracing() -> bool:
+    return False
+
+
+def _cuda_getCurrentRawStream(device: int = 0) -> int:
+    return 0
+
+
+def _cuda_isInBadFork() -> bool:
+    return False
+
+
+def _cuda_clearCublasWorkspaces() -> None:
+    """Do nothing: XLA plans its memory by program."""
+
+
+def _infer_size(first: Any, second: Any) -> Any:
+    """The shape that both broadcast to."""
+    from .._namespace import broadcast_shapes
+
+    return broadcast_shapes(first, second)
+
+
+def _get_privateuse1_backend_name() -> str:
+    return "privateuseone"
+
+
+class JITException(RuntimeError):
+    """An error of TorchScript: never raised."""
+
+
+class Graph:
+    """A graph of TorchScript: no object is one."""
+
+
+class Value:
+    """A value of such a graph: no object is one."""
+
+
+class Node:
+    """A node of such a graph: no object is one."""
+=======
 class _Functions:
     """A group of torch's C++ functions (`torch._C._nn`), by the names that they have there."""
 
@@ -61,7 +129,7 @@ class _Functions:
         self._place, self._prefix = place, prefix
 
     def __getattr__(self, name: str) -> Any:
-        from ._ops.registry import table
+        from .._ops.registry import table
 
         found = table(self._place).get(_OTHER_NAMES.get(name, name.removeprefix(self._prefix)))
         if found is None:
@@ -74,3 +142,4 @@ _nn = _Functions("nn.functional", "")
 _linalg = _Functions("linalg", "linalg_")
 _fft = _Functions("fft", "fft_")
 _special = _Functions("special", "special_")
+>>>>>>> theirs

@@ -1,0 +1,18 @@
+"""How this installation was built."""
+
+from __future__ import annotations
+
+
+def show() -> str:
+    """The versions that computations run on."""
+    import jax
+    import jaxlib
+
+    return f"torchish on JAX {jax.__version__}, jaxlib {jaxlib.__version__}\n"
+
+
+def parallel_info() -> str:
+    """The number of threads."""
+    from ._namespace import get_num_threads
+
+    return f"XLA's CPU thread pool: {get_num_threads()} threads\n"

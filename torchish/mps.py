@@ -1,0 +1,13 @@
+"""`torch.mps`: no machine has such a device here."""
+
+from typing import Any
+
+from ._absent_device import functions
+
+_FOUND = functions("MPS")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOUND:
+        return _FOUND[name]
+    raise AttributeError(f"module 'torch.mps' has no attribute {name!r}")

@@ -1,0 +1,16 @@
+"""The classes of named results: `torch.return_types.max(values=..., indices=...)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._ops.return_types import types
+
+
+def __getattr__(name: str) -> Any:
+    if name == "all_return_types":
+        return list(types.values())
+    found = types.get(name.removesuffix("_out"))
+    if found is None:
+        raise AttributeError(f"module 'torch.return_types' has no attribute {name!r}")
+    return found

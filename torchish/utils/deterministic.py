@@ -1,0 +1,3 @@
+"""Whether new memory is filled: it always is, with zeros."""
+
+fill_uninitialized_memory = True

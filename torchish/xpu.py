@@ -1,0 +1,13 @@
+"""`torch.xpu`: no machine has such a device here."""
+
+from typing import Any
+
+from ._absent_device import functions
+
+_FOUND = functions("XPU")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOUND:
+        return _FOUND[name]
+    raise AttributeError(f"module 'torch.xpu' has no attribute {name!r}")
