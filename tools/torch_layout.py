@@ -201,7 +201,7 @@ def line(module: str, names: dict[str, Origin]) -> str:
     if module.startswith(UNNAMED):
         return f"{module}\t{'L' * (module in LOADED)}{'P' * package}A"
     for name, (home, original) in sorted(names.items()):
-        if name.startswith("__") or not name.isidentifier() or (inner and name.startswith("_")):
+        if name.startswith("__") or not name.isidentifier():
             continue
         if not package and home != module and (inner or home.startswith("torch._C")):
             continue

@@ -24,6 +24,9 @@ _AREAS = (
     ("torch.utils.bottleneck", "torch.profiler"),
     ("torch.utils.mobile_optimizer", "torch.export.export"),
     ("torch.monitor", "torch.utils.tensorboard"),
+    ("torch.cuda.CUDAGraph", "nothing: XLA compiles whole steps by itself"),
+    ("torch.cuda.graph", "nothing: XLA compiles whole steps by itself"),
+    ("torch.cuda.make_graphed", "nothing: XLA compiles whole steps by itself"),
     ("torch.cuda", "jax's own tools for the device"),
 )
 

@@ -6,9 +6,10 @@ they are imported; whatever would use it raises NotSupportedError with PyTorch's
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from .._core.errors import NotSupportedError, not_supported
@@ -25,7 +26,9 @@ class Refused(type):
     def _refuse(cls) -> NotSupportedError:
         return not_supported(cls.torch_path, nearest(cls.torch_path))
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType):
+            return _decorated(args[0], cls)
         raise cls._refuse()
 
     def __getattr__(cls, name: str) -> NoReturn:
@@ -53,6 +56,16 @@ class Refused(type):
 
     def __repr__(cls) -> str:
         return f"<{cls.torch_path}, not supported by torchish>"
+
+
+def _decorated(function: FunctionType, cls: Refused) -> Any:
+    """What stands for a function that a placeholder decorates: defining it is no use of either."""
+
+    @functools.wraps(function)
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise cls._refuse()
+
+    return refuse
 
 
 def refused(module: str, name: str) -> Refused:

@@ -13,7 +13,6 @@ from .._core.devices import device as Device
 from .._core.errors import not_supported
 from .._core.memory import OutOfMemoryError as OutOfMemoryError
 from .._core.trace import flush_all
-from .._process import MissingName
 
 
 def is_available() -> bool:
@@ -277,11 +276,6 @@ def __getattr__(name: str) -> Any:
 
         if name in legacy_classes("cuda"):
             return legacy_classes("cuda")[name]
-    if name in ("CUDAGraph", "graph", "nvtx", "make_graphed_callables"):
-        raise MissingName(
-            f"module 'torch.cuda' has no attribute '{name}'. "
-            + str(not_supported(f"torch.cuda.{name}", "XLA compiles whole steps by itself"))
-        )
     if name == "amp":
         import importlib
 

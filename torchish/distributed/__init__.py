@@ -9,8 +9,6 @@ Source: https://pytorch.org/docs/stable/distributed.html
 
 from __future__ import annotations
 
-from typing import Any
-
 from ._collectives import (
     Work,
     all_gather,
@@ -87,11 +85,3 @@ __all__ = [
     "recv_object_list", "reduce", "reduce_scatter", "reduce_scatter_tensor", "scatter",
     "scatter_object_list", "send", "send_object_list", "shard",
 ]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    from .._core.errors import not_supported
-
-    if name in ("rpc", "pipelining", "tensor", "checkpoint"):
-        raise not_supported(f"torch.distributed.{name}", "the collectives of torch.distributed")
-    raise AttributeError(f"module 'torch.distributed' has no attribute '{name}'")

@@ -45,6 +45,7 @@ class ReduceOp:
     BAND = _ReduceOp("BAND", 5)
     BOR = _ReduceOp("BOR", 6)
     BXOR = _ReduceOp("BXOR", 7)
+    RedOpType = _ReduceOp
 
 
 class Backend(str):

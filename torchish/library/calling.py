@@ -38,10 +38,12 @@ def _function(op: Defined, kernel: Any, named: dict[str, Any]) -> type[Function]
         @staticmethod
         def backward(ctx: Any, *grads: Any) -> Any:
             if op.backward is None:
+                name = op.name.replace("::", ".")
                 raise RuntimeError(
-                    f"Trying to backward through {op.name}.default but no autograd formula was "
+                    f"Trying to backward through {name}.default but no autograd formula was "
                     "registered. Please use register_autograd to add one."
                 )
             return op.backward(ctx, *grads)
 
+    Registered.__name__ = f"GeneratedBackwardFor_{op.name.replace('::', '_')}_default"
     return Registered

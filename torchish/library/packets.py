@@ -6,6 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
+from .._core.errors import not_supported
 from .schema import parse
 
 
@@ -80,9 +81,9 @@ class OpNamespace:
     def __getattr__(self, name: str) -> OpOverloadPacket:
         if name.startswith("__"):
             raise AttributeError(name)
-        call = _aten(name) if self.name == "aten" else None
-        if call is None:
+        if self.name not in ("aten", "prims", "prim"):
             raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{name}'")
+        call = _aten(name) or _refusal(self.name, name)
         made = OpOverloadPacket(self.name, name, call)
         setattr(self, name, made)
         return made
@@ -98,6 +99,15 @@ _PLACES = ("", ".nn.functional", ".special", ".linalg", ".fft")
 def namespace(name: str) -> OpNamespace:
     """The namespace of that name, made when it is first asked for."""
     return NAMESPACES.setdefault(name, OpNamespace(name))
+
+
+def _refusal(space: str, name: str) -> Any:
+    """What stands for an operator of PyTorch that is none here: naming it is no use of it."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise not_supported(f"torch.ops.{space}.{name}", "the public function that it is part of")
+
+    return refuse
 
 
 def _aten(name: str) -> Any:

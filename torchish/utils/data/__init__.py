@@ -52,9 +52,47 @@ __all__ = [
     "random_split",
 ]
 
-_DATA_PIPES = ("DataChunk", "DFIterDataPipe", "IterDataPipe", "MapDataPipe", "functional_datapipe")
+_DATA_PIPES = (
+    "DFIterDataPipe", "DataChunk", "IterDataPipe", "MapDataPipe", "functional_datapipe",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    hint = " (torchish has no data pipes: use IterableDataset)" if name in _DATA_PIPES else ""
-    raise AttributeError(f"module 'torch.utils.data' has no attribute {name!r}{hint}")
+    if name in _DATA_PIPES:
+        from . import datapipes
+
+        return getattr(datapipes, name)
+    raise AttributeError(f"module 'torch.utils.data' has no attribute {name!r}")
+
+
+def guaranteed_datapipes_determinism(*args: Any) -> Any:
+    """A context without effect: pipes here draw from PyTorch's stream alone."""
+    import contextlib
+
+    return contextlib.nullcontext()
+
+
+def _same(cls: Any) -> Any:
+    return cls
+
+
+def non_deterministic(arg: Any) -> Any:
+    """A mark for a pipe's class."""
+    return arg if isinstance(arg, type) else _same
+
+
+def argument_validation(f: Any) -> Any:
+    """`f`: its annotations are not checked at run time."""
+    return f
+
+
+def runtime_validation(f: Any) -> Any:
+    """`f`: its annotations are not checked at run time."""
+    return f
+
+
+def runtime_validation_disabled(*args: Any) -> Any:
+    """A context without effect: nothing is checked."""
+    import contextlib
+
+    return contextlib.nullcontext()

@@ -1,29 +1,9 @@
-"""`torch.jit`: there is no TorchScript; annotations for it do nothing, compiling by it is refused.
-
-Functions are compiled by XLA as they are: leave `@torch.jit.script` out, or guard it by
-`torch.jit.is_scripting`.
-"""
+"""Marks for TorchScript: each gives its argument back, since the Python itself runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-
-from ._core.errors import not_supported
-from ._process import MissingName
-
-_REFUSED = {
-    "script": "calling the function or module itself (XLA compiles it)",
-    "trace": "calling the function or module itself (XLA compiles it)",
-    "trace_module": "calling the module itself (XLA compiles it)",
-    "freeze": "module.eval()",
-    "optimize_for_inference": "module.eval() under torch.inference_mode()",
-    "load": "torch.load of a state_dict",
-    "save": "torch.save of a state_dict",
-    "fork": "threads",
-    "wait": "threads",
-    "CompilationUnit": "plain Python functions",
-}
 
 
 def is_scripting() -> bool:
@@ -76,20 +56,6 @@ def isinstance(obj: Any, target_type: Any) -> bool:
     return builtins.isinstance(obj, plain)
 
 
-class ScriptModule:
-    """No object is one: `isinstance(x, torch.jit.ScriptModule)` is False."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise not_supported("torch.jit.ScriptModule", "nn.Module")
-
-
-class ScriptFunction:
-    """No object is one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise not_supported("torch.jit.ScriptFunction", "a Python function")
-
-
 class Final:
     """A mark for attributes: `Final[int]`."""
 
@@ -102,10 +68,42 @@ def Attribute(value: Any, type: Any) -> Any:
     return value
 
 
-def __getattr__(name: str) -> Any:
-    if name in _REFUSED:
-        raise MissingName(
-            f"module 'torch.jit' has no attribute '{name}'. "
-            f"{not_supported(f'torch.jit.{name}', _REFUSED[name])}"
-        )
-    raise AttributeError(f"module 'torch.jit' has no attribute '{name}'")
+def _overload(func: Callable[..., Any]) -> Callable[..., Any]:
+    """`func`: a mark for one of several signatures."""
+    return func
+
+
+_overload_method = _overload
+
+
+def script_method(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`: a mark for a method of a ScriptModule."""
+    return fn
+
+
+class strict_fusion:
+    """A block without effect: XLA decides what is fused."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+def enable_onednn_fusion(enabled: bool) -> None:
+    """Do nothing: XLA decides what is fused."""
+
+
+def onednn_fusion_enabled() -> bool:
+    """False."""
+    return False
+
+
+def set_fusion_strategy(strategy: Any) -> Any:
+    """Do nothing; gives the strategy back."""
+    return strategy
+
+
+class Error(RuntimeError):
+    """An error of TorchScript: never raised."""
