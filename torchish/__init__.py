@@ -47,14 +47,19 @@ _LAZY = (
     "_C", "__config__", "__future__", "_dynamo", "accelerator", "amp", "autograd", "backends",
     "compiler", "cpu", "cuda", "distributed", "distributions", "fft", "func", "futures", "hub",
     "jit", "library", "linalg", "mps", "mtia", "multiprocessing", "nn", "onnx", "ops", "optim",
-    "overrides", "profiler", "random", "return_types", "serialization", "signal", "special",
+    "overrides", "profiler", "random", "return_types", "serialization", "signal", "sparse",
+    "special",
     "storage", "testing", "types", "utils", "vision", "xpu",
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {
     "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_streams",
     "Stream": "_streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
-    "compile": "_compile", "from_dlpack": "_dlpack", "to_dlpack": "_dlpack",
+    "from_dlpack": "_dlpack", "to_dlpack": "_dlpack",
+    "compile": "_compile", "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse",
+    "sparse_compressed_tensor": "sparse", "smm": "_sparse_names", "spmm": "_sparse_names",
+    "hspmm": "_sparse_names", "dsmm": "_sparse_names", "hsmm": "_sparse_names",
+    "saddmm": "_sparse_names", "sspaddmm": "_sparse_names",
     **dict.fromkeys((
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
         "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",

@@ -122,7 +122,16 @@ def _unsupported(feature: str) -> Any:
     return rebuild
 
 
-_rebuild_sparse_tensor = _unsupported("sparse")
+def _rebuild_sparse_tensor(layout: Any, data: Any) -> Any:
+    """A sparse tensor of a checkpoint."""
+    from .sparse.construct import sparse_compressed_tensor, sparse_coo_tensor
+
+    if layout.name == "sparse_coo":
+        indices, values, size, *coalesced = data
+        return sparse_coo_tensor(indices, values, size, is_coalesced=(coalesced or [None])[0])
+    return sparse_compressed_tensor(*data, layout=layout)
+
+
 _rebuild_qtensor = _unsupported("quantized")
 _rebuild_nested_tensor = _unsupported("nested")
 _rebuild_wrapper_subclass = _unsupported("wrapper-subclass")

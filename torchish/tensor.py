@@ -97,6 +97,26 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
         made.__dict__.update(view.__dict__)
         return made
 
+    def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
+        """Its elements that are not zero, as a sparse tensor."""
+        from .sparse.construct import from_dense
+
+        return from_dense(self, *args, **kwargs)
+
+    to_sparse_coo = to_sparse
+
+    def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
+        """A matrix in compressed rows."""
+        from .sparse.tensors import to_csr
+
+        return to_csr(self.to_sparse())
+
+    def sparse_mask(self, mask: Any) -> Any:
+        """Its values at the places of a sparse `mask`."""
+        from .sparse.rules import sparse_mask
+
+        return sparse_mask(self, mask)
+
     if TYPE_CHECKING:
         # What the registry attaches when this module is loaded; the stubs spell it out.
         def __getattr__(self, name: str) -> Any: ...

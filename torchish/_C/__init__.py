@@ -59,7 +59,6 @@ def _get_function_stack_at(index: int) -> Any:
     return state.function_modes[index]
 
 
-<<<<<<< ours
 def _get_accelerator(check: bool | None = None) -> Any:
     """The device type of the accelerator; the CPU where there is none."""
     from ..accelerator import current_accelerator
@@ -121,7 +120,8 @@ class Value:
 
 class Node:
     """A node of such a graph: no object is one."""
-=======
+
+
 class _Functions:
     """A group of torch's C++ functions (`torch._C._nn`), by the names that they have there."""
 
@@ -131,15 +131,12 @@ class _Functions:
     def __getattr__(self, name: str) -> Any:
         from .._ops.registry import table
 
-        found = table(self._place).get(_OTHER_NAMES.get(name, name.removeprefix(self._prefix)))
+        found = table(self._place).get(name.removeprefix(self._prefix))
         if found is None:
             raise AttributeError(f"module 'torch._C' has no attribute {name!r}")
         return found
 
 
-_OTHER_NAMES = {"log_sigmoid": "logsigmoid"}
-_nn = _Functions("nn.functional", "")
 _linalg = _Functions("linalg", "linalg_")
 _fft = _Functions("fft", "fft_")
 _special = _Functions("special", "special_")
->>>>>>> theirs

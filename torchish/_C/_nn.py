@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._ops.registry import table
 from ..nn import functional
 
 
@@ -27,7 +28,13 @@ def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     return place, dtype, waiting, kwargs.get("memory_format")
 
 
+_OTHER_NAMES = {"log_sigmoid": "logsigmoid"}
+
+
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return getattr(functional, name)
+    found = table("nn.functional").get(_OTHER_NAMES.get(name, name))
+    if found is not None:
+        return found
+    if not name.startswith("__") and hasattr(functional, name):
+        return getattr(functional, name)
+    raise AttributeError(f"module 'torch._C._nn' has no attribute {name!r}")

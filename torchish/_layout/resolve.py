@@ -60,9 +60,7 @@ def resolve(module: str, name: str) -> Any:
 MOVED = {"torch._ops": "torch.library.packets"}
 
 # Where programs ask whether a name is there, to do without it: an absent one is absent there.
-PROBED = frozenset(
-    ("torch", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft")
-)
+PROBED = frozenset(("torch", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft"))
 
 
 def attribute(module: ModuleType, name: str) -> Any:

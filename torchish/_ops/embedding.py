@@ -80,8 +80,13 @@ def _outside(i: Any, n: Any) -> Any:
     return (i < 0) | (i >= n)
 
 
-def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool) -> Any:
-    out = internal.embedding_rows(weight, indices, padding_idx, by_freq)
+def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool, sparse: bool = False) -> Any:
+    if sparse:
+        from ..sparse.embedding import rows
+
+        out = rows(weight, indices, padding_idx, by_freq)
+    else:
+        out = internal.embedding_rows(weight, indices, padding_idx, by_freq)
     error = IndexError("index out of range in self")
     require("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
     return out
@@ -93,9 +98,7 @@ def torch_embedding(
     sparse: bool = False,
 ) -> Tensor:  # fmt: skip
     """weight[indices] with torch.embedding's argument order."""
-    if sparse:
-        _refuse_sparse("embedding")
-    return _embed(weight, indices, padding_idx, scale_grad_by_freq)
+    return _embed(weight, indices, padding_idx, scale_grad_by_freq, sparse)
 
 
 def _check_padding(padding_idx: int | None, rows: int) -> int | None:
@@ -118,11 +121,9 @@ def embedding(
     if weight.dim() != 2:
         raise RuntimeError("'weight' must be 2-D")
     padding_idx = _check_padding(padding_idx, weight.size(0))
-    if sparse:
-        _refuse_sparse("embedding")
     if max_norm is not None:
         ops.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
-    return _embed(weight, input, padding_idx, scale_grad_by_freq)
+    return _embed(weight, input, padding_idx, scale_grad_by_freq, sparse)
 
 
 @op("none", into=("internal",), differentiable=False)

@@ -1,6 +1,8 @@
-"""`torch.layout`: only strided tensors exist here."""
+"""`torch.layout`: strided tensors, and the sparse ones of `torch.sparse`."""
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class layout:
@@ -15,6 +17,15 @@ class layout:
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
+    def __reduce__(self) -> Any:
+        from .._serialization.locations import _get_layout
+
+        return _get_layout, (repr(self),)
+
 
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
+sparse_csc = layout("sparse_csc")
+sparse_bsr = layout("sparse_bsr")
+sparse_bsc = layout("sparse_bsc")

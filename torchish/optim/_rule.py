@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -162,7 +163,14 @@ class RuleOptimizer(Optimizer):
                 loss = closure()
         with no_grad():
             for group in self.param_groups:
-                self._step_group(group)
+                if "torchish.sparse.tensors" in sys.modules:
+                    from . import _sparse_steps
+
+                    moved = _sparse_steps.take(self, group)
+                    self._step_group(group)
+                    _sparse_steps.give_back(moved)
+                else:
+                    self._step_group(group)
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
