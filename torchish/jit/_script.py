@@ -114,7 +114,7 @@ def _class_of(kind: str, original: type) -> type:
 
 
 def _made(original: type, kind: str, state: dict[str, Any]) -> Any:
-    cls = _class_of(kind, original)
+    cls: Any = _class_of(kind, original)
     made = cls.__new__(cls)
     made.__dict__.update(state)
     return made

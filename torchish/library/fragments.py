@@ -86,7 +86,12 @@ def define(qualname: Any, schema: Any = None, *, lib: Any = None, tags: Any = ()
     if isinstance(qualname, Library):
         library, text = qualname, schema
         name = library.define(text)
-        return lambda fn: (library.impl(name, fn), fn)[1]
+
+        def store(fn: Any) -> Any:
+            library.impl(name, fn)
+            return fn
+
+        return store
     if not isinstance(qualname, str):
         raise ValueError(
             f"define(qualname, schema): expected qualname to be instance of str, got "

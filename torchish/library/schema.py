@@ -75,7 +75,8 @@ def infer_schema(
     Raises: ValueError for a parameter without annotation, or of a type that operators do not take.
     """
     hints = typing.get_type_hints(prototype_function)
-    parts, starred, seen = [], False, set()
+    parts, starred = [], False
+    seen: set[str] = set()
     for name, parameter in inspect.signature(prototype_function).parameters.items():
         if name not in hints:
             raise ValueError(f"infer_schema(func): Parameter {name} must have a type annotation.")

@@ -51,7 +51,7 @@ class SparseTensor(Tensor):
     mT = H = T
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # type: ignore[misc]
         """Without history."""
         return RULES["detach"](self)
 
@@ -218,7 +218,7 @@ class COO(SparseTensor):
         parts = (self._i, self._v, self.shape, self._coalesced)
         return _rebuild_sparse_tensor, (self.layout, parts)
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return shown(self, [("indices", self._i)])
 
 
@@ -267,7 +267,7 @@ class CSR(SparseTensor):
 
         return _rebuild_sparse_tensor, (self.layout, (self._crow, self._col, self._v, self.shape))
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return shown(self, [("crow_indices", self._crow), ("col_indices", self._col)])
 
 

@@ -166,7 +166,7 @@ def _as_json(spec: TreeSpec) -> dict[str, Any]:
         )
     dump = known.to_dumpable_context
     try:
-        context = json.dumps(spec.context if dump is None else dump(spec.context))
+        context = json.dumps(spec.context) if dump is None else dump(spec.context)
     except TypeError as error:
         raise TypeError(
             "Unable to serialize context. Please make the context json dump-able, or register a "
@@ -186,7 +186,7 @@ def _from_json(found: dict[str, Any]) -> TreeSpec:
         raise NotImplementedError(f"Deserializing {found['type']} in pytree is not registered.")
     kind = BY_SERIALIZED_NAME[found["type"]]
     load = SERIALIZED[kind].from_dumpable_context
-    context = json.loads(found["context"])
+    context = json.loads(found["context"]) if load is None else found["context"]
     parts = [_from_json(c) for c in found["children_spec"]]
     return TreeSpec(kind, context if load is None else load(context), parts)
 

@@ -65,20 +65,34 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'torch.utils.data' has no attribute {name!r}")
 
 
-def guaranteed_datapipes_determinism(*args: Any) -> Any:
+class guaranteed_datapipes_determinism:
     """A context without effect: pipes here draw from PyTorch's stream alone."""
-    import contextlib
 
-    return contextlib.nullcontext()
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
 
-def _same(cls: Any) -> Any:
-    return cls
+class runtime_validation_disabled(guaranteed_datapipes_determinism):
+    """A context without effect: annotations are not checked at run time."""
 
 
-def non_deterministic(arg: Any) -> Any:
+class non_deterministic:
     """A mark for a pipe's class."""
-    return arg if isinstance(arg, type) else _same
+
+    def __new__(cls, arg: Any) -> Any:
+        return arg if isinstance(arg, type) else object.__new__(cls)
+
+    def __init__(self, arg: Any) -> None:
+        pass
+
+    def __call__(self, cls: Any) -> Any:
+        return cls
 
 
 def argument_validation(f: Any) -> Any:
@@ -89,10 +103,3 @@ def argument_validation(f: Any) -> Any:
 def runtime_validation(f: Any) -> Any:
     """`f`: its annotations are not checked at run time."""
     return f
-
-
-def runtime_validation_disabled(*args: Any) -> Any:
-    """A context without effect: nothing is checked."""
-    import contextlib
-
-    return contextlib.nullcontext()

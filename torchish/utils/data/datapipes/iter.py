@@ -123,7 +123,8 @@ class Shuffler(_On):
             raise ValueError("buffer_size should be larger than 0")
         self.datapipe = datapipe if unbatch_level == 0 else datapipe.unbatch(unbatch_level)
         self.buffer_size = buffer_size
-        self._enabled, self._chosen = True, None
+        self._enabled = True
+        self._chosen: int | None = None
 
     def set_shuffle(self, shuffle: bool = True) -> Shuffler:
         """Switch it off or on."""

@@ -44,7 +44,8 @@ class Shuffler(IterDataPipe):
     def __init__(self, datapipe: Any, *, indices: Any = None) -> None:
         self.datapipe = datapipe
         self.indices = list(range(len(datapipe))) if indices is None else indices
-        self._enabled, self._chosen = True, None
+        self._enabled = True
+        self._chosen: int | None = None
 
     def set_shuffle(self, shuffle: bool = True) -> Shuffler:
         """Switch it off or on."""
