@@ -50,8 +50,8 @@ class SparseTensor(Tensor):
 
     mT = H = T
 
-    @property
-    def data(self) -> Any:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def data(self) -> Any:
         """Without history."""
         return RULES["detach"](self)
 
