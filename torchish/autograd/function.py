@@ -19,6 +19,7 @@ from .._core.nodes import FREED, Edge, Node, Var
 from .._core.saved import Saved, SavedHandle
 from .._core.state import state
 from .._core.tensor_base import CUSTOM, MULTI_OUTPUT, NO_GRAD, TensorBase, alias
+from .._ops._warning import user_level
 from .._ops.registry import ops
 
 
@@ -356,7 +357,7 @@ class _Results:
                 warnings.warn(
                     "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors "
                     "that have been mutated should be passed to ctx.mark_dirty().",
-                    stacklevel=4,
+                    stacklevel=user_level(),
                 )
             elif id(t) not in returned:
                 raise RuntimeError(

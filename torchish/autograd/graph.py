@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .._core.errors import not_supported
 from .._core.nodes import Node as Node, leaf_node
 from .._core.state import state
-from .._core.tensor_base import TensorBase
+from .._core.tensor_base import TensorBase, from_value
 
 __all__ = [
     "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",
@@ -202,8 +202,44 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         state.saved_hooks_refused = before
 
 
+class _SavedAsTheyWere:
+    """Keeps the value that a tensor has when it is saved, whatever is written to it later."""
+
+    active: _SavedAsTheyWere | None = None
+
+    def pack(self, tensor: Any) -> Any:
+        """The present value."""
+        return tensor._value()
+
+    def unpack(self, value: Any) -> Any:
+        """A tensor of that value.
+
+        Raises: AssertionError outside of the context.
+        """
+        if _SavedAsTheyWere.active is not self:
+            raise AssertionError(
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context"
+                "in which the graph was originally recorded."
+            )
+        return from_value(value)
+
+    def clear(self) -> None:
+        """Nothing to forget: the nodes hold the values."""
+
+
 @contextlib.contextmanager
-def allow_mutation_on_saved_tensors() -> Iterator[None]:
-    """Refused: in-place writes to saved tensors raise, as in torch outside this context."""
-    raise not_supported("torch.autograd.graph.allow_mutation_on_saved_tensors", "clone()")
-    yield
+def allow_mutation_on_saved_tensors() -> Iterator[_SavedAsTheyWere]:
+    """Inside, tensors that backward needs may be written to: backward sees them as they were saved.
+
+    Raises: RuntimeError when contexts are nested.
+    """
+    kept = _SavedAsTheyWere()
+    with saved_tensors_hooks(kept.pack, kept.unpack):
+        if _SavedAsTheyWere.active is not None:
+            _SavedAsTheyWere.active = None
+            raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+        _SavedAsTheyWere.active = kept
+        try:
+            yield kept
+        finally:
+            _SavedAsTheyWere.active = None

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from torchish._ops._warning import user_level
+
 __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
 
 
@@ -153,7 +155,7 @@ class BackwardHook:
             "outputs since no inputs require gradients. See "
             "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
             "#torch.nn.Module.register_full_backward_hook for more details.",
-            stacklevel=6,
+            stacklevel=user_level(),
         )
         nothing = (None,) * self.n_inputs
         for hook in self.user_hooks:
