@@ -1,7 +1,8 @@
 """Write what torchvision's models are: tests/vision/model_expectations.json.
 
 Run with the real torch and torchvision: `python tools/vision_expectations.py [name ...]`; with
-names only those entries are written anew. `--all` takes seeded weights of every model.
+names only those entries are written anew. `--all` takes seeded weights of every model,
+`--training` writes what small detectors and a segmenter do in two steps instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import torch
 import torchvision
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.vision import model_probe as probe
+from tests.vision import detection_probe, model_probe as probe, torch_regions
+
+TRAINING = probe.TABLE.parent / "training_expectations.json"
 
 
 def entry(name: str, weights: bool) -> dict:
@@ -36,7 +39,20 @@ def entry(name: str, weights: bool) -> dict:
     return found
 
 
+def training() -> None:
+    """Losses of small detectors and of a small segmenter, and what the detectors find."""
+    torch_regions.install(torchvision)
+    detection, ops = torchvision.models.detection, torchvision.ops
+    table = {k: detection_probe.steps(torch, detection, ops, k) for k in detection_probe.KINDS}
+    table["segmentation"] = detection_probe.segmentation(torch, torchvision.models)
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()]
+    TRAINING.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def main() -> None:
+    if "--training" in sys.argv:
+        training()
+        return
     everything = "--all" in sys.argv
     names = [name for name in sys.argv[1:] if name[0] != "-"]
     table = json.loads(probe.TABLE.read_text()) if probe.TABLE.exists() else {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from . import (
     detection as detection,
     optical_flow as optical_flow,
@@ -233,3 +236,9 @@ from .vision_transformer import (
     vit_l_16 as vit_l_16,
     vit_l_32 as vit_l_32,
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "feature_extraction":  # loaded at first use
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

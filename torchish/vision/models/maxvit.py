@@ -113,13 +113,15 @@ class RelativePositionalMultiHeadAttention(nn.Module):
     def forward(self, x: Any) -> Any:
         batch, groups, places, width = x.shape
         split = (batch, groups, places, self.n_heads, self.head_dim)
-        q, k, v = (
-            part.reshape(split).permute(0, 1, 3, 2, 4)
-            for part in torchish.chunk(self.to_qkv(x), 3, dim=-1)
-        )
-        logits = q @ (k * self.scale_factor).transpose(-2, -1)
+        q, k, v = torchish.chunk(self.to_qkv(x), 3, dim=-1)
+        q = q.reshape(split).permute(0, 1, 3, 2, 4)
+        k = k.reshape(split).permute(0, 1, 3, 2, 4)
+        v = v.reshape(split).permute(0, 1, 3, 2, 4)
+        k = k * self.scale_factor
+        logits = torchish.einsum("bghid,bghjd->bghij", q, k)
         weights = F.softmax(logits + self.get_relative_positional_bias(), dim=-1)
-        out = (weights @ v).permute(0, 1, 3, 2, 4).reshape(batch, groups, places, width)
+        out = torchish.einsum("bghij,bghjd->bghid", weights, v)
+        out = out.permute(0, 1, 3, 2, 4).reshape(batch, groups, places, width)
         return self.merge(out)
 
 
@@ -141,7 +143,8 @@ class WindowPartition(nn.Module):
     def forward(self, x: Any, p: int) -> Any:
         batch, channels, height, width = x.shape
         x = x.reshape(batch, channels, height // p, p, width // p, p)
-        return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p, channels)
+        x = x.permute(0, 2, 4, 3, 5, 1)
+        return x.reshape(batch, (height // p) * (width // p), p * p, channels)
 
 
 class WindowDepartition(nn.Module):
@@ -202,11 +205,11 @@ class PartitionAttentionLayer(nn.Module):
 
     def forward(self, x: Any) -> Any:
         height, width = self.grid_size
-        if height % self.p or width % self.p:
-            raise AssertionError(
-                "Grid size must be divisible by partition size. Got grid size of "
-                f"{self.grid_size} and partition size of {self.p}"
-            )
+        torchish._assert(
+            height % self.p == 0 and width % self.p == 0,
+            "Grid size must be divisible by partition size. Got grid size of "
+            f"{self.grid_size} and partition size of {self.p}",
+        )
         x = self.partition_swap(self.partition_op(x, self.p))
         x = x + self.stochastic_dropout(self.attn_layer(x))
         x = x + self.stochastic_dropout(self.mlp_layer(x))

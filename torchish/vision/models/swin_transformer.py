@@ -10,7 +10,7 @@ from typing import Any
 
 import torchish
 import torchish.nn.functional as F
-from torchish import nn
+from torchish import fx, nn
 from torchish.vision.ops.misc import MLP, Layer, Permute
 from torchish.vision.ops.stochastic_depth import StochasticDepth
 
@@ -25,6 +25,20 @@ def _patch_merging_pad(x: Any) -> Any:
     x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
     parts = [x[..., i::2, j::2, :] for j in (0, 1) for i in (0, 1)]
     return torchish.cat(parts, -1)
+
+
+fx.wrap("_patch_merging_pad")
+
+
+def _get_relative_position_bias(
+    relative_position_bias_table: Any, relative_position_index: Any, window_size: list[int]
+) -> Any:
+    """The bias of each head and pair of places in a window."""
+    places = window_size[0] * window_size[1]
+    return _windows.bias_of(relative_position_bias_table, relative_position_index, places)
+
+
+fx.wrap("_get_relative_position_bias")
 
 
 class PatchMerging(nn.Module):
@@ -92,6 +106,9 @@ def shifted_window_attention(
     )
 
 
+fx.wrap("shifted_window_attention")
+
+
 class ShiftedWindowAttention(nn.Module):
     """See :func:`shifted_window_attention`; the bias is a learned table of offsets."""
 
@@ -130,18 +147,18 @@ class ShiftedWindowAttention(nn.Module):
         self.register_buffer("relative_position_index", index)
 
     def _bias(self, table: Any) -> Any:
-        places = self.window_size[0] * self.window_size[1]
-        return _windows.bias_of(table, self.relative_position_index, places)
+        return _get_relative_position_bias(table, self.relative_position_index, self.window_size)
 
     def get_relative_position_bias(self) -> Any:
         return self._bias(self.relative_position_bias_table)
 
     def forward(self, x: Any) -> Any:
+        bias = self.get_relative_position_bias()
         return shifted_window_attention(
             x,
             self.qkv.weight,
             self.proj.weight,
-            self.get_relative_position_bias(),
+            bias,
             self.window_size,
             self.num_heads,
             shift_size=self.shift_size,

@@ -19,9 +19,7 @@ from ._build import Kwargs, expect, expect_classes, model, weights_enum
 _Norm = partial(nn.LayerNorm, eps=1e-6)
 
 
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)
+_require = torchish._assert  # unlike `assert`, a call that tracing keeps
 
 
 class ConvStemConfig(NamedTuple):
@@ -219,12 +217,14 @@ class VisionTransformer(nn.Module):
                 size == self.image_size,
                 f"Wrong image {name}! Expected {self.image_size} but got {size}!",
             )
-        patches = (height // self.patch_size) * (width // self.patch_size)
-        return self.conv_proj(x).reshape(batch, self.hidden_dim, patches).permute(0, 2, 1)
+        rows, columns = height // self.patch_size, width // self.patch_size
+        x = self.conv_proj(x)
+        return x.reshape(batch, self.hidden_dim, rows * columns).permute(0, 2, 1)
 
     def forward(self, x: Any) -> Any:
         x = self._process_input(x)
-        token = self.class_token.expand(x.shape[0], -1, -1)
+        batch = x.shape[0]
+        token = self.class_token.expand(batch, -1, -1)
         return self.heads(self.encoder(torchish.cat([token, x], dim=1))[:, 0])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torchish
 import torchish.nn.functional as F
-from torchish import nn
+from torchish import fx, nn
 
 __all__ = ["DropBlock2d", "DropBlock3d", "drop_block2d", "drop_block3d"]
 
@@ -68,6 +68,10 @@ def drop_block3d(
 ) -> Any:
     """As :func:`drop_block2d` for cubes of an input (N, C, D, H, W)."""
     return _drop_block(input, p, block_size, inplace, eps, training, 3)
+
+
+fx.wrap("drop_block2d")
+fx.wrap("drop_block3d")
 
 
 class DropBlock2d(nn.Module):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
+from torchish import fx, nn
 from torchish._ops.registry import internal
 
 from ._utils import pair, regions
@@ -34,6 +34,9 @@ def ps_roi_align(
     return internal.vision_ps_roi_align(
         input, rois, float(spatial_scale), bins, sampling_ratio, bound
     )
+
+
+fx.wrap("ps_roi_align")
 
 
 class PSRoIAlign(nn.Module):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
+from torchish import fx, nn
 from torchish._ops.registry import internal
 
 from ._utils import pair, regions
@@ -25,6 +25,9 @@ def ps_roi_pool(input: Any, boxes: Any, output_size: Sizes, spatial_scale: float
     rois, bins = regions(input, boxes), pair(output_size)
     check_positions(input, bins)
     return internal.vision_ps_roi_pool(input, rois, float(spatial_scale), bins)
+
+
+fx.wrap("ps_roi_pool")
 
 
 class PSRoIPool(nn.Module):

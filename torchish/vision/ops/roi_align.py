@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torchish
-from torchish import nn
+from torchish import fx, nn
 from torchish._ops.registry import internal
 
 from . import _kernels as _kernels  # registers the operators
@@ -58,6 +58,9 @@ def roi_align(
     return internal.vision_roi_align(
         input, rois, float(spatial_scale), bins, sampling_ratio, bool(aligned), bound
     )
+
+
+fx.wrap("roi_align")
 
 
 class RoIAlign(nn.Module):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
+from torchish import fx, nn
 from torchish._ops.registry import internal
 
 from . import _kernels as _kernels  # registers the operators
@@ -27,6 +27,9 @@ def roi_pool(input: Any, boxes: Any, output_size: Sizes, spatial_scale: float = 
     """
     rois = regions(input, boxes)
     return internal.vision_roi_pool(input, rois, float(spatial_scale), pair(output_size))
+
+
+fx.wrap("roi_pool")
 
 
 class RoIPool(nn.Module):

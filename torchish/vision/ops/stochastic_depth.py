@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import nn
+from torchish import fx, nn
 
 __all__ = ["StochasticDepth", "stochastic_depth"]
 
@@ -32,6 +32,9 @@ def stochastic_depth(input: Any, p: float, mode: str, training: bool = True) -> 
     if p < 1.0:
         keep.div_(1.0 - p)
     return input * keep
+
+
+fx.wrap("stochastic_depth")
 
 
 class StochasticDepth(nn.Module):

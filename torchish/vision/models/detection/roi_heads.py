@@ -146,7 +146,7 @@ class RoIHeads(nn.Module):
                 raise ValueError(f"Every element of targets should have a {key} key")
 
     def select_training_samples(
-        self, proposals: list[Any], targets: list[Target] | None
+        self, proposals: list[Any], targets: Any
     ) -> tuple[list[Any], list[Any], list[Any], Any]:
         """The proposals drawn, with the target, the category and the offsets of each."""
         self.check_targets(targets)

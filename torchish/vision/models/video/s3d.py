@@ -82,6 +82,10 @@ _BODY: list[Any] = [
 ]
 
 
+def _block(row: tuple[int, int, int, int, int, int, int], norm: Layer) -> nn.Module:
+    return SepInceptionBlock3D(*row, norm_layer=norm)
+
+
 class S3D(nn.Module):
     """S3D.
 
@@ -105,9 +109,7 @@ class S3D(nn.Module):
             TemporalSeparableConv(64, 192, 3, 1, 1, norm),
             nn.MaxPool3d(**frames),
             *(
-                nn.MaxPool3d(**pools[row])
-                if isinstance(row, str)
-                else SepInceptionBlock3D(*row, norm_layer=norm)
+                nn.MaxPool3d(**pools[row]) if isinstance(row, str) else _block(row, norm)
                 for row in _BODY
             ),
         )

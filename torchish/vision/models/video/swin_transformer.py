@@ -10,7 +10,7 @@ from typing import Any
 
 import torchish
 import torchish.nn.functional as F
-from torchish import nn
+from torchish import fx, nn
 from torchish.vision.ops.misc import Layer
 
 from .. import _windows
@@ -48,6 +48,9 @@ def shifted_window_attention_3d(
         proj_bias=proj_bias,
         training=training,
     )
+
+
+fx.wrap("shifted_window_attention_3d")
 
 
 class ShiftedWindowAttention3d(nn.Module):
