@@ -105,7 +105,9 @@ def table() -> dict[str, Any]:
             names[name] = {}
             for key, value in sorted(vars(module).items()):
                 found = None if key.startswith("_") else describe(value, "torchvision")
-                if found is not None:
+                # What a module imports for its own use is no part of it; what a package shows is.
+                is_own = getattr(value, "__module__", None) == module.__name__
+                if found is not None and (is_own or hasattr(module, "__path__")):
                     place = f"{value.__module__.partition('.')[2]}:{value.__qualname__}"
                     names[name][key] = place
                     things[place] = found

@@ -1,6 +1,8 @@
 """Image files in and out; Pillow says what is in them."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -52,10 +54,38 @@ def test_deep_png():
     decoded = vio.decode_png(encoded(Image.fromarray(deep), "PNG"))
     assert decoded.dtype == torch.uint16
     assert np.array_equal(decoded.numpy()[0], deep)
-    colour = bytearray(encoded(photo(), "PNG").numpy().tobytes())
-    colour[24] = 16
-    with pytest.raises(NotSupportedError, match="16 bits a colour"):
-        vio.decode_png(torch.tensor(list(colour), dtype=torch.uint8))
+
+
+def png16(samples, filters):
+    """A PNG of colours (H, W, 3) with 16 bits, its rows filtered as told."""
+    height, width, _ = samples.shape
+    rows, before = [], np.zeros(width * 6, np.int64)
+    for row, kind in zip(samples.astype(">u2"), filters, strict=True):
+        raw = np.frombuffer(row.tobytes(), np.uint8).astype(np.int64)
+        left = np.concatenate([np.zeros(6, np.int64), raw[:-6]])
+        base = (np.zeros_like(raw), left, before)[kind]
+        rows.append(bytes([kind]) + ((raw - base) % 256).astype(np.uint8).tobytes())
+        before = raw
+
+    def chunk(name, body):
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    content += chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
+    return torch.tensor(list(content), dtype=torch.uint8)
+
+
+def test_deep_colours():
+    samples = np.random.default_rng(0).integers(0, 65536, (3, 5, 3)).astype(np.uint16)
+    decoded = vio.decode_png(png16(samples, [0, 1, 2]))
+    assert decoded.dtype == torch.uint16
+    assert np.array_equal(decoded.numpy(), samples.transpose(2, 0, 1))
+    assert tuple(vio.decode_image(png16(samples, [0, 0, 0]), "RGBA").shape) == (4, 3, 5)
+    with pytest.raises(NotSupportedError, match="shades of gray from colours with 16 bits"):
+        vio.decode_png(png16(samples, [0, 0, 0]), "GRAY")
 
 
 def test_jpeg():

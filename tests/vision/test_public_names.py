@@ -50,7 +50,7 @@ def difference(ours, theirs) -> str:
     return ""
 
 
-@pytest.mark.parametrize("part", ["transforms", "tv_tensors", "io", "utils"])
+@pytest.mark.parametrize("part", public_names.PACKAGES)
 def test_names_and_signatures(part):
     found = compare(part)
     total = sum(map(len, found.values()))

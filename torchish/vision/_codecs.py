@@ -47,8 +47,10 @@ def decode_bytes(content: bytes, mode: str = "UNCHANGED", orient: bool = False) 
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    _refuse_deep_colours(content)
+    deep = _deep_rawmode(content)
     try:
+        if deep is not None:
+            return _in_deep_mode(_deep_colours(content, deep), mode)
         image: Any = Image.open(io.BytesIO(content))
         if mode == "GRAY":
             image.draft("L", image.size)  # JPEG keeps the luma: no detour over colours
@@ -75,14 +77,44 @@ def _deep_gray(deep: np.ndarray, mode: str) -> np.ndarray:
     return np.stack([*planes, opaque] if mode.endswith("ALPHA") else planes, -1)
 
 
-def _refuse_deep_colours(content: bytes) -> None:
-    """Pillow drops half of the bits of colours with 16 bits without a word."""
-    if content.startswith(SIGNATURES["PNG"]) and len(content) > 25:
-        bits, colour = content[24], content[25]
-        if bits == 16 and colour != 0:
-            raise not_supported(
-                "decoding PNG files with 16 bits a colour", "8 bits a colour, or gray with 16"
-            )
+# PNG's types of colour with more than one sample a pixel, as Pillow calls them.
+_DEEP = {2: "RGB", 4: "LA", 6: "RGBA"}
+
+
+def _deep_rawmode(content: bytes) -> str | None:
+    """Mode of a PNG with 16 bits a sample and several samples, else None.
+
+    Raises: NotSupportedError for gray with alpha, of which Pillow gives the high bytes only.
+    """
+    if not content.startswith(SIGNATURES["PNG"]) or len(content) < 26 or content[24] != 16:
+        return None
+    mode = _DEEP.get(content[25])
+    if mode == "LA":
+        raise not_supported(
+            "decoding PNG files of gray and alpha with 16 bits", "8 bits, or RGBA with 16"
+        )
+    return mode
+
+
+def _deep_colours(content: bytes, mode: str) -> np.ndarray:
+    """Samples (C, H, W) as uint16. Pillow keeps one byte of two: read with either order, both."""
+    from PIL import Image
+
+    halves = []
+    for order in ("B", "L"):
+        image: Any = Image.open(io.BytesIO(content))
+        image.tile = [tile._replace(args=f"{mode};16{order}") for tile in image.tile]
+        halves.append(np.asarray(image).astype(np.uint16))
+    return np.ascontiguousarray((halves[0] << 8 | halves[1]).transpose(2, 0, 1))
+
+
+def _in_deep_mode(samples: np.ndarray, mode: str) -> np.ndarray:
+    wanted = {"UNCHANGED": len(samples), "RGB": 3, "RGB_ALPHA": 4}.get(mode)
+    if wanted is None:
+        raise not_supported("shades of gray from colours with 16 bits", "mode RGB, then a mean")
+    if wanted == 4 and len(samples) == 3:
+        return np.concatenate([samples, np.full_like(samples[:1], 65535)])
+    return samples[:wanted]
 
 
 def decode_frames(content: bytes) -> np.ndarray:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ._base import Transform, VisionDataset, missing_files
+from ._listed import CORRUPTED, need_files
+from .utils import check_integrity, download_and_extract_archive
+from .vision import Transform, VisionDataset
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -49,23 +51,34 @@ def _read(path: str) -> dict[str, Any]:
 
 
 class CIFAR10(VisionDataset):
-    """Colour images of 32 x 32 pixels in ten classes.
+    """Colour images of 32 x 32 pixels in ten classes: `cifar-10-batches-py/data_batch_1` ….
 
     Args:
-        root: folder that contains `cifar-10-batches-py`.
         train: the training batches rather than the test batch.
-        download: accepted where the files are there already.
-    Raises: RuntimeError if files are missing or damaged, NotSupportedError if they would have to be
-    downloaded.
-    Differs from torch: files are not compared with known checksums, so subsets in the same format
-    load too; their pickles may hold nothing but arrays, numbers and text.
+        download: fetch what is missing.
+    Raises: RuntimeError if files are missing or damaged.
+    Differs from torch: the pickles may hold nothing but arrays, numbers and text.
     """
 
     base_folder = "cifar-10-batches-py"
-    train_list: list[list[str]] = [[f"data_batch_{i}"] for i in range(1, 6)]  # noqa: RUF012
-    test_list: list[list[str]] = [["test_batch"]]  # noqa: RUF012
-    meta = {"filename": "batches.meta", "key": "label_names"}  # noqa: RUF012
-    _labels = "labels"
+    url = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+    filename = "cifar-10-python.tar.gz"
+    tgz_md5 = "c58f30108f718f92721af3b95e74349a"
+    train_list: list[list[str]] = [  # noqa: RUF012
+        ["data_batch_1", "c99cafc152244af753f735de768cd75f"],
+        ["data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"],
+        ["data_batch_3", "54ebc095f3ab1f0389bbae665268c751"],
+        ["data_batch_4", "634d18415352ddfa80567beed471001a"],
+        ["data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"],
+    ]
+    test_list: list[list[str]] = [  # noqa: RUF012
+        ["test_batch", "40351d587109b95175f43aff81a1287e"]
+    ]
+    meta = {  # noqa: RUF012
+        "filename": "batches.meta",
+        "key": "label_names",
+        "md5": "5ff9c542aee3614f3951f8cda6e48888",
+    }
 
     def __init__(
         self,
@@ -77,28 +90,18 @@ class CIFAR10(VisionDataset):
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.train = train
-        folder = os.path.join(self.root, self.base_folder)
-        names = [entry[0] for entry in (self.train_list if train else self.test_list)]
-        wanted = [os.path.join(folder, name) for name in [*names, self.meta["filename"]]]
-        if not all(os.path.isfile(path) for path in wanted):
-            raise missing_files(type(self).__name__, download, wanted)
+        if download:
+            self.download()
+        need_files(self._check_integrity(), CORRUPTED)
         images, self.targets = [], []
-        for path in wanted[:-1]:
-            batch = _read(path)
-            try:
-                data = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
-                labels = list(batch[self._labels])
-            except (KeyError, ValueError, TypeError) as error:
-                raise RuntimeError(f"Dataset file {path} is corrupted: {error}") from error
-            if len(data) != len(labels):
-                raise RuntimeError(
-                    f"Dataset file {path} is corrupted: {len(data)} images, {len(labels)} labels"
-                )
+        for name, _ in self.train_list if train else self.test_list:
+            data, labels = self._batch(self._path(name))
             images.append(data)
             self.targets += labels
         # height, width, channels: what PIL takes
         self.data = np.ascontiguousarray(np.concatenate(images).transpose(0, 2, 3, 1))
-        meta = _read(wanted[-1])
+        path = self._path(self.meta["filename"])
+        meta = _read(path) if check_integrity(path, self.meta["md5"]) else {}
         if self.meta["key"] not in meta:
             raise RuntimeError(
                 "Dataset metadata file not found or corrupted."
@@ -106,6 +109,34 @@ class CIFAR10(VisionDataset):
             )
         self.classes: list[str] = meta[self.meta["key"]]
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
+
+    @staticmethod
+    def _batch(path: str) -> tuple[np.ndarray, list[int]]:
+        batch = _read(path)
+        try:
+            data = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
+            labels = list(batch["labels"] if "labels" in batch else batch["fine_labels"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise RuntimeError(f"Dataset file {path} is corrupted: {error}") from error
+        if len(data) != len(labels):
+            raise RuntimeError(
+                f"Dataset file {path} is corrupted: {len(data)} images, {len(labels)} labels"
+            )
+        return data, labels
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, self.base_folder, name)
+
+    def _check_integrity(self) -> bool:
+        files = self.train_list + self.test_list
+        return all(check_integrity(self._path(name), md5) for name, md5 in files)
+
+    def download(self) -> None:
+        """Fetch what is missing."""
+        if not self._check_integrity():
+            download_and_extract_archive(
+                self.url, self.root, filename=self.filename, md5=self.tgz_md5
+            )
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         from PIL import Image
@@ -123,7 +154,13 @@ class CIFAR100(CIFAR10):
     """As CIFAR10, with a hundred classes, in `cifar-100-python`."""
 
     base_folder = "cifar-100-python"
-    train_list = [["train"]]  # noqa: RUF012
-    test_list = [["test"]]  # noqa: RUF012
-    meta = {"filename": "meta", "key": "fine_label_names"}  # noqa: RUF012
-    _labels = "fine_labels"
+    url = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
+    filename = "cifar-100-python.tar.gz"
+    tgz_md5 = "eb9058c3a382ffc7106e4002c42a8d85"
+    train_list = [["train", "16019d7e3df5f24257cddd939b257f8d"]]  # noqa: RUF012
+    test_list = [["test", "f0ef6b0ae62326f3e7ffdfab6717acfc"]]  # noqa: RUF012
+    meta = {  # noqa: RUF012
+        "filename": "meta",
+        "key": "fine_label_names",
+        "md5": "7973b15100ade9c7d40fb424638fde48",
+    }

@@ -11,7 +11,7 @@ from torchish._core.generator import Generator
 
 from .._tensors import tensor_of
 from ..transforms import functional as F
-from ._base import Transform, VisionDataset
+from .vision import Transform, VisionDataset
 
 
 class FakeData(VisionDataset):

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ._base import Transform, VisionDataset
+from .._backends import get_image_backend
+from .vision import Transform, VisionDataset
 
 IMG_EXTENSIONS = (
     ".jpg",
@@ -97,7 +98,19 @@ def pil_loader(path: str) -> Any:
         return Image.open(file).convert("RGB")
 
 
-default_loader = pil_loader
+def accimage_loader(path: Any) -> Any:
+    """Read an image with accimage, or with PIL where accimage cannot."""
+    import accimage
+
+    try:
+        return accimage.Image(path)
+    except OSError:
+        return pil_loader(path)
+
+
+def default_loader(path: Any) -> Any:
+    """Read an image with the package that `set_image_backend` chose."""
+    return accimage_loader(path) if get_image_backend() == "accimage" else pil_loader(path)
 
 
 class DatasetFolder(VisionDataset):

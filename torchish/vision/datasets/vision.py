@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from torchish._core.errors import NotSupportedError
 from torchish.utils.data import Dataset
 
 Transform = Callable[[Any], Any]
@@ -65,13 +64,16 @@ class VisionDataset(Dataset):
             )
         self.transform = transform
         self.target_transform = target_transform
-        self.transforms = StandardTransform(transform, target_transform) if separate else transforms
+        both: Any = StandardTransform(transform, target_transform) if separate else transforms
+        self.transforms: Any = both
 
     def __getitem__(self, index: int) -> Any:
         raise NotImplementedError
 
     def __len__(self) -> int:
         raise NotImplementedError
+
+    _repr_indent = 4
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transform is not None:
@@ -92,16 +94,3 @@ class VisionDataset(Dataset):
     def extra_repr(self) -> str:
         """More lines for `repr`."""
         return ""
-
-
-def missing_files(name: str, download: bool, files: list[str]) -> Exception:
-    """The error for files that are not there."""
-    if not download:
-        return RuntimeError(
-            "Dataset not found or corrupted. You can use download=True to download it"
-        )
-    listed = "\n".join(f"    {path}" for path in files)
-    return NotSupportedError(
-        f"torchish does not download {name}. Nearest: put these files where it looks for them:\n"
-        f"{listed}"
-    )

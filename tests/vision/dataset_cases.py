@@ -1,0 +1,451 @@
+"""Small files in the formats of torchvision's data sets, and what is read from them.
+
+`python -m tests.vision.dataset_cases` records what torchvision reads in `dataset_expected.json`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import hashlib
+import importlib
+import json
+import pickle
+import struct
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+import scipy.sparse
+from PIL import Image
+
+EXPECTED = Path(__file__).with_name("dataset_expected.json")
+
+
+def img(path: Path, seed: int = 0, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None:
+    """A lossless picture of noise, whatever the ending says of its format."""
+    rng = np.random.default_rng(seed)
+    array = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    format = "PPM" if path.suffix == ".ppm" else "PNG"
+    Image.fromarray(array).convert(mode).save(path, format=format)
+
+
+def gray16(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.random.default_rng(seed).integers(1, 60000, (6, 8)).astype(np.uint16)
+    Image.fromarray(array).save(path)
+
+
+def txt(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def mat(path: Path, **content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(str(path), content)
+
+
+def idx(path: Path, array: np.ndarray, code: int = 8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">HBB", 0, code, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(head + array.astype({8: ">u1", 12: ">i4"}[code]).tobytes())
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def flo(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = np.random.default_rng(seed).random((6, 8, 2)).astype("<f4")
+    path.write_bytes(b"PIEH" + struct.pack("<ii", 8, 6) + data.tobytes())
+
+
+def pfm(path: Path, seed: int = 0, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = np.random.default_rng(seed).random((6, 8, channels)).astype("<f4") - 0.5
+    kind = b"PF" if channels == 3 else b"Pf"
+    path.write_bytes(kind + b"\n8 6\n-1.0\n" + data.tobytes())
+
+
+Made = list[tuple[str, dict[str, Any]]]
+BUILDERS: dict[str, Callable[[Path], Made]] = {}
+
+
+def builder(function: Callable[[Path], Made]) -> Callable[[Path], Made]:
+    BUILDERS[function.__name__] = function
+    return function
+
+
+@builder
+def mnist(r: Path) -> Made:
+    for name in ("MNIST", "FashionMNIST", "KMNIST"):
+        for part, count in (("train", 3), ("t10k", 2)):
+            idx(r / name / "raw" / f"{part}-images-idx3-ubyte", noise(count, 28, 28))
+            idx(r / name / "raw" / f"{part}-labels-idx1-ubyte", np.arange(count))
+    for part in ("train", "test"):
+        idx(r / "EMNIST/raw" / f"emnist-letters-{part}-images-idx3-ubyte", noise(2, 28, 28))
+        idx(r / "EMNIST/raw" / f"emnist-letters-{part}-labels-idx1-ubyte", np.array([3, 9]))
+        idx(r / "QMNIST/raw" / f"qmnist-{part}-images-idx3-ubyte", noise(2, 28, 28))
+        labels = np.arange(16).reshape(2, 8)
+        idx(r / "QMNIST/raw" / f"qmnist-{part}-labels-idx2-int", labels, 12)
+    (r / "MovingMNIST").mkdir()
+    np.save(r / "MovingMNIST" / "mnist_test_seq.npy", noise(20, 2, 6, 6))
+    return [
+        ("MNIST", {"train": False}),
+        ("FashionMNIST", {}),
+        ("KMNIST", {}),
+        ("EMNIST", {"split": "letters"}),
+        ("QMNIST", {}),
+        ("QMNIST", {"what": "test10k", "compat": False}),
+        ("MovingMNIST", {}),
+        ("MovingMNIST", {"split": "test", "split_ratio": 15}),
+    ]
+
+
+@builder
+def arrays(r: Path) -> Made:
+    for folder, names, key in (
+        ("cifar-10-batches-py", [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch"], ""),
+        ("cifar-100-python", ["train", "test"], "fine_"),
+    ):
+        (r / folder).mkdir()
+        for k, name in enumerate(names):
+            batch = {"data": noise(2, 3072, seed=k), f"{key}labels": [k, 1]}
+            (r / folder / name).write_bytes(pickle.dumps(batch, 2))
+        meta = {f"{key}label_names": ["a", "b"]} if key else {"label_names": ["a", "b"]}
+        name = "meta" if key else "batches.meta"
+        (r / folder / name).write_bytes(pickle.dumps(meta, 2))
+    rows = [" ".join(["0.0", "1.0"] * 128 + ["0", "1"] + ["0"] * 8) for _ in range(2)]
+    txt(r / "semeion.data", "\n".join(rows))
+    mat(r / "train_32x32.mat", X=noise(32, 32, 3, 4), y=np.array([[10], [1], [2], [9]]))
+    line = "3 " + " ".join(f"{k + 1}:{(k % 5) / 2.5 - 1:.3f}" for k in range(256))
+    (r / "usps.bz2").write_bytes(bz2.compress((line + " \n" + line + " \n").encode()))
+    stl = r / "stl10_binary"
+    stl.mkdir()
+    for name, count in (("train", 3), ("test", 1), ("unlabeled", 2)):
+        (stl / f"{name}_X.bin").write_bytes(noise(count, 3, 96, 96).tobytes())
+        (stl / f"{name}_y.bin").write_bytes(bytes(range(1, count + 1)))
+    txt(stl / "fold_indices.txt", "0 2 \n" * 10)
+    txt(stl / "class_names.txt", "airplane\nbird\n")
+    pixels = " ".join(str(k % 256) for k in range(48 * 48))
+    txt(r / "fer2013/train.csv", f"emotion,pixels\n3,{pixels}\n0,{pixels}\n")
+    txt(r / "fer2013/test.csv", f"pixels\n{pixels}\n")
+    return [
+        ("CIFAR10", {}),
+        ("CIFAR100", {"train": False}),
+        ("SEMEION", {"download": False}),
+        ("SVHN", {}),
+        ("USPS", {}),
+        ("STL10", {}),
+        ("STL10", {"split": "train+unlabeled", "folds": 3}),
+        ("STL10", {"split": "test"}),
+        ("FER2013", {}),
+        ("FER2013", {"split": "test"}),
+    ]
+
+
+@builder
+def lists(r: Path) -> Made:
+    for k, name in enumerate(("banded", "dotted")):
+        img(r / "dtd/dtd/images" / name / f"{name}_1.jpg", k)
+    txt(r / "dtd/dtd/labels/train1.txt", "dotted/dotted_1.jpg\nbanded/banded_1.jpg\n")
+    txt(r / "food-101/meta/train.json", json.dumps({"pie": ["pie/1", "pie/2"], "ham": ["ham/3"]}))
+    for k, name in enumerate(("pie/1", "pie/2", "ham/3")):
+        img(r / "food-101/images" / f"{name}.jpg", k)
+    air = r / "fgvc-aircraft-2013b/data"
+    txt(air / "families.txt", "A300\nBoeing 737\n")
+    txt(air / "images_family_trainval.txt", "0034 Boeing 737\n0035 A300\n")
+    for k in (34, 35):
+        img(air / "images" / f"00{k}.jpg", k)
+    mat(r / "flowers-102/setid.mat", trnid=[2, 3], valid=[1, 3], tstid=[1, 2])
+    mat(r / "flowers-102/imagelabels.mat", labels=[5, 7, 9])
+    for k in (1, 2, 3):
+        img(r / "flowers-102/jpg" / f"image_{k:05d}.jpg", k)
+    clevr = r / "clevr/CLEVR_v1.0"
+    scenes = [{"image_filename": f"{k}.png", "objects": [0] * (k + 2)} for k in range(2)]
+    txt(clevr / "scenes/CLEVR_train_scenes.json", json.dumps({"scenes": scenes}))
+    for k in range(2):
+        img(clevr / "images/train" / f"{k}.png", k)
+        img(clevr / "images/test" / f"{k}.png", k)
+    txt(r / "SUN397/ClassName.txt", "/a/abbey\n")
+    img(r / "SUN397/a/abbey/sun_1.jpg")
+    cars = r / "stanford_cars"
+    kinds = [("fname", "O"), ("class", "u1")]
+    rows = np.array([("1.jpg", 2), ("2.jpg", 1)], kinds)
+    mat(cars / "devkit/cars_train_annos.mat", annotations=rows)
+    mat(cars / "devkit/cars_meta.mat", class_names=np.array(["A", "B"], object))
+    for k in (1, 2):
+        img(cars / "cars_train" / f"{k}.jpg", k)
+    for name in ("negative", "positive"):
+        img(r / "rendered-sst2/valid" / name / "1.png", len(name))
+        img(r / "country211/valid" / name / "1.jpg", len(name))
+        img(r / "eurosat/2750" / name / "1.jpg", len(name))
+    for k in range(2):
+        img(r / "gtsrb/GTSRB/Training" / f"0000{k}" / "1.ppm", k)
+        img(r / "gtsrb/GTSRB/Final_Test/Images" / f"{k}.ppm", k)
+    txt(r / "gtsrb/GT-final_test.csv", "Filename;ClassId\n0.ppm;7\n1.ppm;2\n")
+    for k, name in enumerate(("n01440764", "n02102040")):
+        img(r / "imagenette2-160/train" / name / "1.JPEG", k)
+    img(r / "omniglot-py/images_background/Greek/character01/1.png")
+    txt(r / "omniglot-py/images_background.zip", "")
+    return [
+        ("DTD", {}),
+        ("Food101", {}),
+        ("FGVCAircraft", {"annotation_level": "family"}),
+        ("Flowers102", {}),
+        ("Flowers102", {"split": "val"}),
+        ("CLEVRClassification", {}),
+        ("CLEVRClassification", {"split": "test"}),
+        ("SUN397", {}),
+        ("StanfordCars", {}),
+        ("RenderedSST2", {"split": "val"}),
+        ("Country211", {"split": "valid"}),
+        ("EuroSAT", {}),
+        ("GTSRB", {}),
+        ("GTSRB", {"split": "test"}),
+        ("Imagenette", {"size": "160px"}),
+        ("Omniglot", {}),
+    ]
+
+
+@builder
+def faces_and_things(r: Path) -> Made:
+    for name in ("BACKGROUND_Google", "anchor", "Faces"):
+        img(r / "caltech101/101_ObjectCategories" / name / "image_0001.jpg", len(name))
+    for name in ("anchor", "Faces_2"):
+        mat(r / "caltech101/Annotations" / name / "annotation_0001.mat", obj_contour=np.eye(2))
+    img(r / "caltech256/256_ObjectCategories/001.ak47/001_0001.jpg")
+    celeba = r / "celeba"
+    names = ["000001.jpg", "000002.jpg", "000003.jpg"]
+    for k, name in enumerate(names):
+        img(celeba / "img_align_celeba" / name, k)
+    txt(celeba / "list_eval_partition.txt", "000001.jpg 0\n000002.jpg 0\n000003.jpg 1\n")
+    txt(celeba / "identity_CelebA.txt", "000001.jpg 12\n000002.jpg 13\n000003.jpg 7\n")
+    txt(
+        celeba / "list_bbox_celeba.txt",
+        "2\nid x y w h\n" + "\n".join(f"{n} 1 2 3 4" for n in names),
+    )
+    txt(
+        celeba / "list_landmarks_align_celeba.txt",
+        "2\na b\n" + "\n".join(f"{n}  5 6" for n in names),
+    )
+    txt(celeba / "list_attr_celeba.txt", "2\nBald Young\n" + "\n".join(f"{n} -1  1" for n in names))
+    wider = r / "widerface"
+    for name in ("train", "val", "test"):
+        img(wider / f"WIDER_{name}" / "images/0--Parade/1.jpg", len(name))
+    rows = "0--Parade/1.jpg\n2\n1 2 3 4 0 0 1 0 0 1 \n5 6 7 8 1 1 0 0 2 0 \n"
+    txt(wider / "wider_face_split/wider_face_train_bbx_gt.txt", rows)
+    txt(wider / "wider_face_split/wider_face_test_filelist.txt", "0--Parade/1.jpg\n")
+    lfw = r / "lfw-py"
+    txt(lfw / "lfw-funneled.tgz", "")
+    txt(lfw / "lfw-names.txt", "Ann_A\t2\nBob_B\t1\n")
+    txt(lfw / "people.txt", "2\n1\nAnn_A\t2\n1\nBob_B\t1\n")
+    txt(lfw / "pairsDevTest.txt", "1\nAnn_A\t1\t2\nAnn_A\t1\tBob_B\t1\n")
+    for name in ("Ann_A/Ann_A_0001", "Ann_A/Ann_A_0002", "Bob_B/Bob_B_0001"):
+        img(lfw / "lfw_funneled" / f"{name}.jpg", len(name))
+    pet = r / "oxford-iiit-pet"
+    txt(pet / "annotations/trainval.txt", "Abyssinian_1 1 1 1\nbig_dog_2 2 2 1\n")
+    for name in ("Abyssinian_1", "big_dog_2"):
+        img(pet / "images" / f"{name}.jpg", len(name))
+        img(pet / "annotations/trimaps" / f"{name}.png", len(name), mode="L")
+    for rank in ("00000_Animalia_B_C_D_E_F_g", "00001_Animalia_X_C_D_E_F_h"):
+        img(r / "2021_valid" / rank / "1.jpg", len(rank))
+    img(r / "2019/Fungi/0/1.jpg")
+    img(r / "2019/Birds/1/1.jpg", 1)
+    txt(r / "flickr30k.txt", "1.jpg#0\tA dog .\n1.jpg#1\tIt runs .\n")
+    img(r / "1.jpg", 9)
+    img(r / "7_a.jpg", 4)
+    page = "<table><a>http://x/7/</a><ul><li>A cat .</li><li> Two .</li></ul></table>"
+    txt(r / "flickr8k.html", page)
+    txt(r / "SBUCaptionedPhotoDataset.tar.gz", "")
+    txt(r / "dataset/SBU_captioned_photo_dataset_urls.txt", "http://x/1.jpg\nhttp://x/2.jpg\n")
+    txt(r / "dataset/SBU_captioned_photo_dataset_captions.txt", "one\ntwo\n")
+    img(r / "dataset/2.jpg", 2)
+    txt(r / "categories_places365.txt", "/a/airfield 0\n/b/bar 1\n")
+    txt(r / "places365_val.txt", "Places365_val_1.jpg 1\n")
+    img(r / "val_256/Places365_val_1.jpg", 3)
+    return [
+        ("Caltech101", {"target_type": ["category", "annotation"]}),
+        ("Caltech256", {}),
+        ("CelebA", {"target_type": ["attr", "identity", "bbox", "landmarks"]}),
+        ("CelebA", {"split": "all", "target_type": "bbox"}),
+        ("WIDERFace", {}),
+        ("WIDERFace", {"split": "test"}),
+        ("LFWPeople", {}),
+        ("LFWPairs", {"split": "test"}),
+        ("OxfordIIITPet", {"target_types": ["category", "binary-category", "segmentation"]}),
+        ("INaturalist", {"version": "2021_valid", "target_type": ["full", "phylum"]}),
+        ("INaturalist", {"version": "2019", "target_type": ["full", "super"]}),
+        ("Flickr30k", {"ann_file": str(r / "flickr30k.txt")}),
+        ("Flickr8k", {"ann_file": str(r / "flickr8k.html")}),
+        ("SBU", {"download": False}),
+        ("Places365", {"split": "val", "small": True}),
+    ]
+
+
+@builder
+def scenes(r: Path) -> Made:
+    voc = r / "VOCdevkit/VOC2012"
+    for kind in ("Segmentation", "Main"):
+        txt(voc / "ImageSets" / kind / "train.txt", "2007_1\n")
+    img(voc / "JPEGImages/2007_1.jpg")
+    img(voc / "SegmentationClass/2007_1.png", 1, mode="L")
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>4</ymax></bndbox>"
+    objects = "".join(f"<object><name>{name}</name>{box}</object>" for name in ("dog", "cat"))
+    txt(voc / "Annotations/2007_1.xml", f"<annotation><folder>V</folder>{objects}</annotation>")
+    city = "aachen/aachen_0"
+    img(r / "leftImg8bit/train" / f"{city}_leftImg8bit.png")
+    for kind in ("instanceIds", "labelIds", "color"):
+        img(r / "gtFine/train" / f"{city}_gtFine_{kind}.png", len(kind), mode="L")
+    txt(r / "gtFine/train" / f"{city}_gtFine_polygons.json", '{"objects": [1]}')
+    kitti = r / "Kitti/raw/training"
+    img(kitti / "image_2/000001.png")
+    row = "Car 0.1 1 1.5 " + " ".join(str(k + 0.5) for k in range(11))
+    txt(kitti / "label_2/000001.txt", f"{row}\n{row.replace('Car', 'Van')}\n")
+    txt(r / "train.txt", "1\n")
+    img(r / "img/1.jpg")
+    outlines = np.empty((20, 1), object)
+    for k in range(20):
+        outlines[k, 0] = scipy.sparse.csc_matrix(np.eye(6, 8) * (k % 2))
+    kinds = [("Boundaries", "O"), ("Segmentation", "O")]
+    record = np.array([(outlines, noise(6, 8))], kinds)
+    mat(r / "cls/1.mat", GTcls=record)
+    tour = r / "liberty"
+    img(tour / "patches0000.bmp", size=(128, 64), mode="L")
+    txt(tour / "info.txt", "5 0\n6 0\n")
+    txt(tour / "m50_100000_100000_0.txt", "0 5 0 1 6 0 0\n")
+    return [
+        ("VOCSegmentation", {}),
+        ("VOCDetection", {}),
+        ("Cityscapes", {"target_type": ["instance", "semantic", "polygon", "color"]}),
+        ("Kitti", {}),
+        ("SBDataset", {}),
+        ("SBDataset", {"mode": "segmentation"}),
+        ("PhotoTour", {"name": "liberty"}),
+        ("PhotoTour", {"name": "liberty", "train": False}),
+        ("wrap:VOCSegmentation", {}),
+        ("wrap:VOCDetection", {}),
+        ("wrap:Cityscapes", {"target_type": ["instance", "semantic"]}),
+        ("wrap:Kitti", {}),
+        ("wrap:SBDataset", {"mode": "segmentation"}),
+    ]
+
+
+@builder
+def motion(r: Path) -> Made:
+    for k in range(3):
+        img(r / "Sintel/training/clean/alley" / f"frame_{k}.png", k)
+        img(r / "Sintel/training/final_left/alley" / f"{k}.png", k)
+        img(r / "Sintel/training/final_right/alley" / f"{k}.png", k + 1)
+        for kind in ("disparities", "occlusions", "outofframe"):
+            mode = "RGB" if kind == "disparities" else "1"
+            img(r / "Sintel/training" / kind / "alley" / f"{k}.png", k + 2, mode=mode)
+    for k in range(2):
+        flo(r / "Sintel/training/flow/alley" / f"frame_{k}.flo", k)
+        img(r / "FlyingChairs/data" / f"0_img{k}.ppm", k)
+    flo(r / "FlyingChairs/data/0_flow.flo")
+    txt(r / "FlyingChairs/FlyingChairs_train_val.txt", "1\n2\n")
+    things = r / "FlyingThings3D"
+    for k in range(3):
+        img(things / "frames_cleanpass/TRAIN/A/0/left" / f"{k}.png", k)
+        for way in ("into_future", "into_past"):
+            pfm(things / "optical_flow/TRAIN/A/0" / way / "left" / f"{k}.pfm", k, 3)
+    for side in (0, 1):
+        img(r / "carla-highres/trainingF/a" / f"im{side}.png", side)
+        pfm(r / "carla-highres/trainingF/a" / f"disp{side}GT.pfm", side)
+        img(r / "Kitti2012/training" / f"colored_{side}" / "1_10.png", side)
+        img(r / "Kitti2015/training" / f"image_{side + 2}" / "1.png", side)
+        gray16(r / "Kitti2015/training" / f"disp_occ_{side}" / "1.png", side)
+        img(r / "Middlebury2014/train/Piano-perfect" / f"im{side}.png", side)
+        pfm(r / "Middlebury2014/train/Piano-perfect" / f"disp{side}.pfm", side)
+        img(r / "ETH3D/two_view_training/a" / f"im{side}.png", side)
+    gray16(r / "Kitti2012/training/disp_noc/1_10.png")
+    pfm(r / "ETH3D/two_view_training_gt/a/disp0GT.pfm")
+    img(r / "ETH3D/two_view_training_gt/a/mask0nocc.png", mode="1")
+    for side in ("left", "right"):
+        for kind in ("shapenet", "reflective", "tree", "hole"):
+            img(r / "CREStereo" / kind / f"1_{side}.jpg", len(side))
+            gray16(r / "CREStereo" / kind / f"1_{side}.disp.png", len(side))
+        things = r / "FallingThings/single/can/s"
+        img(things / f"0.{side}.jpg", len(side))
+        gray16(things / f"0.{side}.depth.png", len(side))
+        img(r / "SceneFlow/Monkaa/frames_cleanpass/a" / side / "0.png", len(side))
+        pfm(r / "SceneFlow/Monkaa/disparity/a" / side / "0.pfm", len(side))
+        img(r / "InStereo2k/train/a" / f"{side}.png", len(side))
+        gray16(r / "InStereo2k/train/a" / f"{side}_disp.png", len(side))
+    settings = {"camera_settings": [{"intrinsic_settings": {"fx": 768.2}}]}
+    txt(r / "FallingThings/single/can/s/_camera_settings.json", json.dumps(settings))
+    return [
+        ("Sintel", {}),
+        ("FlyingChairs", {}),
+        ("FlyingThings3D", {}),
+        ("CarlaStereo", {}),
+        ("Kitti2012Stereo", {}),
+        ("Kitti2015Stereo", {}),
+        ("Middlebury2014Stereo", {}),
+        ("CREStereo", {}),
+        ("FallingThingsStereo", {}),
+        ("SceneFlowStereo", {"variant": "Monkaa"}),
+        ("SintelStereo", {}),
+        ("InStereo2k", {}),
+        ("ETH3DStereo", {}),
+    ]
+
+
+# -- what is read ----------------------------------------------------------------------------------
+
+
+def _digest(array: np.ndarray) -> str:
+    content = np.ascontiguousarray(array).tobytes()
+    return f"{array.dtype}{array.shape} {hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def plain(item: Any) -> Any:
+    """An item of a sample as something that JSON keeps."""
+    if isinstance(item, dict):
+        return {str(key): plain(item[key]) for key in sorted(item)}
+    if isinstance(item, (list, tuple)) and not hasattr(item, "dtype"):
+        return [plain(part) for part in item]
+    if isinstance(item, Image.Image):
+        return f"{item.mode} {_digest(np.asarray(item))}"
+    if hasattr(item, "numpy"):
+        return f"{type(item).__name__} {_digest(np.asarray(item.numpy()))}"
+    if isinstance(item, np.ndarray):
+        return _digest(item)
+    return item if item is None or isinstance(item, (str, bool)) else float(item)
+
+
+def read(vision: str, name: str, options: dict[str, Any], root: Path) -> Any:
+    """The length, all samples and the text of a data set."""
+    datasets = importlib.import_module(f"{vision}.datasets")
+    utils = importlib.import_module(f"{vision}.datasets.utils")
+    utils.check_md5 = lambda *args, **kwargs: True  # small files cannot have the real checksums
+    dataset = getattr(datasets, name.removeprefix("wrap:"))(str(root), **options)
+    text = repr(dataset).replace(str(root), "ROOT")
+    if name.startswith("wrap:"):
+        dataset = datasets.wrap_dataset_for_transforms_v2(dataset)
+    samples = [plain(dataset[k]) for k in range(len(dataset))]
+    return [len(dataset), samples, text]
+
+
+def key(name: str, options: dict[str, Any], root: Path) -> str:
+    return f"{name} {json.dumps(options)}".replace(str(root), "ROOT")
+
+
+def record() -> None:
+    found = {}
+    for build in BUILDERS.values():
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for name, options in build(root):
+                found[key(name, options, root)] = read("torchvision", name, options, root)
+    EXPECTED.write_text(json.dumps(found, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    record()

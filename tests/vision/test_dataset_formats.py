@@ -1,0 +1,147 @@
+"""Every data set's reader on small files, against what torchvision reads; downloads."""
+
+import hashlib
+import importlib.util
+import io
+import json
+import tarfile
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.vision import dataset_cases
+from torchish.vision import datasets
+from torchish.vision.datasets import utils
+
+LIVE = importlib.util.find_spec("torchvision") is not None
+
+
+@pytest.mark.parametrize("name", sorted(dataset_cases.BUILDERS))
+def test_readers(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(utils, "check_md5", utils.check_md5)  # restored afterwards
+    recorded = json.loads(dataset_cases.EXPECTED.read_text())
+    wrong = []
+    for kind, options in dataset_cases.BUILDERS[name](tmp_path):
+        key = dataset_cases.key(kind, options, tmp_path)
+        expected = recorded[key]
+        if LIVE:
+            theirs = dataset_cases.read("torchvision", kind, options, tmp_path)
+            expected = json.loads(json.dumps(theirs))
+        ours = dataset_cases.read("torchish.vision", kind, options, tmp_path)
+        if json.loads(json.dumps(ours)) != expected:
+            wrong.append(f"{key}: {ours} for {expected}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_old_names_warn(tmp_path):
+    dataset_cases.mnist(tmp_path)
+    dataset = datasets.MNIST(str(tmp_path))
+    for old, new in (("train_data", "data"), ("train_labels", "targets")):
+        with pytest.warns(UserWarning, match=f"{old} has been renamed {new}"):
+            assert getattr(dataset, old) is getattr(dataset, new)
+
+
+class Response(io.BytesIO):
+    """What urlopen gives, ending after `most` bytes."""
+
+    status = 200
+
+    def __init__(self, content, start=0, most=None):
+        super().__init__(content[start:][:most])
+        self.length = len(content) - start
+        self.status = 206 if start else 200
+
+
+@pytest.fixture
+def web(monkeypatch):
+    """A network with one file; `web.most` cuts connections short."""
+
+    class Web:
+        content = b"abc" * 1000
+        most = None
+        asked: list = []
+
+    def urlopen(request):
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        Web.asked.append(start)
+        return Response(Web.content, start, Web.most)
+
+    Web.asked = []
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    return Web
+
+
+def test_downloads_are_whole_or_absent(tmp_path, web, capsys):
+    md5 = hashlib.md5(web.content).hexdigest()
+    web.most = 1000
+    with pytest.raises(urllib.error.URLError, match="ended after 1000 of 3000 bytes"):
+        utils.download_url("http://x/a.bin", tmp_path, md5=md5)
+    assert not (tmp_path / "a.bin").exists()
+    web.most = None
+    utils.download_url("http://x/a.bin", tmp_path, md5=md5)
+    assert (tmp_path / "a.bin").read_bytes() == web.content
+    assert web.asked == [0, 1000]  # the second attempt went on where the first had ended
+    assert "100%" in capsys.readouterr().err
+    utils.download_url("http://x/a.bin", tmp_path, md5=md5)
+    assert len(web.asked) == 2
+    with pytest.raises(RuntimeError, match="File not found or corrupted"):
+        utils.download_url("http://x/b.bin", tmp_path, md5="0" * 32)
+    assert not list(tmp_path.glob("b.bin*"))
+
+
+def test_without_a_network(tmp_path, monkeypatch):
+    def urlopen(request):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", urlopen)
+    with pytest.raises(urllib.error.URLError, match=r"could not be downloaded \(no network\)"):
+        datasets.SVHN(str(tmp_path), download=True)
+    with pytest.raises(RuntimeError, match="Error downloading train-images-idx3-ubyte.gz"):
+        datasets.MNIST(str(tmp_path), download=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_download_and_extract(tmp_path, web):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        info = tarfile.TarInfo("inside/a.txt")
+        info.size = 2
+        archive.addfile(info, io.BytesIO(b"hi"))
+    web.content = file.getvalue()
+    utils.download_and_extract_archive("http://x/a.tar.gz", tmp_path)
+    assert (tmp_path / "inside" / "a.txt").read_text() == "hi"
+    with pytest.raises(RuntimeError, match="Unknown compression or archive type: '.foo'"):
+        utils.extract_archive(str(tmp_path / "a.foo"))
+
+
+def test_optional_packages_are_named(tmp_path):
+    if importlib.util.find_spec("pycocotools") is None:
+        with pytest.raises(NotImplementedError, match="pip install pycocotools"):
+            datasets.CocoDetection(str(tmp_path), "x.json")
+    with pytest.raises(ValueError, match="Unknown value 'x' for argument split"):
+        datasets.DTD(str(tmp_path), split="x")
+
+
+def test_samplers():
+    import torchish as torch
+    from torchish.vision.datasets.samplers import (
+        DistributedSampler,
+        RandomClipSampler,
+        UniformClipSampler,
+    )
+    from torchish.vision.datasets.video_utils import VideoClips
+
+    facts = {
+        "video_paths": ["a", "b"],
+        "video_pts": [torch.arange(10), torch.arange(7)],
+        "video_fps": [30.0, 30.0],
+    }
+    clips = VideoClips([], 4, 2, _precomputed_metadata=facts)
+    assert (len(clips), clips.num_videos(), clips.get_clip_location(5)) == (6, 2, (1, 1))
+    assert clips.clips[1].tolist() == [[0, 1, 2, 3], [2, 3, 4, 5]]
+    assert list(UniformClipSampler(clips, 2)) == [0, 3, 4, 5]
+    torch.manual_seed(0)
+    assert sorted(RandomClipSampler(clips, 2))[2:] == [4, 5]
+    shares = [list(DistributedSampler(range(10), 2, k, group_size=2)) for k in range(2)]
+    assert shares == [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 0, 1]]
