@@ -309,6 +309,8 @@ def dress(public: Any, function: Any, name: str, place: str) -> Any:
     public.__doc__ = function.__doc__
     public.__module__ = function.__module__
     public.__wrapped__ = function
+    if hasattr(function, "operator"):
+        public.operator = function.operator
     note_place(place, name, public)
     return public
 
@@ -320,7 +322,8 @@ def guard_table(place: str, table: dict[str, Any]) -> None:
     make: Any = guard_method if place == "method" else lambda f, n: guard(f, n, place)
     for name, function in table.items():
         if isinstance(function, FunctionType):
-            if getattr(function, "operator", None) is None:
+            # An operator looks itself, unless something else stands in front of it.
+            if getattr(function, "operator", None) is None or hasattr(function, "__wrapped__"):
                 table[name] = make(function, name)
             else:
                 note_place(place, name, function)
