@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from datetime import timedelta
 
 import numpy as np
@@ -154,6 +155,126 @@ def check_contract():
     ddp(torch.ones(2, 5)).sum().backward()
     assert frozen[0].weight.grad is None and frozen[0].bias.grad is not None
     raises(ValueError, "only work with single-device", lambda: DDP(net(), device_ids=[0]))
+
+
+# --- several forwards, hooks, uneven batches ---
+
+
+def check_a_second_forward_before_backward():
+    alone, model = net(), net()
+    ddp = DDP(model)
+    x = batches(1)[0]
+    (ddp(mine(x)) - ddp(2 * mine(x))).pow(2).mean().backward()
+    (alone(x) - alone(2 * x)).pow(2).mean().backward()
+    for a, b in zip(model.parameters(), alone.parameters(), strict=True):
+        close(a.grad, b.grad)
+    ddp(mine(x)).sum()  # an output nobody uses
+    out = ddp(mine(x))
+    ddp.eval()
+    with torch.no_grad():
+        ddp(mine(x))
+    ddp.train()
+    for m in (model, alone):
+        m.zero_grad()
+    out.pow(2).mean().backward()
+    alone(x).pow(2).mean().backward()
+    for a, b in zip(model.parameters(), alone.parameters(), strict=True):
+        close(a.grad, b.grad)
+
+
+def check_communication_hooks():
+    from torchish.distributed.algorithms.ddp_comm_hooks import (
+        DDPCommHookType,
+        debugging_hooks,
+        default_hooks,
+        powerSGD_hook as power,
+        register_ddp_comm_hook,
+    )
+
+    x = batches(1)[0]
+    alone = net()
+    alone(x).pow(2).mean().backward()
+    expected = [p.grad for p in alone.parameters()]
+    wrapped = default_hooks.fp16_compress_wrapper(default_hooks.allreduce_hook)
+    hooks = [
+        (default_hooks.allreduce_hook, 1e-5),
+        (default_hooks.fp16_compress_hook, 1e-2),
+        (default_hooks.bf16_compress_hook, 5e-2),
+        (wrapped, 1e-2),
+    ]
+    for hook, tol in hooks:
+        ddp = DDP(net())
+        ddp.register_comm_hook(None, hook)
+        ddp(mine(x)).pow(2).mean().backward()
+        for p, grad in zip(ddp.parameters(), expected, strict=True):
+            close(p.grad, grad, tol)
+        again = functools.partial(ddp.register_comm_hook, None, hook)
+        raises(RuntimeError, "can only be called once", again)
+    seen = []
+
+    def looking(state, bucket):
+        for view, p in zip(bucket.gradients(), bucket.parameters(), strict=True):
+            assert view.shape == p.shape and (view == p.grad).all()
+        seen.append((state, bucket.index(), bucket.is_last(), bucket.buffer().numel()))
+        return debugging_hooks.noop_hook(state, bucket)
+
+    ddp = DDP(net())
+    ddp.register_comm_hook("state", looking)
+    ddp(mine(x)).pow(2).mean().backward()
+    assert seen == [("state", 0, True, sum(g.numel() for g in expected))]
+    local = net()
+    local(mine(x)).pow(2).mean().backward()
+    for a, b in zip(ddp.parameters(), local.parameters(), strict=True):
+        close(a.grad, b.grad)
+    ddp = DDP(net())
+    state = power.PowerSGDState(None, 4, 2, min_compression_rate=0.1)
+    ddp.register_comm_hook(state, power.powerSGD_hook)
+    for _ in range(5):
+        ddp.zero_grad()
+        ddp(mine(x)).pow(2).mean().backward()
+    assert state.iter == 5 and state.compression_stats()[1] > 0
+    for p, grad in zip(ddp.parameters(), expected, strict=True):
+        close(p.grad, grad, 0.2)
+    register_ddp_comm_hook(DDPCommHookType.ALLREDUCE, DDP(net()), None)
+    raises(TypeError, "must be callable", lambda: DDP(net()).register_comm_hook(None, 3))
+
+
+def check_join_with_uneven_batches():
+    rank, count = dist.get_rank(), dist.get_world_size()
+    for by_all in (True, False):
+        ddp, alone = DDP(net()), net()
+        xs = batches(2 + count)
+        opts = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (ddp, alone)]
+        with ddp.join(divide_by_initial_world_size=by_all):
+            for x in xs[: 2 + rank]:
+                opts[0].zero_grad()
+                ddp(x).pow(2).mean().backward()
+                opts[0].step()
+        for step in range(1 + count):
+            left = sum(step < 2 + r for r in range(count))
+            opts[1].zero_grad()
+            scale = left / count if by_all else 1.0
+            (alone(xs[step]).pow(2).mean() * scale).backward()
+            opts[1].step()
+        same(ddp.module, alone)
+    ddp = DDP(net())
+
+    def ends_early():
+        with ddp.join(throw_on_early_termination=True):
+            for x in batches(3 + rank):
+                ddp(x).sum().backward()
+
+    if count > 1:
+        text = "exhausted (all )?inputs"
+        raises(RuntimeError, text, ends_early)
+
+
+def check_futures_of_collectives():
+    x = torch.ones(2)
+    future = dist.all_reduce(x, async_op=True).get_future()
+    doubled = future.then(lambda done: done.value()[0] * 2)
+    assert doubled.wait().tolist() == [2.0 * dist.get_world_size()] * 2
+    assert future.done() and x.tolist() == [float(dist.get_world_size())] * 2
 
 
 if __name__ == "__main__":

@@ -111,6 +111,7 @@ def rank_checks(module: str, count: int, **extra: str) -> dict[str, str]:
     """Every `check_*` of a module run by all ranks together; name -> "" or tracebacks."""
     merged: dict[str, str] = {}
     for rank, done in enumerate(run_ranks(["-m", module], count, **extra)):
+        assert "[Gloo]" not in done.stdout, done.stdout
         lines = [x for x in done.stdout.splitlines() if x.startswith(MARK)]
         if not lines:
             raise AssertionError(f"rank {rank}: {done.returncode}\n{done.stdout}\n{done.stderr}")

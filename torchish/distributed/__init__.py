@@ -9,6 +9,7 @@ Source: https://pytorch.org/docs/stable/distributed.html
 
 from __future__ import annotations
 
+from ._buckets import GradBucket
 from ._collectives import (
     Work,
     all_gather,
@@ -72,7 +73,7 @@ from ._store import FileStore, HashStore, PrefixStore, Store, TCPStore
 
 __all__ = [
     "Backend", "DeviceMesh", "DistBackendError", "DistError", "DistNetworkError",
-    "DistStoreError", "FileStore", "GroupMember", "HashStore", "P2POp", "PrefixStore",
+    "DistStoreError", "FileStore", "GradBucket", "GroupMember", "HashStore", "P2POp", "PrefixStore",
     "ProcessGroup", "ReduceOp", "Store", "TCPStore", "Work", "all_gather",
     "all_gather_into_tensor", "all_gather_object", "all_reduce", "all_reduce_coalesced",
     "all_to_all", "all_to_all_single", "barrier", "batch_isend_irecv", "broadcast",

@@ -25,7 +25,11 @@ class Work:
 
     __module__ = "torch.distributed.distributed_c10d"
 
-    def __init__(self, pg: ProcessGroup, what: str, future: Any, finish: Callable[[Any], None]):
+    def __init__(
+        self, pg: ProcessGroup, what: str, future: Any, finish: Callable[[Any], None],
+        outputs: Sequence[Any] = (),
+    ) -> None:  # fmt: skip
+        self._outputs = list(outputs)
         self._pg = pg
         self._what = what
         self._future = future
@@ -63,10 +67,21 @@ class Work:
         """`wait`."""
         self.wait()
 
+    def result(self) -> list[Any]:
+        """The output tensors, once they are there."""
+        self.wait()
+        return list(self._outputs)
+
+    def get_future(self) -> Any:
+        """A `torch.futures.Future` of the list of output tensors."""
+        from ..futures import Future
+
+        return Future._from(self.result, self._future.done)
+
 
 def _start(
     pg: ProcessGroup, what: str, job: Callable[[], Any], finish: Callable[[Any], None],
-    async_op: bool, description: str = "",
+    async_op: bool, description: str = "", outputs: Sequence[Any] = (),
 ) -> Work | None:  # fmt: skip
     """Run a collective in its group's thread."""
     pg.wire.check()
@@ -75,7 +90,7 @@ def _start(
         pg.wire.agree(f"{what} {description}")
         return job()
 
-    work = Work(pg, what, pg.wire.submit(agreed), finish)
+    work = Work(pg, what, pg.wire.submit(agreed), finish, outputs)
     if async_op:
         return work
     work.wait()
@@ -177,6 +192,7 @@ def all_reduce(
     return _start(
         pg, "all_reduce", lambda: pg.wire.reduce(kind, [mine])[0],
         lambda got: _put(tensor, got), async_op, f"{kind} {_describe(tensor)}",
+        [tensor],
     )  # fmt: skip
 
 
@@ -196,7 +212,7 @@ def all_reduce_coalesced(
 
     described = ", ".join(map(_describe, given))
     return _start(pg, "all_reduce", lambda: pg.wire.reduce(kind, mine), finish, async_op,
-                  f"{kind} {described}")  # fmt: skip
+                  f"{kind} {described}", given)  # fmt: skip
 
 
 def reduce(
@@ -216,7 +232,7 @@ def reduce(
             _put(tensor, got)
 
     return _start(pg, "reduce", lambda: pg.wire.reduce(kind, [mine])[0], finish, async_op,
-                  f"{kind} to {root} {_describe(tensor)}")  # fmt: skip
+                  f"{kind} to {root} {_describe(tensor)}", [tensor])  # fmt: skip
 
 
 def broadcast(
@@ -232,7 +248,7 @@ def broadcast(
     _check_root(pg, root, "broadcast")
     return _start(pg, "broadcast", lambda: pg.wire.broadcast(mine, root),
                   lambda got: _put(tensor, got), async_op,
-                  f"from {root} {_describe(tensor)}")  # fmt: skip
+                  f"from {root} {_describe(tensor)}", [tensor])  # fmt: skip
 
 
 def all_gather(tensor_list: Any, tensor: Any, group: Any = None, async_op: bool = False) -> Any:
@@ -254,7 +270,9 @@ def all_gather(tensor_list: Any, tensor: Any, group: Any = None, async_op: bool 
         for out, array in zip(outs, got, strict=True):
             _put(out, array)
 
-    return _start(pg, "all_gather", lambda: pg.wire.move(mine), finish, async_op, _describe(tensor))
+    return _start(
+        pg, "all_gather", lambda: pg.wire.move(mine), finish, async_op, _describe(tensor), outs
+    )
 
 
 def _sizes(tensors: Sequence[Tensor], like: Tensor, what: str) -> None:
@@ -287,7 +305,7 @@ def all_gather_into_tensor(
         )
     return _start(pg, "all_gather", lambda: pg.wire.move(mine),
                   lambda got: _put(output_tensor, got), async_op,
-                  _describe(input_tensor))  # fmt: skip
+                  _describe(input_tensor), [output_tensor])  # fmt: skip
 
 
 def gather(
@@ -322,7 +340,7 @@ def gather(
             _put(out, array)
 
     return _start(pg, "gather", lambda: pg.wire.move(mine), finish, async_op,
-                  f"to {root} {_describe(tensor)}")  # fmt: skip
+                  f"to {root} {_describe(tensor)}", outs)  # fmt: skip
 
 
 def scatter(
@@ -354,7 +372,7 @@ def scatter(
         raise ValueError("Argument ``scatter_list`` must NOT be specified on non-source ranks.")
     return _start(pg, "scatter", lambda: pg.wire.exchange(rows)[root],
                   lambda got: _put(tensor, got), async_op,
-                  f"from {root} {_describe(tensor)}")  # fmt: skip
+                  f"from {root} {_describe(tensor)}", [tensor])  # fmt: skip
 
 
 def reduce_scatter(
@@ -396,7 +414,7 @@ def _reduce_rows(pg: ProcessGroup, output: Tensor, rows: Array, op: Any, async_o
     kind, me = _op(op, "reduce_scatter", output), pg.rank()
     return _start(pg, "reduce_scatter", lambda: pg.wire.reduce(kind, [rows])[0][me],
                   lambda got: _put(output, got), async_op,
-                  f"{kind} {_describe(output)}")  # fmt: skip
+                  f"{kind} {_describe(output)}", [output])  # fmt: skip
 
 
 def all_to_all(
@@ -422,7 +440,7 @@ def all_to_all(
             _put(out, row[: out.numel()])
 
     return _start(pg, "all_to_all", lambda: _swap(pg, pieces, [t.numel() for t in outs]), finish,
-                  async_op, str(outs[0].dtype))  # fmt: skip
+                  async_op, str(outs[0].dtype), outs)  # fmt: skip
 
 
 def _swap(pg: ProcessGroup, pieces: Sequence[Array], wanted: Sequence[int]) -> list[Array]:

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import queue
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, TimeoutError as Late
@@ -103,7 +106,8 @@ class Wire:
             self._local = backend.local_devices()[0]
             ordered = sorted(backend.devices(), key=lambda d: d.process_index)
             self._mesh = jax.sharding.Mesh(np.array(ordered), ("p",))
-            self._run("move", (np.zeros(1, np.uint8),))  # all pairs are connected here
+            with _silent():
+                self._run("move", (np.zeros(1, np.uint8),))  # all pairs are connected here
         note_client(backend)
         _living.append((backend, self))  # never freed: XLA would wait for a lost collective
         store.add(f"{self.name}/up", 1)
@@ -331,4 +335,31 @@ def _quiet() -> Any:
         yield
 
 
+@contextlib.contextmanager
+def _silent() -> Any:
+    """Keep what gloo prints when it connects off the standard output; all else appears after."""
+    with tempfile.TemporaryFile() as caught:
+        with _printing:
+            sys.stdout.flush()
+            kept = os.dup(1)
+            os.dup2(caught.fileno(), 1)
+            try:
+                yield
+            finally:
+                _flush_c()
+                os.dup2(kept, 1)
+                os.close(kept)
+        caught.seek(0)
+        others = [line for line in caught if not line.startswith(b"[Gloo] Rank ")]
+        if others:
+            os.write(1, b"".join(others))
+
+
+def _flush_c() -> None:
+    import ctypes
+
+    ctypes.CDLL(None).fflush(None)
+
+
+_printing = threading.Lock()
 _living: list[Any] = []

@@ -17,9 +17,12 @@ from torchish._core.interop import host_array, wrap_host
 from torchish._core.kernels import Kernel
 from torchish._core.nodes import AccumulateGrad
 from torchish._core.trace import record
+from torchish.distributed._buckets import check_hook, make_buckets, write_back
+from torchish.distributed.algorithms.join import Join, Joinable
 from torchish.nn.modules.module import Module
 from torchish.tensor import Tensor
 
+from ._ddp_join import DDPJoinHook, shadow_forward
 from .scatter_gather import as_device
 from .spmd import map_tensors, tensors_of
 
@@ -87,7 +90,7 @@ def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
     return list(groups.values())
 
 
-class DistributedDataParallel(Module):
+class DistributedDataParallel(Module, Joinable):
     """Averages gradients over the processes of a group at the end of each backward.
 
     All gradients of a step travel in one exchange: one flat array for each dtype, one program.
@@ -104,8 +107,8 @@ class DistributedDataParallel(Module):
     Raises: RuntimeError without a parameter that requires a gradient, for models that differ, and
         in the forward after a backward that did not reach all parameters.
 
-    Differs from torch: `bucket_cap_mb`, `gradient_as_bucket_view` and `check_reduction` change
-    nothing, as there is one exchange; communication hooks and `join` are not supported.
+    Differs from torch: `gradient_as_bucket_view` and `check_reduction` change nothing, and
+    `bucket_cap_mb` only what communication hooks get, as there is one exchange otherwise.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
     """
@@ -134,6 +137,7 @@ class DistributedDataParallel(Module):
         forward_sync_buffers: bool | None = None,
     ) -> None:
         super().__init__()
+        Joinable.__init__(self)
         for name, value in (
             ("delay_all_reduce_named_params", delay_all_reduce_named_params),
             ("mixed_precision", mixed_precision),
@@ -168,6 +172,11 @@ class DistributedDataParallel(Module):
         self._missing: set[int] | None = None  # ids of parameters that backward has not reached
         self._used: set[int] = set()
         self._queued = False
+        self._hook: tuple[Any, Any] | None = None
+        self._join_divisor: int | None = None
+        self._join_by_all = True
+        self._buffers_from = 0
+        self.bucket_cap_mb = 25.0 if bucket_cap_mb is None else float(bucket_cap_mb)
         self._same_model()
         if init_sync:
             state = [p for n, p in module.named_parameters() if n not in ignored]
@@ -212,12 +221,16 @@ class DistributedDataParallel(Module):
 
     def _from_first(self, tensors: Sequence[Tensor]) -> None:
         """Make tensors those of rank 0."""
+        self._from_rank(tensors, 0)
+
+    def _from_rank(self, tensors: Sequence[Tensor], root: int) -> None:
+        """Make tensors those of one rank."""
         wire = self._wire()
         if wire.count == 1 or not tensors:
             return
         for group in _by_dtype(tensors):
             flat = _pack(group)
-            job = wire.submit(lambda flat=flat: wire.broadcast(flat, 0))
+            job = wire.submit(lambda flat=flat: wire.broadcast(flat, root))
             _unpack(wire.wait(job, "broadcast"), group)
 
     def _exchange(self) -> None:
@@ -227,6 +240,9 @@ class DistributedDataParallel(Module):
             return
         self._missing = None
         wire = self._wire()
+        if self._hook is not None:
+            self._exchange_by_hook()
+            return
         if wire.count == 1:
             return
         finding = self._finds_unused
@@ -238,8 +254,7 @@ class DistributedDataParallel(Module):
         if finding:
             used = np.array([id(p) in self._used for p in self._wanted], np.float32)
             arrays.append(used)
-        job = wire.submit(lambda: wire.reduce("AVG", arrays))
-        averaged = wire.wait(job, "gradient all_reduce")
+        averaged = self._averaged(arrays)
         everywhere = averaged.pop() > 0 if finding else None
         if everywhere is None or everywhere.all():
             for group, flat in zip(groups, averaged, strict=True):
@@ -276,10 +291,12 @@ class DistributedDataParallel(Module):
         """Calls the module; in training the next backward averages gradients."""
         training = is_grad_enabled() and self.require_backward_grad_sync
         self._queued = False
-        if training and self._missing:
+        if self._join_config.enable:
+            shadow_forward(self)
+        if training and self._missing and self._used:  # a backward began and did not end
             raise RuntimeError(_UNFINISHED)
         if self.require_forward_param_sync and self.broadcast_buffers:
-            self._from_first(self._buffers_shared)
+            self._from_rank(self._buffers_shared, self._buffers_from)
         if self.device_ids:
             place = as_device(self.device_ids[0])
             inputs, kwargs = map_tensors(lambda t: t.to(place), (inputs, kwargs))
@@ -304,13 +321,79 @@ class DistributedDataParallel(Module):
         finally:
             self.require_backward_grad_sync = before
 
-    def join(self, *args: Any, **kwargs: Any) -> Any:
-        """Not supported."""
-        raise not_supported("DistributedDataParallel.join", "batches of equal number (drop_last)")
+    # --- communication hooks ---------------------------------------------------------------------
 
     def register_comm_hook(self, state: Any, hook: Any) -> None:
-        """Not supported."""
-        raise not_supported("DistributedDataParallel.register_comm_hook", "the exchange as it is")
+        """Have `hook(state, bucket)` exchange gradients in place of the average over processes.
+
+        It gets each `GradBucket` when the backward pass is done and returns a
+        `torch.futures.Future` of the bucket's new content.
+
+        Raises: TypeError, ValueError for what is no hook, RuntimeError for a second one.
+        """
+        check_hook(hook)
+        if self._hook is not None:
+            raise RuntimeError(
+                "register_comm_hook or register_builtin_comm_hook can only be called once."
+            )
+        self._hook = (state, hook)
+
+    def _exchange_by_hook(self) -> None:
+        assert self._hook is not None
+        state, hook = self._hook
+        with no_grad():
+            for p in self._wanted:
+                if p.grad is None:
+                    p.grad = p.detach() * 0
+            buckets = make_buckets(self._wanted, self.bucket_cap_mb)
+            futures = [hook(state, bucket) for bucket in buckets]
+            for bucket, future in zip(buckets, futures, strict=True):
+                write_back(bucket, future)
+
+    # --- uneven numbers of batches ---------------------------------------------------------------
+
+    def _averaged(self, arrays: list[Any]) -> list[Any]:
+        """The average of arrays over all processes, or over those that have batches left."""
+        wire = self._wire()
+        kind = "AVG" if self._join_divisor is None else "SUM"
+        job = wire.submit(lambda: wire.reduce(kind, arrays))
+        found: list[Any] = wire.wait(job, "gradient all_reduce")
+        if self._join_divisor is not None:
+            found = [x / np.asarray(self._join_divisor, x.dtype) for x in found]
+        return found
+
+    def join(
+        self,
+        divide_by_initial_world_size: bool = True,
+        enable: bool = True,
+        throw_on_early_termination: bool = False,
+    ) -> Any:
+        """A context for processes with different numbers of batches.
+
+        Processes that have run out shadow the exchanges of the others. Gradients are divided by
+        the number of all processes, or of those that still have batches.
+        """
+        return Join(
+            [self],
+            enable,
+            throw_on_early_termination,
+            divide_by_initial_world_size=divide_by_initial_world_size,
+        )
+
+    def join_hook(self, **kwargs: Any) -> Any:
+        """What a process does that has run out of batches."""
+        divide = kwargs.get("divide_by_initial_world_size", True)
+        return DDPJoinHook(self, divide_by_initial_world_size=divide)
+
+    @property
+    def join_device(self) -> Any:
+        """Where the exchanges of `join` happen."""
+        return self.device
+
+    @property
+    def join_process_group(self) -> Any:
+        """The processes that `join` is about."""
+        return self.process_group
 
 
 def _tell(ref: Any, param: Tensor) -> None:
