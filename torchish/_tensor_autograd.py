@@ -28,7 +28,7 @@ class TensorAutograd(TensorFacts):
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients"
             )
-        if not self.is_leaf:
+        if not (self._grad_fn is None if value else self.is_leaf):
             if not value:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables. If you want "

@@ -15,6 +15,7 @@ from .steps import STEPS
 SHAPES = [(6,), (2, 3), (2, 2, 3), (4, 1), (1, 3), (3, 3)]
 _NAMES = list(STEPS)
 _WEIGHTS = [STEPS[name].weight for name in _NAMES]
+REFUSED = ("refused", "")
 CAUGHT = (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError)
 
 
@@ -58,10 +59,14 @@ def run(T: Any, program: dict[str, Any]) -> list[Any]:
 def _step(T: Any, name: str, inputs: list[int], extra: Any, tensors: list[Any]) -> Any:
     given = [tensors[i % len(tensors)] for i in inputs]
     try:
+        if name.endswith("_out") and len({other.shape for other in given}) > 1:
+            given[1:] = [other.clone() for other in given[1:]]  # an output is resized while read
         given = [given[0], *(_apart(T, name, given[0], other) for other in given[1:])]
         got = STEPS[name].act(T, extra, *given)
     except CAUGHT as error:
         found: Any = (type(error).__name__, str(error).split("\n")[0])
+        if "view" in found[1] and "modified inplace" in found[1]:
+            found = REFUSED  # which of several errors comes first is left open
     else:
         found = "ran"
         if isinstance(got, T.Tensor) and not any(got is x for x in tensors):
@@ -71,15 +76,15 @@ def _step(T: Any, name: str, inputs: list[int], extra: Any, tensors: list[Any]) 
 
 def _apart(T: Any, name: str, target: Any, other: Any) -> Any:
     """The other operand; copied if it overlaps the target in a way that torch leaves undefined."""
-    if name.endswith("_out") and (name in ("sum_out", "cat_out") or other.shape != target.shape):
-        return other.clone()  # an output that is resized while it is read
+    if name in ("sum_out", "cat_out"):
+        return other.clone()
     if other is target or not _same_memory(T, target, other):
         return other
     if (other.shape, other.stride(), other.storage_offset()) == (
         target.shape, target.stride(), target.storage_offset(),
     ):  # fmt: skip
         return other
-    if other.is_contiguous() and target.is_contiguous():
+    if other.is_contiguous() and target.is_contiguous() and other.shape == target.shape:
         return other  # torch sees that they overlap
     return other.clone()
 
@@ -93,7 +98,7 @@ def describe(tensor: Any) -> Any:
     return {
         "values": tensor.detach().tolist(),
         "shape": tuple(tensor.shape),
-        "stride": tensor.stride(),
+        "stride": tensor.stride() if tensor.numel() else None,
         "offset": tensor.storage_offset(),
         "dtype": str(tensor.dtype),
         "requires_grad": tensor.requires_grad,

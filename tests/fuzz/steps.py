@@ -101,7 +101,7 @@ step("expand_as", 1, 2, _nothing, lambda T, a, t, u: t.expand_as(u))
 step("broadcast_to", 1, 1, _one_of((2, 3), (3, 2, 3), (4, 6)), lambda T, a, t: t.broadcast_to(a))
 step("diagonal", 3, 1, _ints(-1, 1), lambda T, a, t: t.diagonal(a))
 step(
-    "unfold", 4, 1, _tuple(_dim, _ints(0, 3), _ints(1, 2)), lambda T, a, t: t.unfold(*a)
+    "unfold", 4, 1, _tuple(_dim, _ints(1, 3), _ints(1, 2)), lambda T, a, t: t.unfold(*a)
 )  # fmt: skip
 step("flatten", 2, 1, _nothing, lambda T, a, t: t.flatten())
 step(
@@ -130,13 +130,21 @@ step("transpose_", 1, 1, _tuple(_dim, _dim), lambda T, a, t: t.transpose_(*a))
 step("t_", 1, 1, _nothing, lambda T, a, t: t.t_())
 step("detach_", 1, 1, _nothing, lambda T, a, t: t.detach_())
 step("requires_grad_", 3, 1, _one_of(True, True, False), lambda T, a, t: t.requires_grad_(a))
-step("set_", 1, 2, _nothing, lambda T, a, t, u: t.set_(u))
+step(
+    "set_", 1, 2, _nothing, lambda T, a, t, u: t.set_(u) if _may_set(t, u) else None
+)  # fmt: skip
+
+
+def _may_set(t: Any, u: Any) -> bool:
+    """Whether histories go on as they were (else the first backward through them fails)."""
+    return t._base is None and not (u.requires_grad or t.grad_fn is not None)
 
 
 def _fits(t: Any, u: Any) -> bool:
     """Whether `t.data = u` leaves history and memory of one shape (torch lets them part)."""
-    plain = t._base is None and u._base is None
-    return plain or not (t.requires_grad or u.requires_grad)
+    if not (t.requires_grad or u.requires_grad):
+        return True
+    return t._base is None and u._base is None and t.shape == u.shape
 
 
 def _swap_data(T: Any, a: Any, t: Any, u: Any) -> None:
@@ -215,8 +223,16 @@ def _source(T: Any, t: Any, dim: int, index: Any) -> Any:
     return T.arange(1.0, 1.0 + count).reshape(shape).to(t.dtype)
 
 
+def _unshared(t: Any) -> Any:
+    """A copy where elements may share memory: which of them is written last is left open."""
+    dense = t.is_contiguous() or t.transpose(0, -1).is_contiguous()
+    return t if t.dim() == 0 or dense else t.clone()
+
+
 def _index_write(name: str) -> Act:
     def act(T: Any, a: Any, t: Any) -> Any:
+        if name == "index_copy_":
+            t = _unshared(t)
         index = _index(T, a[1] if name != "index_copy_" else "once") % _size(t, a[0])
         return getattr(t, name)(a[0], index, _source(T, t, a[0], index))
 
@@ -242,7 +258,7 @@ step(
 )  # fmt: skip
 step(
     "put_", 1, 1, _one_of(True, False),
-    lambda T, a, t: t.put_(
+    lambda T, a, t: _unshared(t).put_(
         T.tensor([0, 1]) % max(t.numel(), 1), T.tensor([5.0, 6.0]).to(t.dtype), a
     ),
 )  # fmt: skip
@@ -258,7 +274,7 @@ step("add_tensor_", 4, 2, _nothing, lambda T, a, t, u: t.add_(u))
 step("mul_tensor_", 3, 2, _nothing, lambda T, a, t, u: t.mul_(u))
 step("iadd", 1, 2, _nothing, lambda T, a, t, u: t.__iadd__(u))
 step("addcmul_", 3, 3, _nothing, lambda T, a, t, u, v: t.addcmul_(u, v, value=0.5))
-step("lerp_", 1, 2, _nothing, lambda T, a, t, u: t.lerp_(u, 0.25))
+step("lerp_", 1, 2, _nothing, lambda T, a, t, u: t.lerp_(u, T.tensor(0.25).to(t.dtype)))
 step("masked_fill_u", 1, 2, _nothing, lambda T, a, t, u: t.masked_fill_(u > 2, 1.5))
 step("mul", 2, 2, _nothing, lambda T, a, t, u: t * u)
 step("add", 2, 2, _nothing, lambda T, a, t, u: t + u)
@@ -267,7 +283,7 @@ step("cat", 1, 2, _nothing, lambda T, a, t, u: T.cat([t, u]))
 step("stack", 1, 2, _nothing, lambda T, a, t, u: T.stack([t, u], -1))
 step("add_out", 3, 3, _nothing, lambda T, a, t, u, v: T.add(u, v, out=t))
 step("mul_out", 2, 3, _nothing, lambda T, a, t, u, v: T.mul(u, v, out=t))
-step("sum_out", 1, 2, _nothing, lambda T, a, t, u: T.sum(u, 0, out=t))
+step("sum_out", 1, 2, _nothing, lambda T, a, t, u: T.sum(u, 0, True, out=t))
 step("cat_out", 1, 3, _nothing, lambda T, a, t, u, v: T.cat([u, v], out=t))
 
 # --- fresh memory --------------------------------------------------------------------------------

@@ -188,6 +188,7 @@ def warn_expanded(target: TensorBase, name: str) -> None:
 
 _ALSO = {
     "masked_fill_": "tensor[mask] = scalar",
+    "index_fill_": "tensor[mask] = scalar",
     "index_put_": "tensor[indices] = tensor",
 }
 

@@ -210,7 +210,7 @@ def _fitted(grad: Var, wanted: Aval, node: Node, position: int) -> Var:
     have = grad[0].aval
     if have.shape != wanted.shape:
         raise RuntimeError(
-            f"Function {type(node).__name__} returned an invalid gradient at index {position} - "
+            f"Function {node.name()} returned an invalid gradient at index {position} - "
             f"got {list(have.shape)} but expected shape compatible with {list(wanted.shape)}"
         )
     kernel = cast_kernel(have, wanted.dtype)

@@ -291,7 +291,7 @@ class SavedTensor:
 
         Raises: torch's RuntimeError when an in-place operator changed the tensor.
         """
-        now = self.counter.version
+        now = (getattr(self.counter, "counter", None) or self.counter).version
         if now != self.version:
             raise RuntimeError(self._message(now))
         if self.storage.writes == self.writes and self.storage.host is None:

@@ -177,7 +177,8 @@ class TensorBase:
         check_rebase(self, indirect=True)
         self._attr_version = self._version_counter.version
         edge = base._edge()
-        if edge is None:
+        if edge is None:  # the root was cut from its history
+            self._grad_fn, self._out_nr = nodes.NOWHERE, 0
             return
         kernel, starts = region_read(base, self)
         made = nodes.history(kernel, (None, *starts), (edge, *[None] * len(starts)))

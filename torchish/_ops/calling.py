@@ -5,6 +5,7 @@ This is the hot path of every script; each line here is paid once per operator c
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -205,7 +206,10 @@ def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> 
     check_out(operator, kernel.out_avals, targets, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     for target, value in zip(targets, tracing.record(kernel, values), strict=True):
-        store_out(target, value)
+        strides = None
+        if operator.elementwise and target._aval.shape != value.aval.shape:
+            strides = result_strides(kernel, operands)
+        store_out(target, value, strides)
     return operator.result(targets) if operator.result is not None else out
 
 
@@ -268,11 +272,16 @@ def check_out_dtype(rule: str, made: dtype, out: dtype) -> None:
     raise error(text.format(names[made], names[out]))
 
 
-def store_out(target: Any, value: Any) -> None:
-    """Write a result into an `out=` tensor, resizing it if its shape differs."""
+def store_out(target: Any, value: Any, strides: tuple[int, ...] | None = None) -> None:
+    """Write a result into an `out=` tensor, resizing it if its shape differs.
+
+    `strides` are those of a resized one, where they are not row-major.
+    """
     from .._core.autograd import cast_kernel
 
     resize_output(target, tuple(value.aval.shape), warn_level=5)
+    if strides is not None:
+        target._layout = (strides, target._offset, False)
     if value.aval.dtype is not target._aval.dtype:
         (value,) = tracing.record(cast_kernel(value.aval, target._aval.dtype), (value,))
     target._write(value)
@@ -297,7 +306,8 @@ def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> N
         )
     storage = target._storage
     # References: the attribute, the local name, getrefcount's argument.
-    if target._layout is not None or sys.getrefcount(storage) > 3:
+    count = math.prod(shape)
+    if target._layout is not None or sys.getrefcount(storage) > 3 or count < storage.numel:
         target.resize_(shape)  # goes on showing the memory that others see too
         return
     aval = aval_of(shape, target._aval.dtype)

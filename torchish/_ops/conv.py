@@ -239,8 +239,17 @@ _GRAD = "ConvolutionBackward0"
 
 
 def _windows(spatial: int) -> Any:
-    """Strides: channels-last where the input or the weight is."""
-    return lambda avals, operands, key: follow_windows(avals, operands[:2], spatial)
+    """Strides: channels-last where the input or the weight is.
+
+    In one dim torch lays the input out anew first; in three a single sample takes another way.
+    """
+
+    def layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+        if spatial == 3 and (len(avals[0].shape) == 4 or avals[0].shape[0] == 1):
+            return None
+        return follow_windows(avals, operands[spatial == 1 : 2], spatial)
+
+    return layout
 
 
 @op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(1))
@@ -294,7 +303,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD)
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(3))
 def conv_transpose3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

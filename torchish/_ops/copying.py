@@ -143,14 +143,19 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    src = _on(src, self._storage.device)
     needs = state.grad_enabled and self._needs_grad()
+    if not needs and not src._needs_grad() and (src is self or self.is_set_to(src)):
+        check_history(self, False)
+        self._version_counter.version += 1
+        return self
+    src = _on(src, self._storage.device)
     return write_inplace(
         self,
         lambda: _copy_kernel(self._aval, src._aval, needs),
         (self, src) if needs else (src,),
         cast=False,
         overlap="last",
+        expanded="write" if src is self else "refuse",
     )
 
 
@@ -185,8 +190,9 @@ def fill_(input: Any, value: Any) -> Tensor:
         kind: Any = type(value)
         kernel = _fill_kernel(input._aval, kind)
     return write_inplace(
-        input, kernel, (input, value), cast=False, overlap="last", expanded="write"
-    )
+        input, kernel, (input, value), cast=False, overlap="last",
+        expanded="refuse" if isinstance(value, TensorBase) else "write",
+    )  # fmt: skip
 
 
 @composite()

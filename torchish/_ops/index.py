@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._core import dtypes
-from .._core.apply import check_overlap
+from .._core.apply import check_inplace
 from .._core.interop import host_array, is_host, wrap_host
 from .._core.tensor_base import TensorBase
 from ._describe import check_expandable
@@ -315,7 +315,7 @@ def _without_lead(value: Any) -> Any:
 
 def _copy_to(view: Any, value: Any) -> None:
     if not isinstance(value, TensorBase):
-        check_overlap(view, (view,))  # a fill would go through, torch copies
+        check_inplace(view)  # a fill would go through shared memory, torch copies
     shape = tuple(view._aval.shape)
     if isinstance(value, TensorBase) and tuple(value._aval.shape) != shape:
         if value._aval.ndim == 0 and value._storage.device.type == "cpu":

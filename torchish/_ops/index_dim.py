@@ -66,6 +66,12 @@ def index_select(input: Tensor, dim: int, index: Tensor):
     if index.dtype not in (np.int32, np.int64):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     x, at = _vectors(input, index)
+    if input.ndim == 0 and at.size != 1:
+        raise RuntimeError(
+            f"index_select(): Index to scalar can have only 1 value, got {at.size} value(s)"
+        )
+    if x.ndim > 1 and x.shape[dim] == 0 and at.size:
+        raise RuntimeError("index_select(): self indexing axis dim should be positive")
     if x.shape[dim] == 0:  # the guard refuses every position
         shape = (*x.shape[:dim], at.size, *x.shape[dim + 1 :])
         return jnp.zeros(shape, x.dtype)
@@ -74,8 +80,10 @@ def index_select(input: Tensor, dim: int, index: Tensor):
 
 
 def _add_fits(input: Any, dim: int, index: Any, **_: Any) -> None:
-    if input._aval.numel:  # else torch looks at no position
+    if input._aval.numel:
         _positions(_bounds_add)(input, dim, index)
+    elif input._aval.ndim < 2:  # else torch looks at no position
+        _positions(_out_of_range)(input, dim, index)
 
 
 def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._core.state import state
 from . import _numeric as num
 from ._windows import Windows, area, check_output, taps, window_counts, window_sum, windows
 from .memory_format import follow_spatial
@@ -150,7 +151,17 @@ def _max_grad_name(**described: Any) -> str:
     return "SqueezeBackward1" if nd == 1 else f"MaxPool{nd}DWithIndicesBackward0"
 
 
-@op("none", into=("internal",), grad_name=_max_grad_name, layout=follow_spatial(1, 2, 3))
+def _max_layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """Strides: in one dim torch follows the input only where it keeps the indices for backward."""
+    if key[-1] == 1 and not (state.grad_enabled and operands[0]._needs_grad()):
+        return None
+    return _FOLLOW(avals, operands, key)  # type: ignore[no-any-return]
+
+
+_FOLLOW = follow_spatial(1, 2, 3)
+
+
+@op("none", into=("internal",), grad_name=_max_grad_name, layout=_max_layout)
 def max_pool(
     input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     nd: int,

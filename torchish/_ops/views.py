@@ -111,6 +111,11 @@ def view_dtype(input: Any, to: dtype) -> Any:
             f"self.size(-1) must be divisible by {b // a} to view {SCALAR_NAMES[have]} as "
             f"{SCALAR_NAMES[to]} (different element sizes), but got {input._aval.shape[-1]}"
         )
+    if a < b and input._offset % (b // a):
+        raise RuntimeError(
+            f"self.storage_offset() must be divisible by {b // a} to view {SCALAR_NAMES[have]} as "
+            f"{SCALAR_NAMES[to]} (different element sizes), but got {input._offset}"
+        )
     if input._strides[-1] != 1:
         raise RuntimeError(
             f"self.stride(-1) must be 1 to view {SCALAR_NAMES[have]} as {SCALAR_NAMES[to]} "
@@ -189,6 +194,11 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     """Cut `dim` into `sizes`."""
     shape = input._aval.shape
     d = wrap_dim(dim, len(shape))
+    if not shape:
+        raise RuntimeError(
+            "unflatten got an unexpected error:\nDimension specified as 0 but tensor has no "
+            "dimensions"
+        )
     sizes = as_sizes((sizes,), "unflatten")
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
@@ -270,6 +280,8 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
         if len(set(group)) != len(group):
             shown = [given] if isinstance(given, int) else list(given)
             raise RuntimeError(f"movedim: repeated dim in `{label}` ({shown})")
+    if ndim == 0:
+        return methods.alias(input)
     order = [-1] * ndim
     for s, d in zip(src, dst, strict=True):
         order[d] = s

@@ -208,7 +208,8 @@ _split_on("dsplit", 3, lambda ndim: 2)
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """The slices along `dim`."""
     if input._aval.ndim == 0:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        wrap_dim(dim, 0)
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = wrap_dim(dim, input._aval.ndim)
 
     def part(i: int) -> Any:
