@@ -6,6 +6,8 @@ Learning with Vision Transformers" (2021).
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import torchish.nn.functional as F
@@ -142,6 +144,34 @@ class FasterRCNN(GeneralizedRCNN):
             **kwargs,
         )
         super().__init__(backbone, rpn, heads, transform)
+
+
+def with_own_arguments(cls: Any) -> Any:
+    """Give a subclass all arguments of FasterRCNN and then its keyword-only ones, in that order.
+
+    Raises: TypeError when it is called with more positional arguments than there are.
+    """
+    first, written = cls.__init__, inspect.signature(cls.__init__).parameters
+    shared = [
+        written.get(p.name, p) for p in inspect.signature(FasterRCNN.__init__).parameters.values()
+    ]
+    own = [
+        p.replace(kind=p.POSITIONAL_OR_KEYWORD)
+        for p in written.values()
+        if p.kind is p.KEYWORD_ONLY
+    ]
+    fields = [*shared[:-1], *own, shared[-1]]
+    names = [p.name for p in fields[1:-1]]
+
+    @functools.wraps(first)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if len(args) > len(names):
+            raise TypeError(f"{cls.__name__} takes at most {len(names)} positional arguments")
+        first(self, **dict(zip(names, args, strict=False)), **kwargs)
+
+    __init__.__signature__ = inspect.Signature(fields)  # type: ignore[attr-defined]
+    cls.__init__ = __init__
+    return cls
 
 
 class TwoMLPHead(nn.Module):

@@ -14,9 +14,10 @@ from torchish.vision.ops import MultiScaleRoIAlign
 from .._build import Argument, expected, published, weights_enum
 from .._init import kaiming_fan_out
 from . import _build as build
-from .faster_rcnn import FasterRCNN, check_type
+from .faster_rcnn import FasterRCNN, check_type, with_own_arguments
 
 
+@with_own_arguments
 class KeypointRCNN(FasterRCNN):
     """Faster R-CNN with keypoints for each detection.
 
@@ -32,7 +33,7 @@ class KeypointRCNN(FasterRCNN):
         num_classes: int | None = None,
         min_size: Any = None,
         max_size: int = 1333,
-        *args: Any,
+        *,
         keypoint_roi_pool: MultiScaleRoIAlign | None = None,
         keypoint_head: nn.Module | None = None,
         keypoint_predictor: nn.Module | None = None,
@@ -49,7 +50,7 @@ class KeypointRCNN(FasterRCNN):
         head = keypoint_head or KeypointRCNNHeads(backbone.out_channels, (512,) * 8)
         predictor = keypoint_predictor or KeypointRCNNPredictor(512, num_keypoints or 17)
         sizes = (640, 672, 704, 736, 768, 800) if min_size is None else min_size
-        super().__init__(backbone, num_classes, sizes, max_size, *args, **kwargs)
+        super().__init__(backbone, num_classes, sizes, max_size, **kwargs)
         self.roi_heads.keypoint_roi_pool = pool
         self.roi_heads.keypoint_head = head
         self.roi_heads.keypoint_predictor = predictor

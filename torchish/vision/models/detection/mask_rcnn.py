@@ -15,9 +15,10 @@ from torchish.vision.ops.misc import Conv2dNormActivation, Layer
 from .._build import weights_enum
 from .._init import initialize, kaiming_fan_out
 from . import _build as build
-from .faster_rcnn import FasterRCNN, check_type, version2_parts
+from .faster_rcnn import FasterRCNN, check_type, version2_parts, with_own_arguments
 
 
+@with_own_arguments
 class MaskRCNN(FasterRCNN):
     """Faster R-CNN with a mask for each detection.
 
@@ -30,7 +31,7 @@ class MaskRCNN(FasterRCNN):
         self,
         backbone: Any,
         num_classes: int | None = None,
-        *args: Any,
+        *,
         mask_roi_pool: MultiScaleRoIAlign | None = None,
         mask_head: nn.Module | None = None,
         mask_predictor: nn.Module | None = None,
@@ -45,7 +46,7 @@ class MaskRCNN(FasterRCNN):
         # Drawn before the parts of Faster R-CNN.
         head = mask_head or MaskRCNNHeads(backbone.out_channels, (256, 256, 256, 256), 1)
         predictor = mask_predictor or MaskRCNNPredictor(256, 256, num_classes)
-        super().__init__(backbone, num_classes, *args, **kwargs)
+        super().__init__(backbone, num_classes, **kwargs)
         self.roi_heads.mask_roi_pool = pool
         self.roi_heads.mask_head = head
         self.roi_heads.mask_predictor = predictor
