@@ -9,7 +9,7 @@ DATAROOT ?=
 DEMO_DEPS := $(VENV)/.stamp-demo
 DEV_DEPS := $(VENV)/.stamp-dev
 
-.PHONY: help demo env test smoke lint format types compat bench wheel clean
+.PHONY: help demo env test smoke lint format types compat libraries bench wheel clean
 
 help:
 	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
@@ -17,6 +17,7 @@ help:
 	@echo "make test              run the test suite (TEST_ARGS='-k name' for a part of it)"
 	@echo "make lint types        ruff, mypy        make format   let ruff rewrite the files"
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
+	@echo "make libraries         other people's wheels on torchish and on PyTorch"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
 $(PY):
@@ -74,6 +75,14 @@ compat: $(DEV_DEPS)
 	$(PY) tools/compat_matrix.py
 	$(PY) -m pytest -q tests/compat/opinfo/test_results.py
 	$(PY) -m pytest -q -m compat
+
+# Wheels of other people, without what they depend on: a folder of their own, not the environment.
+LIBRARIES := out/libraries
+libraries: $(DEV_DEPS)
+	$(PY) -m pip install --quiet --no-compile --no-deps --upgrade --target $(LIBRARIES) \
+		einops torch_geometric xxhash aiohttp multidict yarl frozenlist aiosignal attrs propcache \
+		aiohappyeyeballs requests urllib3 charset_normalizer idna certifi psutil
+	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
 
 bench: $(DEV_DEPS)
 	$(PY) -m benchmarks $(BENCH)

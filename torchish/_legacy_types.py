@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -59,6 +59,12 @@ class LegacyType:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         made = legacy_tensor(args, self.dtype)
         return made if self.place == "cpu" else made.to(self.place)
+
+    def __or__(self, other: Any) -> Any:
+        return Union[self.__class__, other]  # noqa: UP007 - for annotations: `torch.LongTensor | None`
+
+    def __ror__(self, other: Any) -> Any:
+        return Union[other, self.__class__]  # noqa: UP007
 
     def __instancecheck__(self, instance: Any) -> bool:
         return (

@@ -23,6 +23,25 @@ def t(m: Any, *values: Any) -> Any:
 
 
 MAKERS: dict[str, Make] = {
+    "NegativeBinomial": lambda m, d: d.NegativeBinomial(t(m, 3.0, 5.0), t(m, 0.3, 0.6)),
+    "RelaxedBernoulli": lambda m, d: d.RelaxedBernoulli(m.tensor(0.7), t(m, 0.3, 0.6)),
+    "RelaxedOneHotCategorical": lambda m, d: d.RelaxedOneHotCategorical(
+        m.tensor(0.7), t(m, 0.3, 0.3, 0.4)
+    ),
+    "ContinuousBernoulli": lambda m, d: d.ContinuousBernoulli(t(m, 0.3, 0.5, 0.8)),
+    "Pareto": lambda m, d: d.Pareto(t(m, 1.0, 2.0), t(m, 3.0, 4.0)),
+    "Weibull": lambda m, d: d.Weibull(t(m, 1.0, 2.0), t(m, 3.0, 4.0)),
+    "Kumaraswamy": lambda m, d: d.Kumaraswamy(t(m, 2.0, 3.0), t(m, 3.0, 4.0)),
+    "InverseGamma": lambda m, d: d.InverseGamma(t(m, 3.0, 4.0), t(m, 1.0, 2.0)),
+    "LogisticNormal": lambda m, d: d.LogisticNormal(t(m, 0.0, 1.0), t(m, 1.0, 2.0)),
+    "FisherSnedecor": lambda m, d: d.FisherSnedecor(t(m, 5.0, 7.0), t(m, 6.0, 8.0)),
+    "GeneralizedPareto": lambda m, d: d.GeneralizedPareto(
+        t(m, 0.0, 1.0), t(m, 1.0, 2.0), t(m, 0.2, 0.0)
+    ),
+    "VonMises": lambda m, d: d.VonMises(t(m, 0.0, 1.0), t(m, 1.0, 4.0)),
+    "LowRankMultivariateNormal": lambda m, d: d.LowRankMultivariateNormal(
+        m.zeros(3), m.tensor([[1.0], [0.5], [0.2]]), t(m, 1.0, 2.0, 0.5)
+    ),
     "Normal": lambda m, d: d.Normal(t(m, 0.5, -1.0), t(m, 1.0, 2.0)),
     "Normal of numbers": lambda m, d: d.Normal(0.5, 2.0),
     "LogNormal": lambda m, d: d.LogNormal(t(m, 0.5, -1.0), t(m, 1.0, 0.5)),
@@ -235,3 +254,31 @@ def test_absent_ones_are_named() -> None:
     assert not hasattr(torchish.distributions, "Wishart")
     with pytest.raises(NotImplementedError, match="Wishart"):
         _ = torchish.distributions.Wishart
+
+
+SPACES = {
+    "real": lambda c: c.real, "positive": lambda c: c.positive, "unit": lambda c: c.unit_interval,
+    "greater": lambda c: c.greater_than(1.5), "less": lambda c: c.less_than(-1.0),
+    "interval": lambda c: c.interval(-2.0, 3.0), "simplex": lambda c: c.simplex,
+    "vector": lambda c: c.real_vector, "factor": lambda c: c.lower_cholesky,
+    "covariance": lambda c: c.positive_definite,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_transforms_to_constraints(name: str) -> None:
+    found = []
+    for m in (torchish, torch):
+        x = m.arange(9.0).view(3, 3) / 5 - 1
+        space = SPACES[name](m.distributions.constraints)
+        for registry in (m.distributions.transform_to, m.distributions.biject_to):
+            if name in ("factor", "covariance") and registry is m.distributions.biject_to:
+                with pytest.raises(NotImplementedError, match="Cannot transform"):
+                    registry(space)
+                continue
+            y = registry(space)(x)
+            assert bool(space.check(y).all())
+            found.append(y.numpy())
+    half = len(found) // 2
+    for mine, theirs in zip(found[:half], found[half:], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5)

@@ -99,8 +99,10 @@ def test_the_old_resize_is_a_view_and_warns() -> None:
     ]
 
 
-def test_absent_modules_are_absent_to_hasattr() -> None:
-    for name in ("mps", "xpu", "onnx"):
-        assert not hasattr(torchish, name)
-        with pytest.raises(NotImplementedError, match=name):
-            getattr(torchish, name)
+def test_devices_that_are_absent_and_onnx() -> None:
+    for name in ("mps", "xpu", "mtia"):
+        assert not getattr(torchish, name).is_available()
+        with pytest.raises(RuntimeError, match=f"{name.upper()} devices"):
+            getattr(torchish, name).synchronize()
+    with pytest.raises(NotImplementedError, match=r"torch\.onnx\.export.*torch\.export"):
+        torchish.onnx.export(None, ())

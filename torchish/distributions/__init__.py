@@ -6,6 +6,7 @@ from typing import Any
 
 from . import constraints, transforms
 from .composed import Independent, MixtureSameFamily, TransformedDistribution
+from .constraint_registry import biject_to, transform_to
 from .continuous import (
     Cauchy,
     Exponential,
@@ -17,6 +18,13 @@ from .continuous import (
     Normal,
     StudentT,
     Uniform,
+)
+from .counts import (
+    ContinuousBernoulli,
+    LogitRelaxedBernoulli as LogitRelaxedBernoulli,
+    NegativeBinomial,
+    RelaxedBernoulli,
+    RelaxedOneHotCategorical,
 )
 from .discrete import (
     Bernoulli,
@@ -31,6 +39,17 @@ from .discrete import (
 from .distribution import Distribution, ExponentialFamily
 from .gammas import Beta, Chi2, Dirichlet, Gamma, MultivariateNormal
 from .kl import kl_divergence, register_kl
+from .lowrank import LowRankMultivariateNormal
+from .tails import (
+    FisherSnedecor,
+    GeneralizedPareto,
+    InverseGamma,
+    Kumaraswamy,
+    LogisticNormal,
+    Pareto,
+    VonMises,
+    Weibull,
+)
 from .transforms import *  # noqa: F403
 
 __all__ = [
@@ -43,13 +62,15 @@ __all__ = [
 ]  # fmt: skip
 __all__ += transforms.__all__
 
-_ABSENT = {
-    "CatTransform", "ContinuousBernoulli", "CorrCholeskyTransform",
-    "CumulativeDistributionTransform", "FisherSnedecor", "GeneralizedPareto", "InverseGamma",
-    "Kumaraswamy", "LKJCholesky", "LogisticNormal", "LowRankMultivariateNormal",
-    "NegativeBinomial", "Pareto", "PositiveDefiniteTransform", "RelaxedBernoulli",
-    "RelaxedOneHotCategorical", "StackTransform", "VonMises", "Weibull", "Wishart", "biject_to",
+__all__ += [
+    "ContinuousBernoulli", "FisherSnedecor", "GeneralizedPareto", "InverseGamma", "Kumaraswamy",
+    "LogisticNormal", "LowRankMultivariateNormal", "NegativeBinomial", "Pareto",
+    "RelaxedBernoulli", "RelaxedOneHotCategorical", "VonMises", "Weibull", "biject_to",
     "transform_to",
+]  # fmt: skip
+
+_ABSENT = {
+    "CatTransform", "CorrCholeskyTransform", "LKJCholesky", "StackTransform", "Wishart",
 }  # fmt: skip
 
 

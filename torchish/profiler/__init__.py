@@ -41,6 +41,11 @@ def supported_activities() -> set[ProfilerActivity]:
     return set(ProfilerActivity)
 
 
+def kineto_available() -> bool:
+    """False: JAX's profiler records."""
+    return False
+
+
 def schedule(
     *, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0
 ) -> Callable[[int], ProfilerAction]:
