@@ -131,7 +131,7 @@ def _mixed(old: Arrays, new: Arrays, decay: Coefficient) -> Arrays:
     return [decay * a + (1 - decay) * b for a, b in zip(old, new, strict=True)]
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def sgd_step(
     count: Tensor,
     params: Tensors,
@@ -167,7 +167,7 @@ def sgd_step(
     return _packed([_moved(params, updates, lr), buffers], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def adam_step(
     count: Tensor,
     params: Tensors,
@@ -212,7 +212,7 @@ def adam_step(
     return _packed([_moved(params, updates, lr), mean, square, largest], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def rmsprop_step(
     count: Tensor,
     params: Tensors,
@@ -249,7 +249,7 @@ def rmsprop_step(
     return _packed([_moved(params, updates, lr), state.nu, buffers, mean], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def adadelta_step(
     count: Tensor,
     params: Tensors,
@@ -274,7 +274,7 @@ def adadelta_step(
     return _packed([_moved(params, updates, lr), state.e_g, state.e_x], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def adamax_step(
     count: Tensor,
     params: Tensors,
@@ -300,7 +300,7 @@ def adamax_step(
     return _packed([_moved(params, updates, lr), mean, top], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def adagrad_step(
     count: Tensor,
     params: Tensors,
@@ -323,7 +323,7 @@ def adagrad_step(
     return _packed([_moved(params, updates, lr / (1 + (count - 1) * lr_decay)), total], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def nadam_step(
     count: Tensor,
     params: Tensors,
@@ -361,7 +361,7 @@ def nadam_step(
     return _packed([_moved(params, updates, lr), mean, square], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def radam_step(
     count: Tensor,
     params: Tensors,
@@ -403,7 +403,7 @@ def radam_step(
     return _packed([_moved(params, updates, lr), mean, square], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def asgd_step(
     count: Tensor,
     params: Tensors,
@@ -429,7 +429,7 @@ def asgd_step(
     return _packed([params, average], old)
 
 
-@op("none", into=("internal",), out=False, differentiable=False)
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
 def rprop_step(
     count: Tensor,
     params: Tensors,

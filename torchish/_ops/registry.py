@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from .binding import MISSING, Binder, Parameter
 from .calling import make_function, make_inplace, make_method
+from .mapping import each_position
 from .operator import Layout, Operator
 
 Tensor = Annotated[Any, "tensor"]
@@ -84,6 +85,7 @@ def op(
     out_dtype: str | None = None,
     overlap: str | None = None,
     expanded: str = "refuse",
+    mapped: bool = False,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Register a pure function on arrays as an operator; returns its public function.
 
@@ -95,12 +97,15 @@ def op(
     layout: strides of the results where torch's are not row-major (see operator.py).
     out_dtype: a rule of `check_out_dtype` where the default does not hold (see operator.py).
     overlap, expanded: writes to elements that share memory (see `apply.write_inplace`).
+    mapped: the body treats each position of its tensor lists alike (see mapping.py).
     """
 
     def wrap(body: Callable[..., Any]) -> Any:
         public = name or body.__name__
+        described = parameters(body)
         made = Operator(
-            public, body, Binder(public, parameters(body), overloads), promote, saves=saves,
+            public, each_position(body, described) if mapped else body,
+            Binder(public, described, overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
             layout=layout, out_dtype=out_dtype, overlap=overlap, expanded=expanded,
