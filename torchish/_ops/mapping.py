@@ -1,7 +1,7 @@
 """Operators over lists of tensors whose body treats each position alike.
 
 The body is traced once for each distinct combination of shapes, not once for each position: the
-update rule of a network with a hundred layers of ten shapes is ten traces, inlined a hundred times.
+update rule of a network with a hundred layers of ten shapes is ten traces, called a hundred times.
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ def each_position(body: Callable[..., Any], params: Sequence[Parameter]) -> Call
 
 @functools.lru_cache(maxsize=256)
 def _one(body: Callable[..., Any], static: tuple[tuple[str, Any], ...]) -> Any:
-    return jax.jit(lambda lists, shared: body(**lists, **shared, **dict(static)), inline=True)
+    return jax.jit(lambda lists, shared: body(**lists, **shared, **dict(static)))
