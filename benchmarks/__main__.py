@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("imports", "chain", "mlp", "dcgan", "conv", "parallel")
+NAMES = ("imports", "cold", "chain", "mlp", "dcgan", "conv", "parallel")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:
