@@ -18,6 +18,7 @@ from .forking import tracing
 from .kernels import Kernel
 from .stats import stats
 from .values import Aval
+from .wide import widened
 
 # Slots: 0.. are outputs of nodes, -1.. are external inputs, the rest are numbers by type.
 FLOATS, INTS, COMPLEXES = 1 << 40, 2 << 40, 3 << 40
@@ -84,6 +85,7 @@ def compile_program(
         return jax.jit(program, donate_argnums=donate, out_shardings=list(shardings))
 
 
+@widened
 def compile_ahead(
     entries: Sequence[Any], live: Sequence[int], donated: Sequence[int], in_avals: Sequence[Aval],
     counts: tuple[int, int, int], jdev: Any,
