@@ -144,7 +144,8 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     needs = state.grad_enabled and self._needs_grad()
-    if not needs and not src._needs_grad() and (src is self or self.is_set_to(src)):
+    same = src is self or (src._aval is self._aval and self.is_set_to(src))
+    if same and not needs and not src._needs_grad():
         check_history(self, False)
         self._version_counter.version += 1
         return self
