@@ -170,6 +170,21 @@ def test_modes_nest_replace_results_and_end() -> None:
     assert not modes.is_in_torch_dispatch_mode()
 
 
+def test_operators_are_those_of_torch_ops() -> None:
+    modes = importlib.import_module("torchish.utils._python_dispatch")
+    aten = torchish.ops.aten
+    found = []
+
+    class Look(modes.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            found.append(func in {aten.exp.default} and func.overloadpacket in {aten.exp: 1})
+            return func(*args, **(kwargs or {}))
+
+    with Look():
+        torchish.ones(1).exp()
+    assert found == [False, True]
+
+
 def test_flops() -> None:
     counts = []
     for torch in (real, torchish):

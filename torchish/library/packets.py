@@ -37,6 +37,13 @@ class OpOverload:
     def __str__(self) -> str:
         return f"{self._packet.qualified()}.{self._overloadname}"
 
+    # Equal to what dispatch modes are given (torchish/_ops/packets.py) for the same operator.
+    def __eq__(self, other: object) -> bool:
+        return type(other).__name__ == "OpOverload" and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
 
 class OpOverloadPacket:
     """An operator with its overloads, which are one function here."""
@@ -70,6 +77,12 @@ class OpOverloadPacket:
 
     def __str__(self) -> str:
         return self.qualified()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other).__name__ == "OpOverloadPacket" and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
 
 class OpNamespace:
