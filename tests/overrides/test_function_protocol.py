@@ -302,6 +302,22 @@ def test_helpers() -> None:
     both(program)
 
 
+def test_devices_as_modes() -> None:
+    def program(torch: Any, say: Any, overrides: Any) -> None:
+        places = importlib.import_module(f"{torch.__name__}.utils._device")
+        with places.DeviceContext("meta"):
+            say(
+                torch.ones(2).device,
+                torch.ones(2, device="cpu").device,
+                torch.add(1, torch.ones(2)),
+            )
+        say(places.set_device("meta")(lambda: torch.zeros(2))().device, torch.zeros(1).device)
+        with torch.device("meta"):
+            say(torch.ones(2).device, torch.nn.Linear(2, 2).weight.device)
+
+    both(program)
+
+
 @pytest.mark.parametrize("attribute", ["__torch_dispatch__"])
 def test_what_is_refused(attribute: str) -> None:
     cls = type("Bad", (torchish.Tensor,), {attribute: classmethod(lambda *a: None)})
