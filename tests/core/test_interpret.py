@@ -14,7 +14,8 @@ import pytest
 from jax import lax
 
 import torchish  # noqa: F401  (64-bit types)
-from torchish._core.interpret import Plan, rule
+from torchish._core.interpret import rule
+from torchish._core.interpret.plan import Plan
 
 FLOATS = (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)
 INTS = (np.int8, np.int32, np.int64, np.uint8)

@@ -10,7 +10,7 @@ and complex128: numbers are operands, so a changed number makes no new kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +19,13 @@ from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from .forking import tracing
-from .interpret import Plan
 from .stats import stats
 from .tracebacks import tidied
 from .values import Aval, aval_of, aval_of_array
 from .wide import wide, widened
+
+if TYPE_CHECKING:
+    from .interpret.plan import Plan
 
 InAval = Any  # Aval, or one of the types float, int, bool, complex
 SCALAR_STRUCTS = {
@@ -126,6 +128,8 @@ class Kernel:
     def plan(self) -> Plan:
         """How the kernel runs in numpy."""
         if self._plan is None:
+            from .interpret.plan import Plan  # the rules, loaded when something first runs
+
             with tracing:
                 self._plan = Plan(self.closed)
         return self._plan

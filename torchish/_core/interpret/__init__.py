@@ -6,5 +6,4 @@ primitives without a rule by XLA. To add a rule: one function under `@rule("prim
 file of its family.
 """
 
-from .plan import Plan as Plan
 from .table import rule as rule

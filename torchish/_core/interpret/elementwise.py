@@ -7,11 +7,11 @@ by the width or more gives 0 (or the sign); min and max propagate NaN (numpy's d
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from .table import Array, Run, is_half, rule, widened
 
@@ -28,21 +28,26 @@ _UFUNCS = {
 
 
 def _lgamma(x: Array) -> Array:
-    return np.asarray(np.where(np.isinf(x), np.abs(x), scipy.special.gammaln(x)))
+    return np.asarray(np.where(np.isinf(x), np.abs(x), _scipy("gammaln")(x)))
 
 
-# Transcendental functions: half types go through float32.
+def _scipy(name: str) -> Any:
+    """A function of scipy.special, loaded when it is first needed: it costs a tenth of a second."""
+    return getattr(importlib.import_module("scipy.special"), name)
+
+
+# Transcendental functions (strings: of scipy.special); half types go through float32.
 _FUNCTIONS = {
     "exp": np.exp, "exp2": np.exp2, "log": np.log, "expm1": np.expm1, "log1p": np.log1p,
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
     "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "sqrt": np.sqrt,
-    "cbrt": np.cbrt, "erf": scipy.special.erf, "erfc": scipy.special.erfc,
-    "erf_inv": scipy.special.erfinv, "lgamma": _lgamma,
-    "digamma": scipy.special.digamma, "logistic": scipy.special.expit,
-    "igamma": scipy.special.gammainc, "igammac": scipy.special.gammaincc,
-    "bessel_i0e": scipy.special.i0e, "bessel_i1e": scipy.special.i1e,
-    "zeta": scipy.special.zeta, "regularized_incomplete_beta": scipy.special.betainc,
+    "cbrt": np.cbrt, "erf": "erf", "erfc": "erfc",
+    "erf_inv": "erfinv", "lgamma": _lgamma,
+    "digamma": "digamma", "logistic": "expit",
+    "igamma": "gammainc", "igammac": "gammaincc",
+    "bessel_i0e": "i0e", "bessel_i1e": "i1e",
+    "zeta": "zeta", "regularized_incomplete_beta": "betainc",
 }  # fmt: skip
 
 # Wrong or refused by numpy and scipy for these kinds of numbers: left to XLA.
@@ -63,11 +68,12 @@ def _mathematical(name: str, function: Any) -> Any:
         dtype = outs[0].dtype
         if dtype.kind == "c" and name in _NO_COMPLEX:
             return None
+        compute = _scipy(function) if isinstance(function, str) else function
         if is_half(dtype):
-            return widened(function, dtype)
+            return widened(compute, dtype)
         if dtype.kind != "f" or outs[0].ndim:
-            return lambda *arrays: np.asarray(function(*arrays)).astype(dtype, copy=False)
-        return lambda *arrays: np.asarray(function(*arrays), dtype)
+            return lambda *arrays: np.asarray(compute(*arrays)).astype(dtype, copy=False)
+        return lambda *arrays: np.asarray(compute(*arrays), dtype)
 
     return make
 

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.fft
-import scipy.linalg
 
 from .table import Array, Run, is_half, rule
 
@@ -64,6 +62,8 @@ def _fft(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
     lengths = params["fft_lengths"]
     dtype = outs[0].dtype
     axes = tuple(range(-len(lengths), 0))
+    import scipy.fft
+
     if kind.endswith("IRFFT"):
         return lambda x: scipy.fft.irfftn(x, lengths, axes).astype(dtype, copy=False)
     if kind.endswith("RFFT"):
@@ -71,6 +71,13 @@ def _fft(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
     if kind.endswith("IFFT"):
         return lambda x: scipy.fft.ifftn(x, axes=axes).astype(dtype, copy=False)
     return lambda x: scipy.fft.fftn(x, axes=axes).astype(dtype, copy=False)
+
+
+def _lapack(name: str, dtype: Any) -> Any:
+    """LAPACK's routine for a type; scipy is loaded when it is first needed."""
+    from scipy.linalg import get_lapack_funcs
+
+    return get_lapack_funcs((name,), dtype=dtype)[0]
 
 
 def _each(x: Array, outs: Sequence[Any]) -> tuple[Array, list[Array]]:
@@ -86,7 +93,7 @@ def _shaped(made: Sequence[Array], outs: Sequence[Any]) -> list[Array]:
 
 @rule("cholesky")
 def _cholesky(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=outs[0].dtype)
+    potrf = _lapack("potrf", outs[0].dtype)
     symmetrize = params.get("symmetrize_input", True)
 
     def run(x: Array) -> Array:
@@ -105,7 +112,7 @@ def _triangular_solve(params: dict[str, Any], ins: Sequence[Any], outs: Sequence
     left, lower = params["left_side"], params["lower"]
     transpose, conjugate = params["transpose_a"], params["conjugate_a"]
     unit, dtype = params["unit_diagonal"], outs[0].dtype
-    (trtrs,) = scipy.linalg.get_lapack_funcs(("trtrs",), dtype=dtype)
+    trtrs = _lapack("trtrs", dtype)
 
     def run(a: Array, b: Array) -> Array:
         if b.size == 0:
@@ -145,7 +152,7 @@ def _substitute(m: Array, y: Array, lower: bool, flip: bool) -> Array:
 
 @rule("lu")
 def _lu(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), dtype=outs[0].dtype)
+    getrf = _lapack("getrf", outs[0].dtype)
 
     def run(x: Array) -> list[Array]:
         rows, (lu, pivots, order) = _each_lu(x, outs)
@@ -191,7 +198,7 @@ def _householder_product(
 ) -> Run | None:
     dtype = outs[0].dtype
     name = "ungqr" if dtype.kind == "c" else "orgqr"
-    (gqr,) = scipy.linalg.get_lapack_funcs((name,), dtype=dtype)
+    gqr = _lapack(name, dtype)
 
     def run(a: Array, taus: Array) -> Array:
         rows, (made,) = _each(a, outs)
@@ -205,7 +212,7 @@ def _householder_product(
 
 @rule("geqrf")
 def _geqrf(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    (geqrf,) = scipy.linalg.get_lapack_funcs(("geqrf",), dtype=outs[0].dtype)
+    geqrf = _lapack("geqrf", outs[0].dtype)
 
     def run(x: Array) -> list[Array]:
         rows, made = _each(x, outs)
