@@ -16,7 +16,7 @@ import numpy as np
 from .table import Array, Run, is_half, rule, widened
 
 # Ufuncs whose values numpy computes as XLA does, half types included.
-_UFUNCS = {
+_UFUNCS: dict[str, Any] = {
     "add": np.add, "add_any": np.add, "sub": np.subtract, "mul": np.multiply,
     "max": np.maximum, "min": np.minimum, "neg": np.negative,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
@@ -37,7 +37,7 @@ def _scipy(name: str) -> Any:
 
 
 # Transcendental functions (strings: of scipy.special); half types go through float32.
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Any] = {
     "exp": np.exp, "exp2": np.exp2, "log": np.log, "expm1": np.expm1, "log1p": np.log1p,
     "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos,
     "atan": np.arctan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
@@ -80,8 +80,8 @@ def _mathematical(name: str, function: Any) -> Any:
 
 for _name, _function in _UFUNCS.items():
     rule(_name)(_plain(_function))
-for _name, _function in _FUNCTIONS.items():
-    rule(_name)(_mathematical(_name, _function))
+for _name, _compute in _FUNCTIONS.items():
+    rule(_name)(_mathematical(_name, _compute))
 
 
 @rule("stop_gradient", "copy", "copy_p", "real_copy", "name")

@@ -107,7 +107,8 @@ def _reduce(tensor: Any) -> Any:
         )
     shape = tuple(tensor.shape)
     attributes = _get_obj_state(tensor)
-    plain = type(tensor) is _host.tensor_class() and not tensor.requires_grad and not attributes
+    exactly: Any = _host.tensor_class()
+    plain = type(tensor) is exactly and not tensor.requires_grad and not attributes
     if plain and tensor.is_contiguous():
         array = np.ascontiguousarray(_host.contents(tensor))
         return _restore, (_as_bytes(array), array.dtype, shape)
