@@ -46,7 +46,8 @@ def main() -> dict[str, float]:
     import torchish
 
     times = medians(
-        {"PyTorch": torch_like(torch), "JAX (jit)": eager_jax(), "torchish": torch_like(torchish)}
+        {"PyTorch": torch_like(torch), "JAX (jit)": eager_jax(), "torchish": torch_like(torchish)},
+        warmup=300,  # until the program has taken over
     )
     report(f"one operator in a chain of {LENGTH} (flush counted)", times, 1e6 / LENGTH, "us")
     return times
