@@ -510,8 +510,7 @@ def flush_point(reason: str = "a step ends") -> None:
 @before_fork
 def _finish_recorded() -> None:
     """What this thread has recorded runs before its process forks, once for all children."""
-    if not state.immediate:
-        flush_all("the process forks")
+    flush_all("the process forks")
 
 
 @in_child
