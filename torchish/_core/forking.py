@@ -77,7 +77,7 @@ def _prepare() -> None:
     for function in _before:
         try:
             function()
-        except Exception:
+        except RuntimeError:
             # The values that a failed program should have filled say so when they are read.
             continue
     tracing.is_held_for_fork = tracing.lock.acquire(timeout=_PATIENCE)
