@@ -47,6 +47,22 @@ def add_five(shared: Any) -> None:
     shared += 5
 
 
+def algebra(x: Any) -> list[Any]:
+    """Results whose signs and phases do not depend on who computes them."""
+    linalg = torch.linalg
+    s = x @ x.t() + torch.eye(len(x))
+    q, r = linalg.qr(x)
+    u, d, vh = linalg.svd(x)
+    return [
+        linalg.inv(x), linalg.solve(x, s), linalg.det(x), linalg.slogdet(x)[1], q, r, u, d, vh,
+        linalg.eigvalsh(s), linalg.eigh(s)[0], linalg.eig(x)[0].abs(), linalg.cholesky(s),
+        linalg.lstsq(x, s).solution, linalg.pinv(x), linalg.cond(x), linalg.matrix_rank(x),
+        linalg.lu_factor(x)[0], linalg.matrix_norm(x, 2), linalg.matrix_exp(x),
+        torch.pow(torch.complex(x, x), x), torch.stack(torch.unbind(x.tile(2, 1))),
+        torch.searchsorted(torch.arange(5.0), x),
+    ]  # fmt: skip
+
+
 def put(queue: Any, event: Any) -> None:
     queue.put(torch.arange(3.0))
     queue.put(nn.Parameter(torch.ones(1)))
@@ -113,6 +129,17 @@ def main() -> None:
         print("gradient", leaf.grad.tolist())
 
     assert in_child(gradient) == 0
+    square = torch.tensor([[2.0, 1.0, 0.5], [-1.0, 3.0, 0.2], [0.3, -0.7, 1.5]])
+    expected = [t.tolist() for t in algebra(square)]
+
+    def algebraic() -> None:
+        for mine, theirs in zip(algebra(square), expected, strict=True):
+            torch.testing.assert_close(mine, torch.tensor(theirs, dtype=mine.dtype))
+        leaf = square.clone().requires_grad_()
+        torch.linalg.inv(leaf).sum().backward()
+        print("linalg", len(expected), leaf.grad is not None)
+
+    assert in_child(algebraic) == 0
     context: Any = mp.get_context("fork")
     shared = torch.zeros(2).share_memory_()
     process = context.Process(target=add_five, args=(shared,))

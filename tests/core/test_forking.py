@@ -38,6 +38,7 @@ def test_children_of_every_kind_work() -> None:
         "preexec_fn 6.0",
         "pending 20.0",
         "gradient [2.0, 2.0]",
+        "linalg 23 True",
         "shared [5.0, 5.0] True",
         "queue [0.0, 9.0, 2.0] parameter True non-leaf refused",
         "plain multiprocessing True",

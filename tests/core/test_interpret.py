@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,13 @@ import numpy as np
 import pytest
 from jax import lax
 
-import torchish  # noqa: F401  (64-bit types)
-from torchish._core.interpret import rule
+import torchish
+from tests.ops import test_parity as parity
+from torchish._core import trace
+from torchish._core.interpret import fallback, rule
 from torchish._core.interpret.plan import Plan
+from torchish._core.settings import settings
+from torchish._ops import operator, registry
 
 FLOATS = (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)
 INTS = (np.int8, np.int32, np.int64, np.uint8)
@@ -86,7 +91,8 @@ BINARY: dict[str, tuple[Any, Any]] = {
     "add": (lax.add, (*FLOATS, *INTS, np.complex64)), "sub": (lax.sub, FLOATS + INTS),
     "mul": (lax.mul, (*FLOATS, *INTS, np.complex64)), "div": (lax.div, FLOATS + INTS),
     "rem": (lax.rem, FLOATS + INTS), "max": (lax.max, FLOATS + INTS),
-    "min": (lax.min, FLOATS + INTS), "pow": (lax.pow, FLOATS), "eq": (lax.eq, FLOATS + INTS),
+    "min": (lax.min, FLOATS + INTS), "pow": (lax.pow, (*FLOATS, np.complex64, np.complex128)),
+    "eq": (lax.eq, FLOATS + INTS),
     "lt": (lax.lt, FLOATS + INTS), "ge": (lax.ge, FLOATS + INTS),
     "and": (lax.bitwise_and, (*INTS, np.bool_)), "xor": (lax.bitwise_xor, (*INTS, np.bool_)),
     "shift_left": (lax.shift_left, INTS), "atan2": (lax.atan2, (np.float32, np.float64)),
@@ -251,6 +257,110 @@ def test_factorisations() -> None:
                 )  # fmt: skip
 
 
+def matrices(dtype: Any, *shape: int) -> np.ndarray[Any, Any]:
+    stream = np.random.RandomState(3)
+    made = stream.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        made = made + 1j * stream.standard_normal(shape)
+    return made.astype(dtype)
+
+
+LINALG_TYPES = (np.float32, np.float64, np.complex64, np.complex128)
+
+
+@pytest.mark.parametrize("dtype", LINALG_TYPES)
+def test_orthogonal_factorisations(dtype: Any) -> None:
+    """Vectors have the signs and phases that XLA's have."""
+    tall = matrices(dtype, 2, 4, 3)
+    shapes = [tall, tall.swapaxes(1, 2)]
+    if dtype == np.float32:
+        shapes += [tall[:0], tall[:, :0], tall[..., :0]]
+    for x in shapes:
+        for full in (True, False):
+            same(lambda x, full=full: lax.linalg.svd(x, full_matrices=full), x)
+            for pivoting in (True, False):
+                same(
+                    lambda x, full=full, pivoting=pivoting: lax.linalg.qr(
+                        x, full_matrices=full, pivoting=pivoting
+                    ),
+                    x,
+                )
+        same(lambda x: lax.linalg.svd(x, compute_uv=False), x)
+    same(lambda x: lax.linalg.svd(x, algorithm=lax.linalg.SvdAlgorithm.QR), tall)
+    same(lax.linalg.svd, np.where(tall == tall[0, 0, 0], np.nan, tall))
+
+
+@pytest.mark.parametrize("dtype", LINALG_TYPES)
+def test_spectral_factorisations(dtype: Any) -> None:
+    square = matrices(dtype, 2, 4, 4)
+    sizes = [square, square[:, :1, :1]]
+    if dtype == np.float64:
+        sizes += [square[:0], square[:, :0, :0]]
+    for x in sizes:
+        same(lax.linalg.eigh, x)
+        same(lambda x: lax.linalg.eigh(x, lower=False, symmetrize_input=False), x)
+        same(lax.linalg.eig, x)
+        same(lax.linalg.schur, x)
+        if x.size:
+            same(lax.linalg.hessenberg, x)
+            for lower in (True, False):
+                same(lambda x, lower=lower: lax.linalg.tridiagonal(x, lower=lower), x)
+    same(lambda x: lax.linalg.schur(x, compute_schur_vectors=False), square)
+    for left, right in ((False, False), (True, False)):
+        same(
+            lambda x, left=left, right=right: lax.linalg.eig(
+                x, compute_left_eigenvectors=left, compute_right_eigenvectors=right
+            ),
+            square,
+        )
+    same(lax.linalg.eig, np.where(square == square[0, 0, 0], np.nan, square))
+
+
+@pytest.mark.parametrize("dtype", LINALG_TYPES)
+def test_solvers(dtype: Any) -> None:
+    square = matrices(dtype, 2, 4, 4)
+    same(jnp.linalg.solve, square, square[:, ::-1])
+    d = square[:, 0]
+    same(lax.linalg.tridiagonal_solve, d, d + np.dtype(dtype).type(5), d, square)
+    same(lax.linalg.tridiagonal_solve, d * 0, d * 0, d * 0, square)  # NaN
+    for shape in ((0, 3, 3), (2, 0, 0)):
+        same(lax.linalg.cholesky, np.ones(shape, dtype))
+        same(lambda x: lax.linalg.lu(x), np.ones(shape, dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_reduced_precision(dtype: Any) -> None:
+    stream = np.random.RandomState(0)
+    around = [1e-5, 6e-8, 65504, 65519.9, 3e-8, 240, 250, 247.9, 248.1, -7.9]
+    scales = [300, 1, 0.002]
+    numbers = [values(dtype), np.array(around, dtype)]
+    numbers += [(stream.standard_normal(50) * k).astype(dtype) for k in scales]
+    for bits in ((5, 10), (8, 7), (4, 3), (8, 23), (5, 2), (11, 52), (3, 5)):
+        same(lambda x, bits=bits: lax.reduce_precision(x, *bits), np.concatenate(numbers))
+
+
+def test_general_reductions() -> None:
+    def two(a: Any, b: Any) -> Any:
+        return a[0] + b[0], jnp.maximum(a[1], b[1])
+
+    x, zero, one = grid((4, 5)), np.float32(0), np.float32(1)
+    same(lambda x: lax.reduce((x, x * 2), (zero, one), two, (0,)), x)
+    same(lambda x: lax.reduce(x, one, lambda a, b: a * b - 1, (0, 1)), x[:2, :2])
+    same(lambda x: lax.reduce(x, one, lambda a, b: a * b - 1, (1,)), x[:, :0])
+    same(lambda x: lax.reduce_window((x, x + 1), (zero, zero), two, (2, 3), (1, 2), "SAME"), x)
+    pads, dilations = ((1, 0), (0, 2)), ((2, 1), (1, 2))
+    same(lambda x: lax.reduce_window(x, one, lax.mul, (2, 3), (1, 2), pads, *dilations), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_derivatives_of_the_incomplete_gamma_function(dtype: Any) -> None:
+    a = np.array([0, 0.3, 1, 2.5, 10, 50, -1, np.nan], dtype)
+    x = np.array([0, 0.1, 1, 3, 9, 60, -1, np.inf, np.nan], dtype)
+    pairs = [np.array(part).reshape(-1) for part in np.meshgrid(a, x)]
+    same(lax.igamma_grad_a, *pairs)
+    same(lax.random_gamma_grad, *pairs)
+
+
 def test_control_flow() -> None:
     same(lambda x: lax.cond(x[0] > 0, lambda y: y + 1, lambda y: y * 2, x), values(np.int32))
     same(lambda x: lax.while_loop(lambda s: s[0] < 5, lambda s: (s[0] + 1, s[1] * 2), (0, x)), 1.5)
@@ -264,6 +374,11 @@ def test_pads_and_slices() -> None:
         same(lambda x, c=config: lax.pad(x, np.float32(3), c), x)
     same(lambda x: lax.slice(x, (1, 0), (4, 5), (2, 3)), x)
     same(lambda x: lax.rev(x, (1,)), x)
+    same(lambda x: lax.reshape(x, (2, 10), (1, 0)), x)
+    for reps in ((2, 3), (1, 0)):
+        same(lambda x, reps=reps: lax.tile(x, reps), x)
+    for axis in (0, 1):
+        same(lambda x, axis=axis: lax.unstack(x, axis), x)
     for at in (-3, 0, 2, 9):
         same(lambda x, i: lax.dynamic_slice(x, (i, 1), (2, 3)), x, np.int64(at))
 
@@ -279,3 +394,35 @@ def test_fourier_transforms() -> None:
 def test_a_second_rule_for_a_primitive_is_refused() -> None:
     with pytest.raises(ValueError, match="'add' has a rule already"):
         rule("add")(lambda params, ins, outs: None)
+
+
+# Primitives that run by XLA although the trace is interpreted, and why. Add rules, not names.
+BY_XLA: dict[str, str] = {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_operators_use_no_primitive_without_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sample of each operator and its gradient: what has no rule fails in forked children."""
+    monkeypatch.setattr(settings, "compiled", False)
+    monkeypatch.setattr(settings, "eager", True)
+    monkeypatch.setattr(fallback, "missing", Counter())
+    trace._cache.clear()
+    operator.forget_kernels()  # plans are made anew, and counted
+    users: dict[str, str] = {}
+    for name, samples in parity.SAMPLES.items():
+        place, bare = parity.resolve(name)
+        sample = next((s for s in samples if not s.options.reason), samples[0])
+        call = parity.Call(sample, torchish, None, sample.options.grad)
+        made = call.run(registry.table(place)[bare])
+        if isinstance(made, Exception):
+            continue  # a sample of an error
+        tensors = [t for t in parity.flat(made) if parity.is_tensor(t)]
+        if any(t.requires_grad for t in tensors):
+            tensors += [g for g in parity.gradients(call, made) if g is not None]
+        for tensor in tensors:
+            parity.to_numpy(tensor)
+        for primitive in fallback.missing:
+            users.setdefault(primitive, name)
+    assert {p: u for p, u in users.items() if p not in BY_XLA} == {}
+    assert set(users) == set(BY_XLA)

@@ -50,8 +50,9 @@ _FUNCTIONS: dict[str, Any] = {
     "zeta": "zeta", "regularized_incomplete_beta": "betainc",
 }  # fmt: skip
 
-# Wrong or refused by numpy and scipy for these kinds of numbers: left to XLA.
-_NO_COMPLEX = {"logistic", "cbrt", "erf_inv"}
+
+def _complex_logistic(x: Array) -> Any:
+    return 1 / (1 + np.exp(-x))
 
 
 def _plain(function: Any) -> Any:
@@ -64,11 +65,11 @@ def _plain(function: Any) -> Any:
 
 
 def _mathematical(name: str, function: Any) -> Any:
-    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run | None:
+    def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
         dtype = outs[0].dtype
-        if dtype.kind == "c" and name in _NO_COMPLEX:
-            return None
         compute = _scipy(function) if isinstance(function, str) else function
+        if name == "logistic" and dtype.kind == "c":
+            compute = _complex_logistic
         if is_half(dtype):
             return widened(compute, dtype)
         if dtype.kind != "f" or outs[0].ndim:
@@ -170,15 +171,22 @@ def _integer_pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
 
 
 @rule("pow")
-def _pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run | None:
+def _pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     dtype = outs[0].dtype
     if dtype.kind == "c":
-        return None
+        return lambda x, y: _complex_power(x, y.astype(dtype, copy=False))
     if is_half(dtype):
         return widened(np.power, dtype)
     if dtype.kind == "f":
         return lambda x, y: np.asarray(np.power(x, y.astype(dtype, copy=False)))
     return lambda x, y: np.asarray(_integer_power(x, y), dtype)
+
+
+def _complex_power(x: Array, y: Array) -> Array:
+    """exp(y log x). 1 to any power is 1; 0 to a real positive one 0, to 0 1, to others NaN."""
+    zero, positive = x == 0, (y.imag == 0) & (y.real > 0)
+    made = np.where(zero & ~positive, x.dtype.type(complex(np.nan, np.nan)), np.power(x, y))
+    return np.asarray(np.where((y == 0) | (x == 1), x.dtype.type(1), made))
 
 
 def _integer_power(x: Array, y: Array) -> Array:
@@ -331,17 +339,23 @@ def _bitcast(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) ->
 
 
 @rule("reduce_precision")
-def _reduce_precision(
-    params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
-) -> Run | None:
-    import ml_dtypes
+def _reduce_precision(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    exponent, mantissa, dtype = params["exponent_bits"], params["mantissa_bits"], outs[0].dtype
+    limit = 2 ** (exponent - 1) - 1  # the largest exponent; the smallest normal one is 1 - limit
 
-    bits = (params["exponent_bits"], params["mantissa_bits"])
-    found = {(5, 10): np.float16, (8, 7): ml_dtypes.bfloat16, (8, 23): np.float32}.get(bits)
-    if found is None:
-        return None
-    dtype = outs[0].dtype
-    return lambda x: x.astype(found).astype(dtype)
+    def run(x: Array) -> Array:
+        x = x.astype(np.float64)
+        fraction, power = np.frexp(x)
+        rounded = np.ldexp(np.rint(np.ldexp(fraction, mantissa + 1)), power - mantissa - 1)
+        size = np.abs(rounded)
+        rounded = np.where(size >= 2.0 ** min(limit + 1, 1023), np.copysign(np.inf, x), rounded)
+        rounded = np.where(size < 2.0 ** max(1 - limit, -1074), np.copysign(0.0, x), rounded)
+        return np.asarray(np.where(np.isfinite(x), rounded, x)).astype(dtype)
+
+    full = {2: (5, 10), 4: (8, 23), 8: (11, 52)}.get(dtype.itemsize, (0, 0))
+    if dtype.kind == "f" and exponent >= full[0] and mantissa >= full[1]:
+        return lambda x: x
+    return run
 
 
 @rule("select_n")

@@ -73,31 +73,31 @@ def _fft(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
     return lambda x: scipy.fft.fftn(x, axes=axes).astype(dtype, copy=False)
 
 
-def _lapack(name: str, dtype: Any) -> Any:
+def lapack(name: str, dtype: Any) -> Any:
     """LAPACK's routine for a type; scipy is loaded when it is first needed."""
     from scipy.linalg import get_lapack_funcs
 
     return get_lapack_funcs((name,), dtype=dtype)[0]
 
 
-def _each(x: Array, outs: Sequence[Any]) -> tuple[Array, list[Array]]:
+def matrices(x: Array, outs: Sequence[Any]) -> tuple[Array, list[Array]]:
     """Matrices of a batch in a row, and results to fill, in a row too."""
-    rows = x.reshape(-1, *x.shape[-2:])
     lead = x.ndim - 2
+    rows = x.reshape(math.prod(x.shape[:lead]), *x.shape[lead:])
     return rows, [np.empty((len(rows), *o.shape[lead:]), o.dtype) for o in outs]
 
 
-def _shaped(made: Sequence[Array], outs: Sequence[Any]) -> list[Array]:
+def shaped(made: Sequence[Array], outs: Sequence[Any]) -> list[Array]:
     return [m.reshape(o.shape) for m, o in zip(made, outs, strict=True)]
 
 
 @rule("cholesky")
 def _cholesky(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    potrf = _lapack("potrf", outs[0].dtype)
+    potrf = lapack("potrf", outs[0].dtype)
     symmetrize = params.get("symmetrize_input", True)
 
     def run(x: Array) -> Array:
-        rows, (made,) = _each(x, outs)
+        rows, (made,) = matrices(x, outs)
         for k, a in enumerate(rows):
             a = (a + a.conj().T) / 2 if symmetrize else a
             factor, info = potrf(a, lower=True, clean=True) if a.size else (a, 0)
@@ -112,7 +112,7 @@ def _triangular_solve(params: dict[str, Any], ins: Sequence[Any], outs: Sequence
     left, lower = params["left_side"], params["lower"]
     transpose, conjugate = params["transpose_a"], params["conjugate_a"]
     unit, dtype = params["unit_diagonal"], outs[0].dtype
-    trtrs = _lapack("trtrs", dtype)
+    trtrs = lapack("trtrs", dtype)
 
     def run(a: Array, b: Array) -> Array:
         if b.size == 0:
@@ -152,7 +152,7 @@ def _substitute(m: Array, y: Array, lower: bool, flip: bool) -> Array:
 
 @rule("lu")
 def _lu(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    getrf = _lapack("getrf", outs[0].dtype)
+    getrf = lapack("getrf", outs[0].dtype)
 
     def run(x: Array) -> list[Array]:
         rows, (lu, pivots, order) = _each_lu(x, outs)
@@ -162,14 +162,14 @@ def _lu(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
                 if info < 0:
                     lu[k] = np.nan
             order[k] = _permutation(pivots[k], a.shape[0])
-        return _shaped([lu, pivots, order], outs)
+        return shaped([lu, pivots, order], outs)
 
     return run
 
 
 def _each_lu(x: Array, outs: Sequence[Any]) -> tuple[Array, list[Array]]:
-    rows = x.reshape(-1, *x.shape[-2:])
     lead = x.ndim - 2
+    rows = x.reshape(math.prod(x.shape[:lead]), *x.shape[lead:])
     return rows, [np.zeros((len(rows), *o.shape[lead:]), o.dtype) for o in outs]
 
 
@@ -185,7 +185,7 @@ def _lu_pivots(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) 
     size = params["permutation_size"]
 
     def run(pivots: Array) -> Array:
-        rows = pivots.reshape(-1, pivots.shape[-1])
+        rows = pivots.reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
         made = [_permutation(p, size) for p in rows]
         return np.array(made, outs[0].dtype).reshape(outs[0].shape)
 
@@ -198,11 +198,12 @@ def _householder_product(
 ) -> Run | None:
     dtype = outs[0].dtype
     name = "ungqr" if dtype.kind == "c" else "orgqr"
-    gqr = _lapack(name, dtype)
+    gqr = lapack(name, dtype)
 
     def run(a: Array, taus: Array) -> Array:
-        rows, (made,) = _each(a, outs)
-        for k, (m, t) in enumerate(zip(rows, taus.reshape(len(rows), -1), strict=True)):
+        rows, (made,) = matrices(a, outs)
+        factors = taus.reshape(len(rows), taus.shape[-1])
+        for k, (m, t) in enumerate(zip(rows, factors, strict=True)):
             if m.size:
                 made[k] = gqr(m, t)[0] if t.size else np.eye(*m.shape, dtype=dtype)
         return made.reshape(outs[0].shape)
@@ -212,13 +213,13 @@ def _householder_product(
 
 @rule("geqrf")
 def _geqrf(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    geqrf = _lapack("geqrf", outs[0].dtype)
+    geqrf = lapack("geqrf", outs[0].dtype)
 
     def run(x: Array) -> list[Array]:
-        rows, made = _each(x, outs)
+        rows, made = matrices(x, outs)
         for k, a in enumerate(rows):
             if a.size:
                 made[0][k], made[1][k] = geqrf(a)[:2]
-        return _shaped(made, outs)
+        return shaped(made, outs)
 
     return run

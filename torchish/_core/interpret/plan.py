@@ -18,6 +18,7 @@ import numpy as np
 from . import (  # noqa: F401  (rules register themselves)
     control,
     elementwise,
+    factorisations,
     keys,
     linear,
     reductions,

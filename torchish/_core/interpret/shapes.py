@@ -12,10 +12,10 @@ from .table import Array, Run, rule
 
 
 @rule("reshape")
-def _reshape(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run | None:
-    if params.get("dimensions") is not None:
-        return None
-    shape = outs[0].shape
+def _reshape(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    shape, order = outs[0].shape, params.get("dimensions")
+    if order is not None:
+        return lambda x, *_: x.transpose(order).reshape(shape)
     return lambda x, *_: x.reshape(shape)
 
 
@@ -75,6 +75,23 @@ def _stack(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> R
     shape.insert(axis, 1)
     middle = tuple(shape)
     return lambda *parts: np.concatenate([x.reshape(middle) for x in parts], axis)
+
+
+@rule("unstack")
+def _unstack(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    axis = params["axis"]
+
+    def run(x: Array) -> list[Array]:
+        moved = np.moveaxis(x, axis, 0)
+        return [moved[k, ...] for k in range(len(outs))]
+
+    return run
+
+
+@rule("tile")
+def _tile(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
+    reps = tuple(params["reps"])
+    return lambda x: np.tile(x, reps)
 
 
 @rule("split")

@@ -43,15 +43,15 @@ def padded(x: Array, pads: Pairs, value: Any = 0) -> Array:
     return made
 
 
-def spread(x: Array, dilation: Sequence[int]) -> Array:
-    """`x` with zeros between the elements of its last dimensions."""
+def spread(x: Array, dilation: Sequence[int], value: Any = 0) -> Array:
+    """`x` with zeros (or `value`) between the elements of its last dimensions."""
     if all(d == 1 for d in dilation):
         return x
     lead = x.ndim - len(dilation)
     shape = x.shape[:lead] + tuple(
         max((n - 1) * d + 1, 0) for n, d in zip(x.shape[lead:], dilation, strict=True)
     )
-    made = np.zeros(shape, x.dtype)
+    made = np.full(shape, value, x.dtype)
     where: Any = (..., *[slice(None, None, d) for d in dilation])
     made[where] = x
     return made
