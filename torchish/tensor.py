@@ -17,7 +17,7 @@ from ._core import dtypes
 from ._core.dtypes import dtype
 from ._core.errors import not_supported
 from ._core.interop import host_array, strided_view
-from ._core.state import process
+from ._core.state import process, state
 from ._core.tensor_base import TensorBase, detached
 from ._legacy_types import LEGACY_TYPES, LegacyType, legacy_tensor
 from ._operators import attach
@@ -237,6 +237,8 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
             if self._aval.numel == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        if state.compiled is not None:
+            state.compiled.leave("__bool__", "attempted to jump with TensorVariable()")
         return bool(self.item())
 
     def __int__(self) -> int:

@@ -130,18 +130,6 @@ def test_the_accelerator_answers_truthfully() -> None:
             torchish.accelerator.synchronize()
 
 
-def test_compile_checks_its_arguments() -> None:
-    net = torchish.nn.Linear(1, 1)
-    assert torchish.compile(net, mode="reduce-overhead", fullgraph=True) is net
-    assert torchish.compile()(len) is len
-    with pytest.raises(RuntimeError, match="Unrecognized mode=fast"):
-        torchish.compile(net, mode="fast")
-    with pytest.raises(RuntimeError, match="Either mode or options"):
-        torchish.compile(net, mode="default", options={})
-    with pytest.raises(RuntimeError, match="Invalid backend"):
-        torchish.compile(net, backend="nonsense")
-
-
 def test_types_are_names_for_annotations() -> None:
     assert torchish.types.Size is torchish.Size
     assert isinstance(1.0, torchish.types.Number)

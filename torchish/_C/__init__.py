@@ -140,3 +140,8 @@ class _Functions:
 _linalg = _Functions("linalg", "linalg_")
 _fft = _Functions("fft", "fft_")
 _special = _Functions("special", "special_")
+
+
+def _set_grad_enabled(enabled: bool) -> None:
+    """Switch grad mode, as graphs do."""
+    state.grad_enabled = enabled

@@ -50,6 +50,8 @@ class ThreadState(threading.local):
         self.overriding_off = 0
         # Active dispatch modes, innermost last (torchish/_ops/dispatching.py).
         self.dispatch_modes: list[Any] = []
+        # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
+        self.compiled: Any = None
 
 
 class ProcessState:

@@ -1,51 +1,68 @@
-"""`torch._dynamo`, as libraries touch it: marks without effect, and switches that are kept."""
+"""`torch._dynamo`, as programs touch it."""
 
-from __future__ import annotations
-
-from typing import Any
-
-from .._compile import compile as _compile
-from ..compiler import (
-    allow_in_graph as allow_in_graph,
-    assume_constant_result as assume_constant_result,
-    disable as disable,
-    is_compiling as is_compiling,
+from . import config as config, exc as exc
+from .backends.registry import (
     list_backends as list_backends,
-    reset as reset,
-    substitute_in_graph as substitute_in_graph,
+    lookup_backend as lookup_backend,
+    register_backend as register_backend,
 )
-from . import config as config
+from .decorators import (
+    disable as disable,
+    graph_break as graph_break,
+    is_compiling as is_compiling,
+    mark_dynamic as mark_dynamic,
+    mark_static as mark_static,
+    mark_static_address as mark_static_address,
+    mark_unbacked as mark_unbacked,
+    maybe_mark_dynamic as maybe_mark_dynamic,
+    optimize as optimize,
+    optimize_assert as optimize_assert,
+    run as run,
+    skip as skip,
+)
 from .eval_frame import OptimizedModule as OptimizedModule
-
-
-def optimize(backend: Any = "inductor", *, nopython: bool = False, **kwargs: Any) -> Any:
-    """The decorator form of `torch.compile`."""
-    return _compile(backend=backend, fullgraph=nopython)
+from .explaining import explain as explain
+from .stance import set_stance as set_stance
 
 
 def is_dynamo_supported() -> bool:
-    """False: no Python code is traced."""
-    return False
+    """True: `torch.compile` works."""
+    return True
 
 
-def mark_dynamic(t: Any, index: Any, **kwargs: Any) -> None:
-    """Do nothing: a new shape is a new program."""
+def reset() -> None:
+    """Forget every program and graph that was compiled."""
+    import jax
+
+    from .stance import forget
+
+    forget()
+    jax.clear_caches()
 
 
-maybe_mark_dynamic = mark_unbacked = mark_static = mark_dynamic
+def allow_in_graph(fn: object) -> object:
+    """`fn` itself, or the list of them."""
+    if not (callable(fn) or isinstance(fn, list | tuple)):
+        raise AssertionError("allow_in_graph expects a callable")
+    return fn
 
 
-def mark_static_address(t: Any, guard: bool = False) -> None:
-    """Do nothing: no memory addresses are recorded."""
+def assume_constant_result(fn: object) -> object:
+    """`fn` itself: its result is found anew at each call."""
+    return fn
 
 
-def graph_break(msg: str = "") -> None:
-    """Do nothing: there is no graph of Python code to break."""
+def disallow_in_graph(fn: object) -> object:
+    """`fn` outside of every graph."""
+    return disable(fn)
 
 
-def skip(fn: Any = None) -> Any:
-    """`fn` itself."""
-    return (lambda f: f) if fn is None else fn
+forbid_in_graph = disallow_in_graph
 
 
-run = forbid_in_graph = disallow_in_graph = skip
+def substitute_in_graph(
+    original_fn: object, *, can_constant_fold_through: bool = False,
+    skip_signature_check: bool = False,
+) -> object:  # fmt: skip
+    """A decorator that gives its function back: Python code runs as it is."""
+    return lambda fn: fn

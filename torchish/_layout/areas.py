@@ -13,7 +13,7 @@ _AREAS = (
     ("torch.distributed.fsdp", "torch.distributed.fully_shard"),
     ("torch.distributed", "the collectives of torch.distributed, or torch.distributed.shard"),
     ("torch._inductor", "nothing: XLA compiles every program"),
-    ("torch._dynamo", "nothing: every program is recorded and compiled"),
+    ("torch._dynamo", "torch.compile; a backend that is a function is given fx graphs"),
     ("torch._functorch", "torch.func"),
     ("torch.fx", "torch.fx.symbolic_trace"),
     ("torch.jit", "plain Python: every program is compiled"),

@@ -13,6 +13,7 @@ from .._core.grad_mode import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
+from .._core.state import state
 from .._core.tensor_base import TensorBase
 from .._ops.copying import born_with_grad
 from ..tensor import Tensor
@@ -104,6 +105,8 @@ def grad(
         raise ValueError("grad requires non-empty inputs.")
     grads = _as_tuple(grad_outputs, len(roots))
     keep = create_graph if retain_graph is None else retain_graph
+    if state.compiled is not None:
+        state.compiled.leave("autograd")
     found = run_backward(roots, grads, keep, create_graph, wanted)
     for index, found_grad in enumerate(found):
         if found_grad is None and not unused:

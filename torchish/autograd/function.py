@@ -264,6 +264,8 @@ class Function(metaclass=_FunctionMeta):
         """
         if state.transforms:
             _check_transforms(cls)
+        if state.compiled is not None and state.compiled.capture is not None:
+            return state.compiled.outside(cls.apply, args, kwargs, "autograd.Function")
         tensors = [a if isinstance(a, TensorBase) else None for a in args]
         edges = [None if t is None else t._edge() for t in tensors]
         needs = state.grad_enabled and any(e is not None for e in edges)

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from torchish._core.dtypes import float32
+from torchish._core.state import state
 from torchish._core.trace import flush_point
 from torchish.nn.modules._names import typename
 from torchish.tensor import Tensor
@@ -62,6 +63,8 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if self.__dict__.get("_in_step"):
             return step(self, *args, **kwargs)  # super().step() of a subclass
+        if state.compiled is not None and state.compiled.capture is not None:
+            return state.compiled.outside(hooked, (self, *args), kwargs, "optimizer step")
         self._in_step = True
         try:
             for hook in [*_global_pre_hooks.values(), *self._optimizer_step_pre_hooks.values()]:

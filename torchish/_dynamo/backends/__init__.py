@@ -1,0 +1,1 @@
+"""What compiles graphs: the names that `torch.compile` takes, and functions of the user's."""

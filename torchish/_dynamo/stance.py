@@ -1,0 +1,78 @@
+"""What compiled functions do for now (`torch.compiler.set_stance`), and what they remember."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import config
+
+NAMES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile",
+         "eager_then_compile", "aot_eager_then_compile")  # fmt: skip
+_now: list[tuple[str, Any]] = [("default", None)]
+_remembered: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def eager() -> bool:
+    """Whether compiled functions are called as they are."""
+    return _now[-1][0] == "force_eager" or config.disable
+
+
+def backend(chosen: Any) -> Any:
+    """The backend that the stance forces, else the one that was chosen."""
+    return chosen if _now[-1][1] is None else _now[-1][1]
+
+
+def remember(graphs: Any) -> None:
+    """Graphs that `forget` is to empty."""
+    _remembered.add(graphs)
+
+
+def forget() -> None:
+    """Every compiled graph is compiled anew at its next use."""
+    for graphs in list(_remembered):
+        graphs.compiled.clear()
+
+
+class set_stance:
+    """Set what compiled functions do: at once, in a `with` block, or in a decorated function.
+
+    Args:
+        stance: `"default"` or `"force_eager"`; the others differ only in when PyTorch compiles.
+        force_backend: used instead of every function's own.
+    Raises: RuntimeError for an unknown stance, or a backend with another stance than "default".
+    """
+
+    def __init__(
+        self, stance: str = "default", *, skip_guard_eval_unsafe: bool = False,
+        force_backend: Any = None,
+    ) -> None:  # fmt: skip
+        if stance not in NAMES:
+            raise RuntimeError(f"invalid torch.compile stance '{stance}'")
+        if force_backend is not None and stance != "default":
+            raise RuntimeError("non-default stance cannot have force_backend set")
+        self.before = _now[-1]
+        self.chosen = (stance, force_backend)
+        _now[-1] = self.chosen
+
+    def __enter__(self) -> None:
+        _now[-1] = self.chosen
+
+    def __exit__(self, *exc: object) -> None:
+        _now[-1] = self.before
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        _now[-1] = self.before
+        chosen = self.chosen
+
+        @functools.wraps(fn)
+        def under(*args: Any, **kwargs: Any) -> Any:
+            before, _now[-1] = _now[-1], chosen
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                _now[-1] = before
+
+        return under
