@@ -37,8 +37,9 @@ from .naming import note_locals
 # Asked of a tensor without looking at its elements: no node, the answer is a constant.
 _FACTS = frozenset(
     "dim size stride numel nelement ndimension is_contiguous is_floating_point is_complex "
-    "is_signed element_size get_device storage_offset __len__ is_tensor is_same_size is_inference "
-    "is_shared is_pinned result_type can_cast promote_types is_conj is_neg is_nonzero_static".split()
+    "is_signed element_size get_device storage_offset __len__ is_tensor is_same_size "
+    "is_inference is_shared is_pinned result_type can_cast promote_types is_conj is_neg "
+    "is_nonzero_static".split()
 )
 # What no graph holds: reads of elements, shapes that depend on them, autograd, sharing memory.
 _OUTSIDE = frozenset(
