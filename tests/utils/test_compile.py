@@ -258,3 +258,12 @@ def test_backends_have_names_and_options() -> None:
     assert "tests_own" in torchish._dynamo.list_backends()
     torchish.compile(broken, backend="tests_own", options={"level": 3})(torchish.ones(2))
     assert given == [{"options": {"level": 3}}] * 2
+
+
+def test_transformations_inside_are_run_as_they_are() -> None:
+    x = torchish.ones(2)
+    run = keeping([])
+    mapped = torchish.compile(lambda v: torchish.func.vmap(lambda r: r * 2)(v + 1) + 1, backend=run)
+    assert mapped(x).tolist() == [5, 5]
+    slope = torchish.func.grad(lambda r: (r * r).sum())
+    assert torchish.compile(lambda v: slope(v + 1) * 2, backend=run)(x).tolist() == [8, 8]

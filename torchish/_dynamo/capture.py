@@ -178,6 +178,8 @@ class Capture(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if state.transforms:  # inside torch.func's own recording: its result is an input here
+            return func(*args, **kwargs)
         owner = getattr(func, "__self__", None)
         if isinstance(owner, property):
             return self._attribute(func, owner, args)
