@@ -61,7 +61,8 @@ else:
 model = torchish.nn.Linear(2, 2).to("cuda:1")
 assert str(copy.deepcopy(model).weight.device) == "cuda:1"
 rows = TensorDataset(torchish.arange(4.0, device="cuda"))
-batches = list(DataLoader(rows, 2, num_workers=1, pin_memory=True))
+threads = dict(num_workers=1, pin_memory=True, multiprocessing_context="thread")
+batches = list(DataLoader(rows, 2, **threads))
 assert [b[0].tolist() for b in batches] == [[0.0, 1.0], [2.0, 3.0]]
 """
 

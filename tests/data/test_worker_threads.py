@@ -51,7 +51,8 @@ def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> None:
 def no_thread_is_left() -> Iterator[None]:
     """Every test ends with no worker running."""
     yield
-    gc.collect()
+    if worker_threads():
+        gc.collect()  # seconds in a long-lived test process: only where something may be held
     wait_for(lambda: not worker_threads())
 
 

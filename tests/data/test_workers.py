@@ -63,11 +63,11 @@ def left() -> tuple[int, int, int]:
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """Every test ends with no worker, no descriptor and no shared memory of its own."""
-    gc.collect()
     resource_tracker.ensure_running()  # a child that Python keeps
     before = set(own_children())
     yield
-    gc.collect()
+    if set(own_children()) - before:
+        gc.collect()  # seconds in a long-lived test process: only where something may be held
     end = time.monotonic() + 5
     while set(own_children()) - before and time.monotonic() < end:
         time.sleep(0.01)

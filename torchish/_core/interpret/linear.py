@@ -118,7 +118,7 @@ def _triangular_solve(params: dict[str, Any], ins: Sequence[Any], outs: Sequence
         if b.size == 0:
             return b.copy()
         made = np.empty((math.prod(b.shape[:-2]), *b.shape[-2:]), dtype)
-        for k, (m, y) in enumerate(zip(a.reshape(-1, *a.shape[-2:]), b.reshape(made.shape),
+        for k, (m, y) in enumerate(zip(a.reshape(len(made), *a.shape[-2:]), b.reshape(made.shape),
                                        strict=True)):  # fmt: skip
             if unit:
                 m = m.copy()

@@ -6,6 +6,7 @@ Half types accumulate in float32, as XLA's do.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,7 +72,9 @@ def _is_long(shape: Sequence[int], axes: Sequence[int]) -> bool:
 def _long_sum(x: Array, *, axes: tuple[int, ...], dtype: Any) -> Array:
     """A sum over outer axes as matrix products with ones: BLAS adds in blocks."""
     kept = [d for d in range(x.ndim) if d not in axes]
-    rows = x.transpose([*axes, *kept]).reshape(-1, int(np.prod([x.shape[d] for d in kept])))
+    rows = x.transpose([*axes, *kept]).reshape(
+        math.prod(x.shape[a] for a in axes), math.prod(x.shape[d] for d in kept)
+    )
     ones = np.ones(rows.shape[0], dtype)
     return np.asarray(ones @ rows).reshape([x.shape[d] for d in kept])
 

@@ -103,10 +103,13 @@ def convolve(
             count = columns.shape[0]
             columns = np.moveaxis(columns, 0, 1 + len(kernel))
             columns = columns.reshape(groups, channels * taps, count * area)
-            product = np.matmul(weights, columns).reshape(groups, -1, count, area)
+            product = np.matmul(weights, columns)
+            product = product.reshape(groups, weights.shape[1], count, area)
             made[part] = product.transpose(2, 0, 1, 3)
         else:
-            np.matmul(weights, columns.reshape(-1, groups, channels * taps, area), out=made[part])
+            count = columns.shape[0]
+            columns = columns.reshape(count, groups, channels * taps, area)
+            np.matmul(weights, columns, out=made[part])
     return made.reshape(n, w.shape[0], *output).astype(dtype, copy=False)
 
 
@@ -125,17 +128,18 @@ def convolve_input_grad(
     # Negative padding: the patches lie inside, offset by what was cut.
     base = [max(-a, 0) for a, _ in pads]
     whole = np.zeros((n, groups * channels, *extents), g.dtype)
-    grads = g.reshape(n, groups, -1, area)
+    grads = g.reshape(n, groups, weights.shape[2], area)
     joined = area < SMALL_AREA
     for part in _chunks(n, groups * channels * taps * area * g.itemsize, joined):
         if joined:
             rows = grads[part].transpose(1, 2, 0, 3)
-            columns = np.matmul(weights, rows.reshape(groups, rows.shape[1], -1))
-            columns = columns.reshape(groups * channels, taps, -1, *output)
+            count = rows.shape[2]
+            columns = np.matmul(weights, rows.reshape(groups, rows.shape[1], count * area))
+            columns = columns.reshape(groups * channels, taps, count, *output)
             columns = np.moveaxis(columns, 2, 0)
         else:
             columns = np.matmul(weights, grads[part])
-            columns = columns.reshape(-1, groups * channels, taps, *output)
+            columns = columns.reshape(columns.shape[0], groups * channels, taps, *output)
         for k, at in enumerate(itertools.product(*map(range, kernel))):
             where = tuple(
                 slice(o + i * d, o + i * d + (m - 1) * s + 1 if m else o + i * d, s)
@@ -161,8 +165,9 @@ def convolve_weight_grad(
     grads = g.reshape(n, groups, outs, area)
     for part in _chunks(n, x.shape[1] * taps * area * x.itemsize):
         # One product a group: (outs, samples x area) times (samples x area, channels x taps).
-        columns = patches[part].reshape(-1, groups, channels * taps, area)
+        columns = patches[part]
         count = columns.shape[0]
+        columns = columns.reshape(count, groups, channels * taps, area)
         left = grads[part].transpose(1, 2, 0, 3).reshape(groups, outs, count * area)
         if count == 1:
             right = columns[0].swapaxes(1, 2)
