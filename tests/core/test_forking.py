@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import torchish
+from torchish.distributed import DistStoreError
+from torchish.multiprocessing import ProcessExitedException
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("TORCHISH_TEST_FORKS", "3"))  # 200 for the long run
@@ -45,3 +50,27 @@ def test_children_of_every_kind_work() -> None:
         "hogwild True",
         "parent 9.0",
     ]
+
+
+def test_joblib_works_after_tensor_work() -> None:
+    assert run("-m", "tests.core.joblib_program").splitlines() == [
+        f"{backend} True [360000, 360000] LinAlgError"
+        for backend in ("loky", "multiprocessing", "threading")
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torchish.linalg.LinAlgError("singular"),
+        torchish.OutOfMemoryError("none left"),
+        DistStoreError("late"),
+        ProcessExitedException("killed", 1, 2, -9, "SIGKILL"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_named_as_torchs_travel(error: BaseException) -> None:
+    back = pickle.loads(pickle.dumps(error))
+    assert type(error).__module__.split(".")[0] == "torch"
+    assert type(back) is type(error)
+    assert (str(back), vars(back)) == (str(error), vars(error))

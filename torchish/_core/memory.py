@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .devices import META, device
+from .errors import shown_as
 
 
+@shown_as("torch")
 class OutOfMemoryError(RuntimeError):
     """A device has no memory left."""
-
-    __module__ = "torch"
 
 
 @functools.cache

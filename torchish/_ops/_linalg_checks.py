@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._core.errors import shown_as
 from .._core.interop import host_array, is_host
 from .._core.require import require
 from .._core.values import contiguous_strides
@@ -16,11 +17,11 @@ from ._describe import scalar_name
 _SMALL = 4096  # host matrices up to this many elements are looked at when the operator is called
 
 
+@shown_as("torch._C")
 class _LinAlgError(RuntimeError):
     """A matrix is singular, or not positive-definite."""
 
 
-_LinAlgError.__module__ = "torch._C"
 LinAlgError = _LinAlgError
 
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from .._core.errors import shown_as
 
+
+@shown_as("torch.distributed")
 class DistError(RuntimeError):
     """Base of what goes wrong between processes."""
 
-    __module__ = "torch.distributed"
 
-
+@shown_as("torch.distributed")
 class DistBackendError(DistError):
     """A collective failed."""
 
-    __module__ = "torch.distributed"
 
-
+@shown_as("torch.distributed")
 class DistNetworkError(DistError):
     """A connection could not be made."""
 
-    __module__ = "torch.distributed"
 
-
+@shown_as("torch.distributed")
 class DistStoreError(DistError):
     """The store did not answer in time, or not all processes came."""
-
-    __module__ = "torch.distributed"
 
 
 UNINITIALISED = (

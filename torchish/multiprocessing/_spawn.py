@@ -17,11 +17,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._core.errors import shown_as
 
+
+@shown_as("torch.multiprocessing.spawn")
 class ProcessException(Exception):
     """A process of a job failed."""
-
-    __module__ = "torch.multiprocessing.spawn"
 
     def __init__(self, msg: str, error_index: int, pid: int) -> None:
         super().__init__(msg)
@@ -38,16 +39,14 @@ class ProcessException(Exception):
         return type(self), (self.msg, self.error_index, self.pid)
 
 
+@shown_as("torch.multiprocessing.spawn")
 class ProcessRaisedException(ProcessException):
     """A process ended with a Python exception."""
 
-    __module__ = "torch.multiprocessing.spawn"
 
-
+@shown_as("torch.multiprocessing.spawn")
 class ProcessExitedException(ProcessException):
     """A process was killed or left with an exit code other than 0."""
-
-    __module__ = "torch.multiprocessing.spawn"
 
     def __init__(
         self, msg: str, error_index: int, error_pid: int, exit_code: int,
