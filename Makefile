@@ -81,7 +81,13 @@ LIBRARIES := out/libraries
 libraries: $(DEV_DEPS)
 	$(PY) -m pip install --quiet --no-compile --no-deps --upgrade --target $(LIBRARIES) \
 		einops torch_geometric xxhash aiohttp multidict yarl frozenlist aiosignal attrs propcache \
-		aiohappyeyeballs requests urllib3 charset_normalizer idna certifi psutil
+		aiohappyeyeballs requests urllib3 charset_normalizer idna certifi psutil \
+		transformers huggingface_hub tokenizers safetensors regex hf-xet httpx httpx2 httpcore httpcore2 \
+		truststore anyio h11 fsspec filelock packaging pyyaml tqdm typer click shellingham rich \
+		markdown-it-py mdurl pygments annotated-doc importlib_metadata zipp typing_extensions \
+		peft accelerate diffusers lightning pytorch_lightning lightning_utilities torchmetrics \
+		stable-baselines3 gymnasium cloudpickle farama-notifications pandas matplotlib pillow \
+		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
 
 bench: $(DEV_DEPS)

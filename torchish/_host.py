@@ -16,14 +16,9 @@ from ._core.generator import Generator, default_generator
 from ._core.size import Size
 from ._core.state import process, state
 from ._core.storage import Storage
-from ._core.tensor_base import TensorBase
 from ._core.trace import flush_point
 
-# Attributes of a tensor that belong to the engine; all others are the user's.
-ENGINE_FIELDS = frozenset(TensorBase.__annotations__)
-
 __all__ = [
-    "ENGINE_FIELDS",
     "Generator",
     "Size",
     "Storage",

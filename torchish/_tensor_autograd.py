@@ -192,8 +192,9 @@ class TensorAutograd(TensorFacts):
             raise RuntimeError(
                 "post accumulate grad hooks cannot be registered on non-leaf tensors"
             )
-        hooks = self.__dict__.setdefault("_post_accumulate_hooks", {})
-        return nodes.add_hook(hooks, hook)
+        if self._post_accumulate_hooks is None:
+            self._post_accumulate_hooks = {}
+        return nodes.add_hook(self._post_accumulate_hooks, hook)
 
     def _is_view(self) -> bool:
         return self._base is not None

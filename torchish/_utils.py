@@ -158,7 +158,7 @@ def _rebuilders() -> list[Any]:
 
 def _get_obj_state(obj: Any) -> Any:
     """The Python attributes of a tensor: a dict, or (dict, slots), or nothing."""
-    state = {n: v for n, v in obj.__dict__.items() if n not in _host.ENGINE_FIELDS}
+    state = dict(obj.__dict__)
     names = copyreg._slotnames(type(obj))  # type: ignore[attr-defined]
     slots = {n: getattr(obj, n) for n in names if hasattr(obj, n)}
     return (state, slots) if slots else state

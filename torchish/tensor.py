@@ -26,6 +26,7 @@ from ._ops.copying import born_with_grad
 from ._ops.overriding import DisableTorchFunctionSubclass, convert
 from ._ops.registry import methods, ops
 from ._tensor_autograd import TensorAutograd
+from ._tensor_dict import every_field, user_attributes
 
 if TYPE_CHECKING:
     from ._generated.methods import Methods
@@ -35,6 +36,11 @@ else:
 
 class _TensorMeta(type):
     """`torch.Tensor` is its own metaclass-level type check: subclasses count as tensors."""
+
+    def __new__(mcls, name: str, bases: Any, namespace: dict[str, Any], **kwargs: Any) -> Any:
+        # Each class has it, since a plain class among the bases would bring Python's own.
+        namespace.setdefault("__dict__", user_attributes)
+        return super().__new__(mcls, name, bases, namespace, **kwargs)
 
 
 class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
@@ -94,7 +100,7 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
         with DisableTorchFunctionSubclass():
             view = methods.alias(self)
         made = object.__new__(cls)
-        made.__dict__.update(view.__dict__)
+        every_field(made).update(every_field(view))
         return made
 
     def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
@@ -299,7 +305,7 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
             class_name=type(self).__dict__.get("_shown_as", type(self).__name__),
             contents=tensor_contents,
         )
-        return f"Parameter({text})" if self.__dict__.get("_is_param") else text
+        return f"Parameter({text})" if every_field(self).get("_is_param") else text
 
     def __format__(self, format_spec: str) -> str:
         if self._aval.ndim == 0 and not self.is_meta and type(self) is Tensor:

@@ -12,7 +12,14 @@ ROOT = Path(torchish.__file__).parent
 LAYERS = [
     ("_core",),
     ("_ops",),
-    ("_legacy_types", "_operators", "_printing", "_tensor_autograd", "_tensor_facts"),
+    (
+        "_legacy_types",
+        "_operators",
+        "_printing",
+        "_tensor_autograd",
+        "_tensor_dict",
+        "_tensor_facts",
+    ),
     ("tensor",),
 ]
 

@@ -154,3 +154,11 @@ def test_pickles_of_modules_load_in_pytorch() -> None:
     assert str(pickle.loads(bytes.fromhex(run("-c", code).stdout))) == str(
         torch.nn.Sequential(torch.nn.Tanh())
     )
+
+
+def test_second_paths_of_modules_can_be_imported() -> None:
+    for path in table.SECOND_NAMES:
+        assert importlib.import_module(path).__name__ == table.SECOND_NAMES[path]
+        assert importlib.import_module(table.ours(path))
+    with pytest.raises(NotSupportedError, match="implicit_replication"):
+        importlib.import_module("torchish.distributed._tensor.experimental").implicit_replication()

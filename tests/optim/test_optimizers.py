@@ -320,6 +320,24 @@ def test_deepcopy_keeps_state() -> None:
     agree(run)
 
 
+@pytest.mark.parametrize("torch", [oracle, torchish], ids=["torch", "torchish"])
+def test_an_optimizer_that_wraps_another_has_no_hooks_of_its_own(torch: Any) -> None:
+    class Wrapped(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def step(self, closure=None):
+            return self.inner.step(closure)
+
+    x = torch.ones(2, requires_grad=True)
+    inner = torch.optim.SGD([x], 0.5)
+    calls = []
+    inner.register_step_post_hook(lambda *_: calls.append(1))
+    x.sum().backward()
+    Wrapped(inner).step()
+    assert x.tolist() == [0.5, 0.5] and calls == [1]
+
+
 def test_own_optimizer() -> None:
     def run(lib: Any) -> Any:
         class Own(lib.optim.Optimizer):

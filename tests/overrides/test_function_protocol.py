@@ -325,6 +325,49 @@ def test_what_is_refused(attribute: str) -> None:
         torchish.ones(2).as_subclass(cls)
 
 
+@pytest.mark.parametrize("torch", [real, torchish], ids=["torch", "torchish"])
+def test_einsum_is_handed_over_written_out(torch: Any) -> None:
+    seen = []
+
+    class Noting(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            if isinstance(args[0], str):
+                seen.append((args[0], len(args)))
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    a, b = torch.ones(2, 3).as_subclass(Noting), torch.ones(3, 4)
+    torch.einsum("ij,jk->ik", [a, b])
+    torch.einsum(a, [0, 1], b, [1, 30], [0, 30])
+    torch.einsum(a, [..., 1], b, [1, 30])
+    assert seen == [("ij,jk->ik", 3), ("AB,Be->Ae", 3), ("...B,Be", 3)]
+
+
+@pytest.mark.parametrize("torch", [real, torchish], ids=["torch", "torchish"])
+def test_a_tensors_dict_holds_the_users_attributes(torch: Any) -> None:
+    class Tagged:
+        pass
+
+    class Kind(Tagged, torch.Tensor):
+        pass
+
+    for x in (torch.nn.Parameter(torch.ones(2)), torch.ones(2).as_subclass(Kind)):
+        assert vars(x) == {}
+        x.one = 1
+        x.__dict__["two"] = 2
+        x.__dict__.update(three=3)
+        assert x.__dict__.pop("one") == 1
+        assert (x.two, x.three, hasattr(x, "one")) == (2, 3, False)
+        assert vars(x) == {"two": 2, "three": 3}
+        assert "two" in dir(x)
+        x.__dict__ = {"four": 4}
+        assert vars(x) == {"four": 4}
+        assert (x + 1).tolist() == [2.0, 2.0]
+    leaf = torch.ones(2, requires_grad=True)
+    leaf.register_post_accumulate_grad_hook(lambda p: None)
+    assert vars(leaf) == {} == vars(pickle.loads(pickle.dumps(leaf)))
+
+
 def test_every_overridable_function_reaches_the_protocol() -> None:
     """Each function of the registry, given one duck-typed object, hands it over."""
     from torchish import overrides

@@ -59,7 +59,7 @@ def accumulate(variable: Any, grad: Var, graph: bool) -> None:
         (total,) = record(sum_kernel(grad[0].aval), (have._value(), grad[0]))
         have._write(total)
         have._version_counter.version += 1
-    if "_post_accumulate_hooks" in variable.__dict__:
+    if variable._post_accumulate_hooks is not None:
         hooks.post_accumulate(variable)
 
 

@@ -60,7 +60,7 @@ def post_accumulate(variable: Any) -> None:
 
     Raises: torch's RuntimeError when one returns something.
     """
-    for hook in list(variable.__dict__.get("_post_accumulate_hooks", {}).values()):
+    for hook in list(variable._post_accumulate_hooks.values()):
         got = hook(variable)
         if got is None:
             continue

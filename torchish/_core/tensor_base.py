@@ -45,6 +45,7 @@ class TensorBase:
     _grad: Any = None
     _accumulator: Any = None
     _leaf_hooks: Any = None
+    _post_accumulate_hooks: Any = None
     _retains: bool = False
     _base: Any = None
     _attr_version: int = 0

@@ -14,6 +14,12 @@ PACKAGE = "torchish"
 
 Origin = tuple[str, str]
 
+# Modules that torch enters in `sys.modules` under a second path, where it has no file.
+SECOND_NAMES = {
+    f"torch.distributed._tensor.{name}": f"torch.distributed.tensor.{name}"
+    for name in ("_shards_wrapper", "_utils", "device_mesh", "experimental")
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,7 +44,7 @@ def lines() -> dict[str, str]:
 @functools.cache
 def entry(module: str) -> Entry | None:
     """What is known of a module; None if PyTorch has no such module."""
-    line = lines().get(module)
+    line = lines().get(SECOND_NAMES.get(module, module))
     if line is None:
         return None
     name, flags, *rest = line.split("\t")
@@ -55,7 +61,7 @@ def entry(module: str) -> Entry | None:
 
 def is_module(path: str) -> bool:
     """Whether PyTorch has a module of that path."""
-    return path in lines()
+    return SECOND_NAMES.get(path, path) in lines()
 
 
 def ours(module: str) -> str:

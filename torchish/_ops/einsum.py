@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -176,6 +177,22 @@ def einsum(*args) -> Tensor:
     if len(inputs) < len(operands):
         _fail("more operands were provided than specified in the equation")
     return _einsum(operands, tuple(map(tuple, inputs)), None if output is None else tuple(output))
+
+
+def written_out(args: Sequence[Any]) -> tuple[Any, ...]:
+    """The arguments of a call of `einsum` as an equation and its operands, one by one."""
+    if isinstance(args[0], str):
+        listed = len(args) == 2 and isinstance(args[1], (list, tuple))
+        return (args[0], *args[1]) if listed else tuple(args)
+    if len(args) < 2 or not all(isinstance(x, (list, tuple)) for x in args[1::2]):
+        return tuple(args)
+    terms = ["".join(_letter(label) for label in _numbers(term)) for term in args[1::2]]
+    result = f"->{''.join(_letter(label) for label in _numbers(args[-1]))}" if len(args) % 2 else ""
+    return ",".join(terms) + result, *args[0 : len(args) // 2 * 2 : 2]
+
+
+def _letter(label: int) -> str:
+    return "..." if label == _ELLIPSIS else _LETTERS[label]
 
 
 def _numbers(term: Any) -> list[int]:

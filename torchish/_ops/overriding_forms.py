@@ -13,6 +13,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from .einsum import written_out
+
 FORMS = {
     "torch": """
         atleast_1d,atleast_2d,atleast_3d,block_diag,broadcast_tensors,cartesian_prod: *tensors |
@@ -209,6 +211,8 @@ def arranged(
     if form is None:
         return None
     positional, defaults = form
+    if name == "einsum":
+        return written_out(args), kwargs
     if positional and positional[-1].startswith("*"):
         return tuple(args), {**defaults, **kwargs} if not _missing(defaults, kwargs) else kwargs
     names = (*positional, *defaults)

@@ -11,6 +11,7 @@ from torchish._core.tensor_base import from_value
 from torchish._core.values import Value
 from torchish._ops import overriding
 from torchish._ops.registry import ops
+from torchish._tensor_dict import every_field
 from torchish.tensor import Tensor, _TensorMeta
 
 __all__ = [
@@ -41,7 +42,7 @@ class _BufferMeta(_TensorMeta):
 
 
 def _flag(tensor: Tensor, name: str) -> bool:
-    return bool(getattr(tensor, "__dict__", {}).get(name, False))
+    return bool(every_field(tensor).get(name, False))
 
 
 class Parameter(Tensor, metaclass=_ParameterMeta):

@@ -61,8 +61,10 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        if self.__dict__.get("_in_step"):
-            return step(self, *args, **kwargs)  # super().step() of a subclass
+        own = self.__dict__
+        # super().step() of a subclass; or one that only wraps another optimizer, whose hooks run
+        if own.get("_in_step") or "_optimizer_step_pre_hooks" not in own:
+            return step(self, *args, **kwargs)
         if state.compiled is not None and state.compiled.capture is not None:
             return state.compiled.outside(hooked, (self, *args), kwargs, "optimizer step")
         self._in_step = True
