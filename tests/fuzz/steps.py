@@ -137,14 +137,21 @@ step(
 
 def _may_set(t: Any, u: Any) -> bool:
     """Whether histories go on as they were (else the first backward through them fails)."""
-    return t._base is None and not (u.requires_grad or t.grad_fn is not None)
+    return not (u.requires_grad or t.grad_fn is not None)
+
+
+def _set_past_end(T: Any, a: Any, t: Any, u: Any) -> None:
+    if _may_set(t, u):
+        t.set_(u, a, (14,), (1,))
+        t.fill_(2.0)
+
+
+step("set_past_end", 1, 2, _ints(0, 3), _set_past_end)
 
 
 def _fits(t: Any, u: Any) -> bool:
     """Whether `t.data = u` leaves history and memory of one shape (torch lets them part)."""
-    if not (t.requires_grad or u.requires_grad):
-        return True
-    return t._base is None and u._base is None and t.shape == u.shape
+    return not (t.requires_grad or u.requires_grad) or t.shape == u.shape
 
 
 def _swap_data(T: Any, a: Any, t: Any, u: Any) -> None:
@@ -175,7 +182,7 @@ step("clamp_", 1, 1, _nothing, lambda T, a, t: t.clamp_(0, 3))
 step("pow_", 1, 1, _nothing, lambda T, a, t: t.pow_(2))
 step("fill_diagonal_", 1, 1, _nothing, lambda T, a, t: t.fill_diagonal_(5))
 step("tril_", 1, 1, _nothing, lambda T, a, t: t.tril_())
-step("cumsum_", 1, 1, _dim, lambda T, a, t: t.clone().cumsum_(a))
+step("cumsum_", 1, 1, _dim, lambda T, a, t: t.cumsum_(a))
 step("setitem", 2, 1, _ints(-3, 3), lambda T, a, t: t.__setitem__(a, 7.0))
 step(
     "setitem_slice", 2, 1, _tuple(_ints(0, 2), _ints(1, 3)),
@@ -223,16 +230,8 @@ def _source(T: Any, t: Any, dim: int, index: Any) -> Any:
     return T.arange(1.0, 1.0 + count).reshape(shape).to(t.dtype)
 
 
-def _unshared(t: Any) -> Any:
-    """A copy where elements may share memory: which of them is written last is left open."""
-    dense = t.is_contiguous() or t.transpose(0, -1).is_contiguous()
-    return t if t.dim() == 0 or dense else t.clone()
-
-
 def _index_write(name: str) -> Act:
     def act(T: Any, a: Any, t: Any) -> Any:
-        if name == "index_copy_":
-            t = _unshared(t)
         index = _index(T, a[1] if name != "index_copy_" else "once") % _size(t, a[0])
         return getattr(t, name)(a[0], index, _source(T, t, a[0], index))
 
@@ -258,7 +257,7 @@ step(
 )  # fmt: skip
 step(
     "put_", 1, 1, _one_of(True, False),
-    lambda T, a, t: _unshared(t).put_(
+    lambda T, a, t: t.put_(
         T.tensor([0, 1]) % max(t.numel(), 1), T.tensor([5.0, 6.0]).to(t.dtype), a
     ),
 )  # fmt: skip
@@ -275,6 +274,7 @@ step("mul_tensor_", 3, 2, _nothing, lambda T, a, t, u: t.mul_(u))
 step("iadd", 1, 2, _nothing, lambda T, a, t, u: t.__iadd__(u))
 step("addcmul_", 3, 3, _nothing, lambda T, a, t, u, v: t.addcmul_(u, v, value=0.5))
 step("lerp_", 1, 2, _nothing, lambda T, a, t, u: t.lerp_(u, T.tensor(0.25).to(t.dtype)))
+step("lerp_number", 1, 2, _nothing, lambda T, a, t, u: t.lerp_(u, 0.25))
 step("masked_fill_u", 1, 2, _nothing, lambda T, a, t, u: t.masked_fill_(u > 2, 1.5))
 step("mul", 2, 2, _nothing, lambda T, a, t, u: t * u)
 step("add", 2, 2, _nothing, lambda T, a, t, u: t + u)

@@ -112,6 +112,43 @@ def test_overlapping_target(name: str, window: str) -> None:
     assert ours[1:] == theirs[1:]
 
 
+GRADIENTS: dict[str, Write] = {
+    "copy_": lambda T, w: w.copy_(T.ones(3, 2, requires_grad=True)),
+    "copy_ of itself": lambda T, w: w.copy_(w),
+    "add_": lambda T, w: w.add_(1.0),
+    "cumsum_": lambda T, w: w.cumsum_(1),
+    "cumsum_ by columns": lambda T, w: w.cumsum_(0),
+    "lerp_": lambda T, w: w.lerp_(T.ones(3, 2), 0.25),
+    "put_": lambda T, w: w.put_(T.tensor([0, 0]), T.ones(2), True),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("strides", [(1, 1), (1, 2)])
+def test_gradients_of_overlapping_targets(name: str, strides: tuple[int, int]) -> None:
+    found = []
+    for T in (torch, oracle):
+        x = T.arange(1.0, 7.0, requires_grad=True)
+        base = x * 1
+        GRADIENTS[name](T, base.as_strided((3, 2), strides))
+        (base * T.arange(1.0, 7.0)).sum().backward()
+        found.append([base.tolist(), x.grad.tolist()])
+    assert found[0] == found[1]
+
+
+def test_set_past_the_end_grows_the_storage() -> None:
+    for T in (torch, oracle):
+        source, part = T.arange(4.0), T.zeros(2)
+        part.set_(source[1:], 1, (3,), (2,))
+        part.fill_(5.0)
+        assert source.tolist() == [0.0, 1.0, 5.0, 3.0] and part.storage_offset() == 2
+        assert source.untyped_storage().nbytes() == 28
+        part.set_(source.untyped_storage(), 6, (2,))
+        assert source.untyped_storage().nbytes() == 32
+        with pytest.raises(RuntimeError, match="must be contiguous"):
+            part.set_(source[::2], 0, (2,))
+
+
 def test_gradient_through_expanded_memory_fails_as_in_torch() -> None:
     for T in (torch, oracle):
         x = T.ones(3, 1, requires_grad=True)

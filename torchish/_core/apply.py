@@ -16,7 +16,7 @@ from .dtypes import SCALAR_NAMES, can_cast
 from .kernels import Kernel
 from .layout import has_overlap, is_dense
 from .nodes import Edge, Node, SavedTensor
-from .overlap import shares_itself, write_shared
+from .overlap import last_kernel, shares_itself, write_shared
 from .saved import pack
 from .state import state
 from .tensor_base import (
@@ -159,11 +159,14 @@ class SharedWrite(Node):
 SharedWrite.__name__ = SharedWrite.__qualname__ = "CopySlices"
 
 
-def check_overlap(target: TensorBase, operands: Sequence[Any]) -> None:
-    """Raise torch's error when a write would go through memory that elements share."""
+def check_overlap(target: TensorBase, operands: Sequence[Any], resized: bool = False) -> None:
+    """Raise torch's error when a write would go through memory that elements share.
+
+    A target that will be `resized` first shares nothing with itself then.
+    """
     if target._layout is None and all(x is target for x in operands):
         return
-    if has_overlap(tuple(target._aval.shape), target._strides):
+    if not resized and has_overlap(tuple(target._aval.shape), target._strides):
         raise RuntimeError(_SHARED)
     for x in operands:
         if isinstance(x, TensorBase) and x is not target and x._storage is target._storage:
@@ -215,12 +218,13 @@ def write_inplace(
     cast: bool = True,
     overlap: str = "merge",
     expanded: str = "refuse",
+    key: Sequence[Any] = (),
 ) -> Any:
     """Run a kernel and write its (first) result into `target`, with torch's history rules.
 
     `make` gives the kernel; it runs after the checks that torch makes before it looks at shapes.
-    `overlap` is how elements that share memory are written (see overlap.py), `expanded` whether
-    torch writes through expanded dims: "refuse", "write", or the name that it warns about.
+    `overlap` is how elements that share memory are written (see overlap.py; `key` is the
+    operator's: avals and static arguments), `expanded` whether torch writes through expanded dims: "refuse", "write", or the name that it warns about.
 
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.
@@ -233,9 +237,16 @@ def write_inplace(
         fresh = _region_edge(target)
         edges = [fresh if x is target else e for x, e in zip(operands, edges, strict=True)]
     if expanded == "refuse":
+        if overlap == "lines" and target._layout is not None and not isinstance(make, Kernel):
+            make()  # torch looks at the dim first
         check_overlap(target, operands)
     elif expanded != "write" and target._layout is not None:
         warn_expanded(target, expanded)
+    shared = target._layout is not None and shares_itself(
+        tuple(target._aval.shape), tuple(target._strides)
+    )
+    if edges is not None and shared and target._base is not None and operands[0] is target:
+        edges = [_last_edge(target), *edges[1:]]
     kernel = make if isinstance(make, Kernel) else make()
     result = kernel.out_avals[0]
     if result.shape != target._aval.shape:
@@ -262,8 +273,8 @@ def write_inplace(
     if result.dtype is not target._aval.dtype:
         new, step = _cast_step(new, step, target._aval.dtype)
     write = None
-    if target._layout is not None and shares_itself(tuple(target._aval.shape), target._strides):
-        write = functools.partial(write_shared, target, kernel, operands, new, overlap)
+    if shared:
+        write = functools.partial(write_shared, target, kernel, operands, new, overlap, key)
     commit(target, new, step, kernel.name, write)
     if node is not None and kernel.saves_output:
         node.tensors.append((None, SavedTensor(target)))
@@ -290,6 +301,15 @@ def _region_edge(view: TensorBase) -> Edge | None:
         return None
     kernel, starts = region_read(view._base, view)
     return nodes.history(kernel, (None, *starts), (edge, *[None] * len(starts)))[0]
+
+
+def _last_edge(target: TensorBase) -> Edge | None:
+    """A history of what a target that shares itself held: each location is its last element."""
+    edge = _region_edge(target)
+    if edge is None:
+        return None
+    kernel = last_kernel(target._aval, tuple(target._strides))
+    return nodes.history(kernel, (None,), (edge,))[0]
 
 
 def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | None]:

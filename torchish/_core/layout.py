@@ -266,7 +266,8 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
     flat = flat_of(x, slab)
     if slab.radices is None:
         index = _indices(slab, starts[0]).reshape(-1)
-        flat = flat.at[index].set(new.reshape(-1))
+        # Elements that share a location (see overlap.py) each get its gradient, as in torch.
+        flat = flat.at[index].set(new.reshape(-1), unique_indices=True)
         return unflat_of(flat, base, slab, x)
     if slab.back:
         new = jnp.transpose(new, inverse(slab.back))

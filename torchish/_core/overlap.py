@@ -7,6 +7,8 @@ of that depends on how an operator uses the target, which its record says (`over
   locations, one for the second ones, and so on;
 - "last": it does not read the target: the last element of a location stays;
 - "sum": it adds to some elements: all that was added to a location adds up;
+- "accumulate": it is "sum" if its last static argument is true, else "merge";
+- "lines": it walks lines along its first static argument, a dim, as "again" walks elements;
 - "merge": it writes some elements and leaves the others: those that changed stay.
 """
 
@@ -23,7 +25,7 @@ from . import dtypes
 from .kernels import Kernel
 from .layout import Geometry, Ints, Slab, elementwise_strides, flat_of, gather_slab, unflat_of
 from .trace import record
-from .values import Value, aval_of, host_value
+from .values import Aval, Value, aval_of, host_value
 
 if TYPE_CHECKING:
     from .tensor_base import TensorBase
@@ -46,9 +48,7 @@ Round = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 @functools.lru_cache(maxsize=256)
 def rounds(shape: Ints, strides: Ints) -> list[Round] | None:
     """Elements and their locations, the first of each location first; None if none is shared."""
-    at = np.zeros(shape, np.int64)
-    for d, (n, s) in enumerate(zip(shape, strides, strict=True)):
-        at += (np.arange(n) * s).reshape([-1 if k == d else 1 for k in range(len(shape))])
+    at = _places(shape, strides)
     walk = elementwise_strides(shape, [(shape, strides)])
     order = sorted(range(len(shape)), key=lambda d: (-walk[d], d))
     elements = np.arange(at.size).reshape(shape).transpose(order).reshape(-1)
@@ -64,14 +64,72 @@ def rounds(shape: Ints, strides: Ints) -> list[Round] | None:
     return [(elements[nth == k], places[nth == k]) for k in range(int(nth.max()) + 1)]
 
 
+def _places(shape: Ints, strides: Ints) -> np.ndarray[Any, Any]:
+    """Where each element lies."""
+    at = np.zeros(shape, np.int64)
+    for d, (n, s) in enumerate(zip(shape, strides, strict=True)):
+        at += (np.arange(n) * s).reshape([-1 if k == d else 1 for k in range(len(shape))])
+    return at
+
+
+@functools.lru_cache(maxsize=256)
+def rounds_of_lines(shape: Ints, strides: Ints, dim: int) -> list[Round]:
+    """Elements and locations of the lines along `dim`; lines that share something come in order."""
+    at = np.moveaxis(_places(shape, strides), dim, -1)
+    elements = np.moveaxis(np.arange(at.size).reshape(shape), dim, -1)
+    squashed = tuple(1 if d == dim else n for d, n in enumerate(shape))
+    walk = elementwise_strides(squashed, [(squashed, strides)])
+    others = [d for d in range(len(shape)) if d != dim]
+    order = sorted(range(len(others)), key=lambda k: (-walk[others[k]], others[k]))
+    length = shape[dim]
+    at = at.transpose(*order, -1).reshape(-1, length)
+    elements = elements.transpose(*order, -1).reshape(-1, length)
+    taken: dict[int, int] = {}
+    turns = np.zeros(len(at), np.int64)
+    for number, line in enumerate(at.tolist()):
+        turns[number] = turn = 1 + max(taken.get(place, -1) for place in line)
+        taken.update(dict.fromkeys(line, turn))
+    return [
+        (elements[turns == k].reshape(-1), at[turns == k].reshape(-1))
+        for k in range(int(turns.max()) + 1)
+    ]
+
+
+@functools.lru_cache(maxsize=256)
+def last_kernel(aval: Aval, strides: Ints) -> Kernel:
+    """Keep the last element of each location; for the others nothing flows back.
+
+    torch writes the gradient of what was overwritten back through the same memory, so that of one
+    element stays there.
+    """
+    passes = rounds(tuple(aval.shape), strides)
+    assert passes is not None
+    last = {}
+    for elements, places in passes:
+        last.update(zip(places.tolist(), elements.tolist(), strict=True))
+    kept = np.zeros(aval.numel, np.bool_)
+    kept[list(last.values())] = True
+    kept = kept.reshape(aval.shape)
+    return Kernel("last", lambda x: (jnp.where(kept, x, jnp.zeros_like(x)),), (aval,), (aval,))
+
+
 def write_shared(
-    target: TensorBase, kernel: Kernel, operands: Sequence[Any], new: Value, how: str
+    target: TensorBase,
+    kernel: Kernel,
+    operands: Sequence[Any],
+    new: Value,
+    how: str,
+    key: Sequence[Any] = (),
 ) -> None:
     """Write the result of `kernel`, which `new` is at first, into a target that shares itself."""
     shape, strides = tuple(target._aval.shape), tuple(target._strides)
     passes = rounds(shape, strides)
     assert passes is not None
-    if how == "again":
+    if how == "accumulate":
+        how = "sum" if key[-1] == 1 else "merge"  # a default is no value
+    if how == "lines":
+        passes = rounds_of_lines(shape, strides, key[len(operands)] % len(shape))
+    if how in ("again", "lines"):
         for number, (elements, places) in enumerate(passes):
             if number:
                 values = [x._value() if hasattr(x, "_value") else x for x in operands]

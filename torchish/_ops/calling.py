@@ -42,7 +42,10 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
             if isinstance(x, TensorBase) and (
                 x._layout is not None or x._storage.strides is not None
             ):
-                strides = result_strides(kernel, operands)
+                if operator.layout is None:
+                    strides = result_strides(kernel, operands)
+                else:
+                    strides = operator.layout(kernel.out_avals, operands, found)
                 break
     elif operator.layout is not None:
         strides = operator.layout(kernel.out_avals, operands, found)
@@ -182,7 +185,7 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
     found = tuple(key)
     return write_inplace(
         target, lambda: operator.kernels.get(found) or operator.specialise(found), operands,
-        overlap=operator.overlap, expanded=operator.expanded,
+        overlap=operator.overlap, expanded=operator.expanded, key=found,
     )  # fmt: skip
 
 
@@ -230,7 +233,7 @@ def check_out(
                     f"shape {list(aval.shape)}"
                 )
         if operator.expanded == "refuse":
-            check_overlap(target, operands)
+            check_overlap(target, operands, target._aval.shape != aval.shape)
         check_out_dtype(operator.out_dtype, aval.dtype, target._aval.dtype)
 
 

@@ -20,6 +20,7 @@ from .._core.layout import preserved_strides
 from .._core.memory import check_size
 from .._core.nodes import Node, history, node_class
 from .._core.state import state
+from .._core.storage import dense_span
 from .._core.tensor_base import TensorBase, detached, from_value, view_of
 from .._core.values import Aval, aval_of, contiguous_strides
 from .memory_format import (
@@ -358,9 +359,13 @@ def set_(
 ) -> Any:
     """Point this tensor at the memory of another tensor or of a storage; at none without source.
 
-    Raises: RuntimeError for a tensor of another dtype, or a layout that the storage is too small
-        for.
+    A storage that is too small for the layout grows; new elements are undefined (zero here).
+
+    Raises: RuntimeError for a tensor of another dtype, or a storage that cannot grow.
     """
+    needs = self._needs_grad() or (isinstance(source, TensorBase) and source._needs_grad())
+    if size is not None or not isinstance(source, TensorBase):
+        check_history(self, needs)
     if source is None:
         other = ops.empty(0, dtype=self._aval.dtype, device=self._storage.device)
     elif isinstance(source, TensorBase):
@@ -369,15 +374,17 @@ def set_(
                 f"Could not set tensor of type {CPP_NAMES[source._aval.dtype]} to a tensor of type "
                 f"{CPP_NAMES[self._aval.dtype]}"
             )
+        check_history(self, needs)
         other = detached(source)
         if size is not None:
-            shape = tuple(size)
-            strides = contiguous_strides(shape) if stride is None else tuple(stride)
-            other = ops.as_strided(other, shape, strides, storage_offset)
-    else:
+            if not source._is_contiguous():
+                raise RuntimeError("passed in tensor to be used as storage must be contiguous")
+            other = _reaching(other, storage_offset + source._offset, tuple(size), stride)
+    elif size is None:
         other = on_storage(source, self._aval.dtype, storage_offset, size, stride)
-    needs = self._needs_grad() or (isinstance(source, TensorBase) and source._needs_grad())
-    check_history(self, needs)
+    else:
+        other = on_storage(source, self._aval.dtype)
+        other = _reaching(other, storage_offset, tuple(size), stride)
     self._point_at(other)
     self._version_counter.version += 1
     if needs and state.grad_enabled:
@@ -386,6 +393,16 @@ def set_(
                 tensor._requires_grad = False
                 tensor._grad_fn, tensor._out_nr = _NoDerivative(tensor._aval), 0
     return self
+
+
+def _reaching(input: Any, offset: int, shape: tuple[int, ...], stride: Any) -> Any:
+    """Another layout of a tensor's memory, which grows where the layout reaches past its end."""
+    strides = contiguous_strides(shape) if stride is None else tuple(stride)
+    reach = offset + dense_span(shape, strides)
+    storage = input._storage
+    if 0 not in shape and reach > storage.numel and storage.dtype is input._aval.dtype:
+        _grow(input, reach)
+    return ops.as_strided(input, shape, strides, offset)
 
 
 class _NoDerivative(Node):

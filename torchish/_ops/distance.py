@@ -10,6 +10,7 @@ from jax import lax
 
 from ._describe import check_broadcastable, scalar_name
 from .reduce_norm import vector_norm_of
+from .memory_format import row_major
 from .registry import Scalar, Tensor, composite, op, wrap_dim
 
 
@@ -63,7 +64,10 @@ def pdist(input: Tensor, p: float = 2.0):
     return vector_norm_of(input[first] - input[second], p, -1, False)
 
 
-@op("float", into=("torch", "nn.functional"), out=False, grad_name="NormBackward1")
+@op(
+    "float", into=("torch", "nn.functional"), out=False, grad_name="NormBackward1",
+    layout=row_major,
+)  # fmt: skip
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: Scalar = 1e-6, keepdim: bool = False
 ):
@@ -71,7 +75,10 @@ def pairwise_distance(
     return vector_norm_of(x1 - x2 + eps, p, -1, keepdim)
 
 
-@op("arith", into=("torch", "nn.functional"), out=False, grad_name="SumBackward1")
+@op(
+    "arith", into=("torch", "nn.functional"), out=False, grad_name="SumBackward1",
+    layout=row_major,
+)  # fmt: skip
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: Scalar = 1e-8):
     """`x1 . x2 / (max(||x1||, eps) max(||x2||, eps))` along `dim`."""
     if not jnp.issubdtype(x1.dtype, jnp.inexact):

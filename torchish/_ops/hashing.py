@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._core.dtypes import FLOAT, bool_
+from .._core.dtypes import FLOAT, bool_, int64
 from .._core.tensor_base import TensorBase
 from .registry import Tensor, composite, op, ops, wrap_dims
 
@@ -52,9 +52,11 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
     if 0 in sizes and indices.numel():
         raise RuntimeError("ZeroDivisionError")
-    indices = indices.long()
-    found = []
-    for d, size in enumerate(sizes):
-        below = math.prod(sizes[d + 1 :])
-        found.append(ops.div(indices, max(below, 1), rounding_mode="floor") % max(size, 1))
-    return tuple(found)
+    if not sizes:
+        return ()
+    places = {"dtype": int64, "device": indices.device}
+    below = [max(math.prod(sizes[d + 1 :]), 1) for d in range(len(sizes))]
+    counts = ops.div(
+        indices.long().unsqueeze(-1), ops.tensor(below, **places), rounding_mode="floor"
+    )
+    return tuple(ops.remainder(counts, ops.tensor([max(n, 1) for n in sizes], **places)).unbind(-1))

@@ -149,6 +149,7 @@ def setter(dims: tuple[int, ...]) -> Any:
     into=("internal",),
     name="_index_put",
     grad_name="IndexPutBackward0",
+    overlap="accumulate",
     expanded="index_put_",
     layout=preserve,
 )

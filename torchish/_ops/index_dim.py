@@ -248,7 +248,15 @@ def take(input: Tensor, index: Tensor):
     return input.reshape(-1).at[index].get(mode="clip")
 
 
-@guarded(_among, into=("torch", "method"), inplace=True, layout=preserve)
+def _put_fits(input: Any, index: Any, *_: Any, **__: Any) -> None:
+    if input._aval.numel == 0 and index._aval.numel:
+        raise IndexError("put_(): Tried to put elements into an empty tensor")
+    _among(input, index)
+
+
+@guarded(
+    _put_fits, into=("torch", "method"), inplace=True, layout=preserve, overlap="accumulate"
+)  # fmt: skip
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
     """A copy of `input` with elements written (or added) at positions that count all of it."""
     _check_long("put_", index)

@@ -20,6 +20,7 @@ from ._describe import (
     show_size as show,
 )
 from ._dispatch import into
+from .memory_format import pointwise
 from .registry import OptTensor, Tensor, Tensors, composite, op
 
 
@@ -149,7 +150,14 @@ def vdot(input: Tensor, other: Tensor):
     return jnp.dot(jnp.conj(input), other)
 
 
-@op("none", grad_name="ViewBackward0")
+def _inner_layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """A 0-d operand multiplies, elementwise."""
+    if all(x._aval.ndim for x in operands):
+        return None
+    return pointwise(avals, operands, key)
+
+
+@op("none", grad_name="ViewBackward0", layout=_inner_layout)
 def inner(input: Tensor, other: Tensor):
     """Sum of products over the last dimension of both; a 0-d operand multiplies."""
     if input.dtype != other.dtype:

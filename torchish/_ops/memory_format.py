@@ -163,6 +163,10 @@ def pointwise(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     ]
 
 
+def row_major(avals: Any, operands: Any, key: Any) -> None:
+    """A layout: for operators that broadcast and whose results lie row by row all the same."""
+
+
 def reversed_pointwise(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """`pointwise` for an operator that torch computes with its operands exchanged."""
     return pointwise(avals, operands[::-1], key)

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from .._core.layout import elementwise_strides
+from .._core.tensor_base import TensorBase
+from .._core.values import contiguous_strides
 from . import _numeric as num
 from ._dispatch import in_place, is_number, to
 from .registry import Operand, Tensor, composite, op, ops
@@ -178,7 +181,17 @@ def square(input: Tensor) -> Array:
     return (input.astype(jnp.int64) if num.is_bool(input) else input) ** 2
 
 
-@op("float", inplace=True)
+def _ldexp_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+    """torch multiplies with a tensor of powers, which lies row by row."""
+    (a, powers), shape = operands, tuple(avals[0].shape)
+    layouts = [(tuple(a._aval.shape), tuple(a._strides))]
+    if isinstance(powers, TensorBase):
+        size = tuple(powers._aval.shape)
+        layouts.append((size, contiguous_strides(size)))
+    return [elementwise_strides(shape, layouts)]
+
+
+@op("float", inplace=True, layout=_ldexp_layout)
 @num.widened
 def ldexp(input: Tensor, other: Tensor) -> Array:
     """out = input * 2^other."""

@@ -370,7 +370,7 @@ def lp_pool3d(
     return _lp_pool(input, norm_type, kernel_size, stride, ceil_mode, 3)
 
 
-@op("none", into=("internal",), layout=follow_spatial(1, 2), grad_name=lambda **d: (
+@op("none", into=("internal",), layout=follow_spatial(2), grad_name=lambda **d: (
     "SqueezeBackward1" if d["nd"] == 1 else f"MaxUnpool{d['nd']}DBackward0"
 ))  # fmt: skip
 def max_unpool(input: Tensor, indices: Tensor, output_size: Any, nd: int) -> Any:

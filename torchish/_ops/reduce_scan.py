@@ -13,7 +13,7 @@ from ._reducing import accumulate_dtype
 from .registry import Dtype, Tensor, composite, op, ops, wrap_dim
 
 
-@op("bool_int64", inplace=True)
+@op("bool_int64", inplace=True, overlap="lines")
 @num.widened
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     """The running sum along `dim`."""
@@ -24,7 +24,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     return jnp.cumsum(x, axis=axis).astype(x.dtype) if x.ndim else x
 
 
-@op("bool_int64", inplace=True)
+@op("bool_int64", inplace=True, overlap="lines")
 @num.widened
 def cumprod(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     """The running product along `dim`; zeros have the right gradient."""

@@ -11,7 +11,7 @@ import numpy as np
 from .._core import dtypes
 from .._core.require import require
 from ._describe import scalar_name, show_size as show
-from ._linalg_checks import columns
+from ._linalg_checks import column_strides
 from ._warning import user_level
 from .registry import OptTensor, Tensor, composite, nnf, op, ops
 
@@ -29,8 +29,18 @@ def _window(window: Any, n_fft: int, win_length: int, dtype: Any) -> Any:
     return jnp.pad(made, (left, n_fft - win_length - left))
 
 
+def _spectra_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
+    """Frequencies lie innermost; batches lie within frames where they do so in the input."""
+    shape, input, hop = tuple(avals[0].shape), operands[0], key[-4]
+    if input._aval.ndim == 1 or input._strides[0] >= hop * input._strides[1]:
+        return [column_strides(shape)]
+    batches, frequencies, _ = shape
+    return [(frequencies, 1, batches * frequencies)]
+
+
 @op(
-    "none", into=("internal",), name="_stft", grad_name="TransposeBackward0", layout=columns("c")
+    "none", into=("internal",), name="_stft", grad_name="TransposeBackward0",
+    layout=_spectra_layout,
 )  # fmt: skip
 def _stft(
     input: Tensor, window: OptTensor, n_fft: int, hop: int, win_length: int, normalized: bool,

@@ -123,12 +123,12 @@ def view_dtype(input: Any, to: dtype) -> Any:
         )
     if a < b:
         ratio = b // a
-        shape, strides = input._aval.shape, input._strides
-        if shape[-1] % ratio or input._offset % ratio or any(s % ratio for s in strides[:-1]):
-            raise RuntimeError(
-                f"self.size(-1) must be divisible by {ratio} to view {SCALAR_NAMES[have]} as "
-                f"{SCALAR_NAMES[to]} (different element sizes), but got {shape[-1]}"
-            )
+        for d, stride in enumerate(input._strides[:-1]):
+            if stride % ratio:
+                raise RuntimeError(
+                    f"self.stride({d}) must be divisible by {ratio} to view {SCALAR_NAMES[have]} "
+                    f"as {SCALAR_NAMES[to]} (different element sizes), but got {stride}"
+                )
 
     shape, strides = input._aval.shape, input._strides
     return _same_bytes(

@@ -27,7 +27,8 @@ def _become(target: Any, view: Any) -> Any:
         target._requires_grad = False
         target._grad_fn, target._out_nr = view._grad_fn, view._out_nr
     target._version_counter.version += 1
-    target._attr_version = target._version_counter.version
+    if view._grad_fn is not None:
+        target._attr_version = target._version_counter.version
     return target
 
 

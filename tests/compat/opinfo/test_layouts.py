@@ -11,6 +11,8 @@ NAMES = {
     "sort", "argsort", "msort", "flip", "stack", "roll", "index_fill", "constant_pad_nd", "addr",
     "nn.functional.glu", "nn.functional.max_pool3d", "nn.functional.avg_pool3d",
     "nn.functional.pixel_shuffle", "nn.functional.channel_shuffle", "nn.functional.prelu",
+    "inner", "ldexp", "stft", "unravel_index", "einsum", "nn.functional.cosine_similarity",
+    "nn.functional.pairwise_distance", "nn.functional.max_unpool1d",
     "nn.functional.huber_loss", "nn.functional.pad.reflect", "nn.functional.group_norm",
 }  # fmt: skip
 
