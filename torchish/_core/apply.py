@@ -224,7 +224,8 @@ def write_inplace(
 
     `make` gives the kernel; it runs after the checks that torch makes before it looks at shapes.
     `overlap` is how elements that share memory are written (see overlap.py; `key` is the
-    operator's: avals and static arguments), `expanded` whether torch writes through expanded dims: "refuse", "write", or the name that it warns about.
+    operator's: avals and static arguments), `expanded`
+    whether torch writes through expanded dims: "refuse", "write", or the name that it warns about.
 
     Raises: for leaves, overlapping memory, a result of another shape or of a dtype that does not
     fit, before anything is changed.

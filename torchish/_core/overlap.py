@@ -104,7 +104,7 @@ def last_kernel(aval: Aval, strides: Ints) -> Kernel:
     """
     passes = rounds(tuple(aval.shape), strides)
     assert passes is not None
-    last = {}
+    last: dict[int, int] = {}
     for elements, places in passes:
         last.update(zip(places.tolist(), elements.tolist(), strict=True))
     kept = np.zeros(aval.numel, np.bool_)

@@ -9,8 +9,8 @@ import numpy as np
 from jax import lax
 
 from ._describe import check_broadcastable, scalar_name
-from .reduce_norm import vector_norm_of
 from .memory_format import row_major
+from .reduce_norm import vector_norm_of
 from .registry import Scalar, Tensor, composite, op, wrap_dim
 
 
