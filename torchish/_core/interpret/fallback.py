@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import eval_jaxpr
 
 from ..errors import not_supported
 from ..state import process
@@ -27,16 +28,25 @@ def jitted(eqn: Any, outs: Sequence[Any]) -> Run:
     def bind(*arrays: Any) -> Any:
         return primitive.bind(*arrays, **params)
 
-    program = jax.jit(bind)
     several = primitive.multiple_results
+    program = _program(bind if several else lambda *arrays: [bind(*arrays)], primitive.name)
+    return program if several else lambda *arrays: program(*arrays)[0]
 
-    def run(*arrays: Array) -> Any:
+
+def jitted_jaxpr(closed: Any) -> Run:
+    """A function on numpy arrays that runs a whole jaxpr by XLA."""
+    return _program(lambda *arrays: eval_jaxpr(closed.jaxpr, closed.consts, *arrays), "a draw")
+
+
+def _program(function: Any, name: str) -> Run:
+    program = jax.jit(function)
+
+    def run(*arrays: Array) -> list[Array]:
         if process.interpret_only:
             raise not_supported(
-                f"{primitive.name} in a forked process",
+                f"{name} in a forked process",
                 "start processes with the 'spawn' or 'forkserver' method",
             )
-        made = program(*arrays)
-        return [np.asarray(x) for x in made] if several else np.asarray(made)
+        return [np.asarray(x) for x in program(*arrays)]
 
     return run

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from . import (  # noqa: F401  (rules register themselves)
@@ -24,7 +25,7 @@ from . import (  # noqa: F401  (rules register themselves)
     reductions,
     windows,
 )
-from .fallback import jitted
+from .fallback import jitted, jitted_jaxpr
 from .indexing import scatter_in_place
 from .shapes import update_slice
 from .table import RULES, Array, Run
@@ -64,7 +65,10 @@ class Plan:
     __slots__ = ("cost", "n_in", "outs", "price", "rest", "single", "steps")
 
     def __init__(self, closed: Any) -> None:
-        builder = _Builder(closed)
+        try:
+            builder: Any = _Builder(closed)
+        except _TypedKey:
+            builder = _Whole(closed)
         self.n_in = builder.n_in
         self.steps = builder.steps
         self.rest = builder.rest
@@ -143,12 +147,30 @@ def _updated(env: list[Any], function: Any, ins: tuple[Any, ...]) -> Any:
 # --- building -------------------------------------------------------------------------------------
 
 
+class _TypedKey(Exception):
+    """A variable is a JAX random key, which numpy has no type for."""
+
+
+class _Whole:
+    """A jaxpr as one step that XLA runs: draws of devices other than the CPU (simulated ones)."""
+
+    def __init__(self, closed: Any) -> None:
+        self.n_in = len(closed.jaxpr.invars)
+        slots = list(range(self.n_in, self.n_in + len(closed.jaxpr.outvars)))
+        self.steps = [(SEVERAL, jitted_jaxpr(closed), tuple(range(self.n_in)), slots)]
+        self.rest: list[Any] = [None] * len(slots)
+        self.outs = slots
+        self.cost, self.price = CALL, COMPILE_EQUATION * len(closed.jaxpr.eqns)
+
+
 class _Aval:
     """Shape and dtype of a slot, as rules see it."""
 
     __slots__ = ("dtype", "ndim", "shape")
 
     def __init__(self, aval: Any) -> None:
+        if jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended):
+            raise _TypedKey
         self.shape = tuple(aval.shape)
         self.dtype = np.dtype(aval.dtype)
         self.ndim = len(self.shape)
