@@ -9,7 +9,12 @@ from typing import Any
 from ._core.devices import device, jax_devices
 from ._core.generator import Generator, default_generator, device_generator
 from ._core.state import state
-from ._ops.random_state import get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from ._ops import registry
+
+# The public forms, which see `__torch_function__` modes as every function of torch does.
+_public = registry.table("torch")
+get_rng_state, set_rng_state = _public["get_rng_state"], _public["set_rng_state"]
+initial_seed, manual_seed, seed = _public["initial_seed"], _public["manual_seed"], _public["seed"]
 
 __all__ = [
     "default_generator",

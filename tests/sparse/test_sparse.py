@@ -19,6 +19,10 @@ with warnings.catch_warnings():  # PyTorch gives these once a process
     torch.eye(2).to_sparse_csr()
 
 
+# They come once a process, and another test may have been the first.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse")
+
+
 def coo(m: Any, **kwargs: Any) -> Any:
     return m.sparse_coo_tensor([[0, 1, 1], [2, 0, 2]], [3.0, 4.0, 5.0], (2, 3), **kwargs)
 

@@ -106,7 +106,9 @@ def test_truncated_cifar_file(cifar):
 
 
 @needs_cifar
-def test_real_cifar10():
+def test_real_cifar10(monkeypatch):
+    # A part of the data set in its own format: the checksums are those of the whole files.
+    monkeypatch.setattr(datasets.utils, "check_md5", lambda *args, **kwargs: True)
     dataset = datasets.CIFAR10(SHARED)
     assert len(dataset) == 5000
     assert sum(target == 7 for target in dataset.targets) == 512

@@ -24,6 +24,7 @@ from torchish._core.state import state
 from torchish._core.tensor_base import TensorBase
 from torchish._ops import overriding
 from torchish._ops._warning import own_folders
+from torchish._tensor_dict import every_field
 from torchish.fx.graph import Graph
 from torchish.fx.graph_module import GraphModule
 from torchish.fx.node import Node
@@ -64,7 +65,7 @@ _own = own_folders()
 
 def _take_over(tensor: Any, result: Any) -> None:
     """Make a tensor the other one: memory, layout and history."""
-    own, other = tensor.__dict__, result.__dict__
+    own, other = every_field(tensor), every_field(result)
     for name in _FIELDS:
         if name in other:
             own[name] = other[name]

@@ -15,7 +15,7 @@ from multiprocessing import *  # noqa: F403
 from typing import Any
 
 from . import reductions as reductions
-from ._spawn import (
+from .spawn import (
     ProcessContext,
     ProcessException,
     ProcessExitedException,
