@@ -98,7 +98,7 @@ def of_python(function: Callable[..., Any], *, method: bool) -> tuple[str, str]:
             continue
         tail = "" if p.default is p.empty else f" = {default(p.default)}"
         parts.append(f"{p.name}: {kind_of(p.default)}{tail}")
-    made = function.__annotations__.get("return", "")
+    made = inspect.unwrap(function).__annotations__.get("return", "")
     note = "Tensor" if made is registry.Tensor else getattr(made, "__name__", str(made))
     if note in ("bool", "int", "float", "str", "complex"):
         return ", ".join(parts), f"builtins.{note}"
