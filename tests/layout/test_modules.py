@@ -21,6 +21,19 @@ from torchish._layout.shells import Refused
 LEFT_OUT: dict[str, str] = {}
 
 
+def test_a_module_in_a_functions_place_is_called_as_the_function() -> None:
+    for path in ("nn.utils.weight_norm", "nn.utils.spectral_norm", "nn.parallel.replicate"):
+        importlib.import_module(f"torchish.{path}")
+    with pytest.warns(FutureWarning, match="weight_norm"):
+        layer = torchish.nn.utils.weight_norm(torchish.nn.Linear(2, 2))
+    assert layer.weight_g.shape == (2, 1)
+    assert callable(torchish.nn.utils.spectral_norm) and callable(torchish.nn.parallel.replicate)
+    linalg = importlib.import_module("torchish._C._linalg")
+    assert linalg.linalg_norm(torchish.tensor([3.0, 4.0])).item() == 5.0
+    with pytest.raises(TypeError, match="'module' object is not callable"):
+        importlib.import_module("torchish.distributed.pipelining")()
+
+
 def pytorch_modules() -> set[str]:
     """The module paths of the installed PyTorch."""
     found = {"torch"}

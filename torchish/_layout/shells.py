@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
@@ -95,6 +96,15 @@ class Shell(ModuleType):
         found = table.entry(path)
         assert found is not None
         self._entry = found
+        # What the parent had under this name (`nn.parallel.replicate` is a function and a module):
+        # importing the module puts it in the function's place, so it answers for the function.
+        parent, _, child = name.rpartition(".")
+        self._shadowed = vars(sys.modules[parent]).get(child) if parent in sys.modules else None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._shadowed is None:
+            raise TypeError("'module' object is not callable")
+        return self._shadowed(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         entry: table.Entry = self.__dict__["_entry"]
@@ -105,6 +115,9 @@ class Shell(ModuleType):
             raise AttributeError(f"module {path!r} has no attribute {name!r}")
         if table.is_module(f"{path}.{name}"):
             return importlib.import_module(f"{self.__name__}.{name}")
+        shadowed = self.__dict__.get("_shadowed")
+        if hasattr(shadowed, name):
+            return getattr(shadowed, name)
         if name not in entry.names and not (entry.unlisted and not name.startswith("_")):
             raise AttributeError(f"module {path!r} has no attribute {name!r}")
         try:
