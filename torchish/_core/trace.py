@@ -439,15 +439,6 @@ def _line(code: Any, lasti: int) -> int:
     return int(code.co_firstlineno)
 
 
-_default: list[Any] = []
-
-
-def _default_device() -> Any:
-    if not _default:
-        _default.append(jax.devices()[0])
-    return _default[0]
-
-
 def current_trace(dev: device) -> Trace:
     """This thread's trace for `dev`."""
     found = state.traces.get(dev)
