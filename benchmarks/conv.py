@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import torch
 
-from torchish._ops import conv_primitive as own
-from torchish._ops.conv_primitive import Geometry
+from torchish._ops.conv import primitive as own
+from torchish._ops.conv.primitive import Geometry
 
 from .timing import medians, report
 

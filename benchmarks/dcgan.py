@@ -79,7 +79,7 @@ def conv_transpose(x: Any, w: Any, stride: int, padding: int) -> Any:
 
 def conv_transpose_as_gradient(x: Any, w: Any, stride: int, padding: int) -> Any:
     """The same as the input gradient of a convolution: what XLA's CPU backend runs fast."""
-    from torchish._ops.conv import conv_transpose2d
+    from torchish._ops.conv.convolutions import conv_transpose2d
 
     return conv_transpose2d.operator.body(x, w, None, stride, padding)  # type: ignore[attr-defined]
 
@@ -99,7 +99,7 @@ def hand_written(fast: bool) -> Any:
     otherwise the convolutions are `lax.conv_general_dilated`, as JAX users write them.
     """
     if fast:
-        from torchish._ops.conv import conv2d
+        from torchish._ops.conv.convolutions import conv2d
 
         forward: Any = lambda x, w, s, p: conv2d.operator.body(x, w, None, s, p)  # noqa: E731
         backward: Any = conv_transpose_as_gradient

@@ -17,10 +17,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from torchish import _namespace  # noqa: E402
-from torchish._core import dtypes as _dtypes  # noqa: E402
+from torchish._basics import dtypes as _dtypes  # noqa: E402
+from torchish._namespace import public as _namespace  # noqa: E402
 from torchish._ops import registry  # noqa: E402
-from torchish.tensor import Tensor  # noqa: E402
+from torchish._tensor.tensor import Tensor  # noqa: E402
 
 FOLDER = ROOT / "torchish" / "_generated"
 FILES = {
@@ -36,7 +36,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from ..tensor import Tensor
+from .._tensor.tensor import Tensor
 
 Number: TypeAlias = builtins.int | builtins.float | builtins.complex | builtins.bool
 
@@ -173,10 +173,10 @@ def texts() -> dict[Path, str]:
         FOLDER / f"{file}.pyi": HEAD + "\n".join(functions(place)) + "\n"
         for place, file in FILES.items()
     }
-    names = "from .._core.dtypes import dtype as _dtype\n" + "\n".join(namespace()) + "\n"
+    names = "from .._basics.dtypes import dtype as _dtype\n" + "\n".join(namespace()) + "\n"
     found[FOLDER / "torch.pyi"] += names
-    base = HEAD.replace("from ..tensor import Tensor", "from .._core.tensor_base import TensorBase"
-                        "\nfrom ..tensor import Tensor")  # fmt: skip
+    base = HEAD.replace("from .._tensor.tensor import Tensor", "from .._autograd.tensor_base import TensorBase"
+                        "\nfrom .._tensor.tensor import Tensor")  # fmt: skip
     found[FOLDER / "methods.pyi"] = (
         base + "class Methods(TensorBase):\n" + "\n".join(methods()) + "\n"
     )

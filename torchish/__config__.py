@@ -13,6 +13,6 @@ def show() -> str:
 
 def parallel_info() -> str:
     """The number of threads."""
-    from ._namespace import get_num_threads
+    from ._namespace.public import get_num_threads
 
     return f"XLA's CPU thread pool: {get_num_threads()} threads\n"

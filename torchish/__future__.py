@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._core.errors import not_supported
+from ._basics.errors import not_supported
 
 
 def set_overwrite_module_params_on_conversion(value: bool) -> None:

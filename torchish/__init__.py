@@ -14,10 +14,10 @@ _finder.install()
 with _uncollected():
     import jax as _jax
 
-    from ._core.settings import settings as _settings
+    from ._basics.settings import settings as _settings
 
     # torch has int64 and float64; operands are cast by torch's rules before JAX sees them. Without
-    # the setting the engine turns the mode on wherever it needs it (`_core/wide.py`).
+    # the setting the engine turns the mode on wherever it needs it (`_basics/wide.py`).
     if _settings.jax_x64:
         _jax.config.update("jax_enable_x64", True)
     if (
@@ -29,9 +29,9 @@ with _uncollected():
         _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-    from . import _namespace
-    from ._core import tracebacks as _tracebacks
-    from .tensor import Tensor as Tensor
+    from ._basics import tracebacks as _tracebacks
+    from ._namespace import public as _namespace
+    from ._tensor.tensor import Tensor as Tensor
     from .torch_version import __version__ as __version__
 
 globals().update(_namespace.public())
@@ -53,13 +53,14 @@ _LAZY = (
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {
-    "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_streams",
-    "Stream": "_streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
-    "from_dlpack": "_dlpack", "to_dlpack": "_dlpack",
+    "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_devices.streams",
+    "Stream": "_devices.streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
+    "from_dlpack": "_tensor.dlpack", "to_dlpack": "_tensor.dlpack",
     "compile": "_compile", "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse",
-    "sparse_compressed_tensor": "sparse", "smm": "_sparse_names", "spmm": "_sparse_names",
-    "hspmm": "_sparse_names", "dsmm": "_sparse_names", "hsmm": "_sparse_names",
-    "saddmm": "_sparse_names", "sspaddmm": "_sparse_names",
+    "sparse_compressed_tensor": "sparse",
+    **dict.fromkeys(
+        ("smm", "spmm", "hspmm", "dsmm", "hsmm", "saddmm", "sspaddmm"), "_namespace.sparse_names"
+    ),
     **dict.fromkeys((
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
         "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",
@@ -88,7 +89,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = found = getattr(module, name)
         return found
     if name.startswith("_foreach_"):
-        module = importlib.import_module(f"{__name__}._foreach")
+        module = importlib.import_module(f"{__name__}._ops.foreach")
         if hasattr(module, name):
             return getattr(module, name)
     return _namespace.missing(name)

@@ -51,7 +51,7 @@ def compile(
             "Either mode or options can be specified, but both can't be specified at the same time."
         )
     if shapes_spec is not None:
-        from ._core.errors import not_supported
+        from ._basics.errors import not_supported
 
         raise not_supported("torch.compile(shapes_spec=)", "calls with the shapes themselves")
     from ._dynamo.backends.registry import lookup_backend

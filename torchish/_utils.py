@@ -13,9 +13,9 @@ import warnings
 from collections import OrderedDict
 from typing import Any
 
-from . import _host
-from ._core.errors import not_supported
-from ._ops.on_memory import on_storage
+from ._basics.errors import not_supported
+from ._ops.create.on_memory import on_storage
+from ._tensor import host as _host
 from .storage import TypedStorage, UntypedStorage, class_name_of, typed_storage, untyped_storage
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import cuda
-from ._core.devices import device as Device
+from ._basics.devices import device as Device
 
 _NONE = "Cannot access accelerator device when none is available."
 
@@ -115,6 +115,6 @@ def reset_peak_memory_stats(device_index: Any = None, /) -> None:
 def get_device_capability(device: Any = None, /) -> dict[str, Any]:
     """What the accelerator can do."""
     _require()
-    from ._core.dtypes import ALL
+    from ._basics.dtypes import ALL
 
     return {"supported_dtypes": set(ALL)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._ops.registry import table
-from .tensor import Tensor as Tensor
+from ._tensor.tensor import Tensor as Tensor
 
 if TYPE_CHECKING:
     from ._generated.fft import *  # noqa: F403

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from ._core.errors import not_supported
-from ._process import MissingName
+from ._basics.errors import not_supported
+from ._namespace.process import MissingName
 
 __all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ._absent_device import functions
+from ._devices.absent import functions
 
 _FOUND = functions("MPS")
 

@@ -1,6 +1,6 @@
 """`torch.overrides`: modes that see every function, and helpers of the protocol.
 
-The protocol itself is in `torchish/_ops/overriding.py`.
+The protocol itself is in `torchish/_ops/protocol/overriding.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ._core.state import state
-from ._ops import overriding, registry
-from ._ops.overriding import DisableTorchFunction, EnableTorchFunction
-from ._ops.overriding_forms import FUNCTIONAL
-from .tensor import Tensor, unwrapped_functions
+from ._basics.state import state
+from ._ops import registry
+from ._ops.protocol import overriding
+from ._ops.protocol.overriding import DisableTorchFunction, EnableTorchFunction
+from ._ops.protocol.overriding_forms import FUNCTIONAL
+from ._tensor.tensor import Tensor, unwrapped_functions
 
 __all__ = [
     "enable_reentrant_dispatch",

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ._core.devices import device, jax_devices
-from ._core.generator import Generator, default_generator, device_generator
-from ._core.state import state
+from ._basics.devices import device, jax_devices
+from ._basics.state import state
 from ._ops import registry
+from ._random.generator import Generator, default_generator, device_generator
 
 # The public forms, which see `__torch_function__` modes as every function of torch does.
 _public = registry.table("torch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._ops.return_types import types
+from ._ops.call.return_types import types
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import IO, Any
 
-from ._core.errors import not_supported
+from ._basics.errors import not_supported
 from ._serialization import legacy, unpickling
 from ._serialization.archive import ArchiveReader, ArchiveWriter
 from ._serialization.loading import load_archive

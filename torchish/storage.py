@@ -15,12 +15,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from . import _host
-from ._core.devices import device
-from ._core.dtypes import dtype
-from ._core.memory import check_size
-from ._ops.on_memory import mapped_bytes
-from ._storage_editing import StorageEditing, over
+from ._basics.devices import device
+from ._basics.dtypes import dtype
+from ._basics.memory import check_size
+from ._ops.create.on_memory import mapped_bytes
+from ._storage.editing import StorageEditing, over
+from ._tensor import host as _host
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 
@@ -336,7 +336,7 @@ class TypedStorage(StorageEditing):
 
         Args: buffer, byte_order ("native", "little", "big"), count, offset (in bytes).
         """
-        from ._legacy_storage import read_buffer
+        from ._storage.legacy import read_buffer
 
         chosen = getattr(cls, "dtype", None) or dtype or _host.default_dtype()
         return typed_storage(read_buffer(*args, dtype=chosen, **kwargs))

@@ -7,10 +7,10 @@ from builtins import bool as _bool, float as _float, int as _int
 from collections.abc import Sequence
 from typing import IO, TypeAlias
 
-from ._core.devices import device as _device
-from ._core.size import Size
+from ._basics.devices import device as _device
+from ._basics.size import Size
+from ._tensor.tensor import Tensor
 from .storage import TypedStorage, UntypedStorage
-from .tensor import Tensor
 
 __all__ = ["Device", "FileLike", "Number", "Size", "Storage"]
 

@@ -78,7 +78,8 @@ def test_the_cpus_lists(name: str) -> None:
 
 
 def _listed() -> list[str]:
-    from torchish._ops import autocast, registry
+    from torchish._ops import registry
+    from torchish._ops.call import autocast
 
     found = []
     for place in registry.PLACES:
@@ -90,7 +91,8 @@ def _listed() -> list[str]:
 
 
 def test_every_listed_name_passes_through_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchish._ops import autocast, registry
+    from torchish._ops import registry
+    from torchish._ops.call import autocast
 
     class Reached(Exception):
         pass

@@ -11,7 +11,7 @@ from typing import Any
 import torchish as torch
 import torchish.multiprocessing as mp
 from torchish import nn
-from torchish._core.forking import xla_has_started
+from torchish._basics.forking import xla_has_started
 
 
 def in_child(function: Any) -> int:
@@ -107,7 +107,7 @@ def queues(context: Any) -> None:
 def main() -> None:
     x = torch.ones(2, 3)
     (torch.fft.fft(x).abs() @ x.t()).sum().item()
-    torch._core.devices.jax_device(torch._core.devices.CPU)  # type: ignore[attr-defined]
+    torch._basics.devices.jax_device(torch._basics.devices.CPU)  # type: ignore[attr-defined]
     assert xla_has_started()
     pending = x * 4  # recorded, not run
 

@@ -25,7 +25,7 @@ def main() -> None:
     model = nn.Linear(3, 2)
     x = torch.eye(3) * 2
     model(x).sum().item()
-    torch._core.devices.jax_device(torch._core.devices.CPU)  # type: ignore[attr-defined]
+    torch._basics.devices.jax_device(torch._basics.devices.CPU)  # type: ignore[attr-defined]
     pending = x + 0.5  # recorded, not run
     large = torch.ones(600, 600)  # joblib maps large arrays from files
     total, grad = work(pending, model)

@@ -13,11 +13,11 @@ import pytest
 
 import torchish as torch
 from torchish import nn, optim
+from torchish._basics.settings import settings
+from torchish._basics.state import state
+from torchish._basics.stats import stats
 from torchish._core import trace
 from torchish._core.policy import Policy
-from torchish._core.settings import settings
-from torchish._core.state import state
-from torchish._core.stats import stats
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from torchish._core import boxmuller, devices, draws, rejection
-from torchish._core.generator import Generator, default_generator, device_generator, seed_devices
+from torchish._basics import devices
+from torchish._random import boxmuller, draws, rejection
+from torchish._random.generator import (
+    Generator,
+    default_generator,
+    device_generator,
+    seed_devices,
+)
 
 HALF, BFLOAT = np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)

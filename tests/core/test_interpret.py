@@ -16,11 +16,12 @@ from jax import lax
 
 import torchish
 from tests.ops import test_parity as parity
+from torchish._basics.settings import settings
 from torchish._core import trace
-from torchish._core.interpret import fallback, rule
-from torchish._core.interpret.plan import Plan
-from torchish._core.settings import settings
-from torchish._ops import operator, registry
+from torchish._interpret import fallback, rule
+from torchish._interpret.plan import Plan
+from torchish._ops import registry
+from torchish._ops.call import operator
 
 FLOATS = (np.float32, np.float64, np.float16, ml_dtypes.bfloat16)
 INTS = (np.int8, np.int32, np.int64, np.uint8)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import torchish
-from torchish._core import memory
-from torchish._core.devices import CPU, device
+from torchish._basics import memory
+from torchish._basics.devices import CPU, device
 
 HUGE = 10**14
 CASES: dict[str, Callable[[Any], Any]] = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings, strategies as st
 
-from torchish import _printing as printing
+from torchish._tensor import printing as printing
 
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 INTEGERS = ["uint8", "int8", "int16", "int32", "int64"]

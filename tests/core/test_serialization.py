@@ -17,7 +17,8 @@ import torch
 
 import torchish
 from torchish import serialization
-from torchish._core import dtypes, interop
+from torchish._autograd import interop
+from torchish._basics import dtypes
 from torchish.nn.parameter import Parameter
 from torchish.storage import UntypedStorage, class_name_of
 

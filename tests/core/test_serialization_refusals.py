@@ -17,7 +17,7 @@ import torch
 
 import torchish
 from torchish import serialization
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 
 
 def checkpoint(obj: Any = None, **options: Any) -> bytes:

@@ -24,7 +24,7 @@ torch.add(x, foo=1)
 F.conv2d(x)
 """
 TENSOR = "torchish.tensor.Tensor"
-TYPES = [TENSOR] * 6 + ["torchish._core.dtypes.dtype", "torchish._core.size.Size"]
+TYPES = [TENSOR] * 6 + ["torchish._basics.dtypes.dtype", "torchish._basics.size.Size"]
 
 
 @pytest.mark.slow

@@ -13,10 +13,10 @@ import pytest
 
 import torchish as torch
 from torchish import nn, optim
+from torchish._basics.stats import stats
 from torchish._core import compiling, trace
 from torchish._core.policy import CALL, EARLIEST, NEVER, Policy
 from torchish._core.program import ProgramCache
-from torchish._core.stats import stats
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ import pytest
 import torch
 import torch.utils.data as theirs
 
-from torchish._core import interop
-from torchish._core.stats import stats
-from torchish.tensor import Tensor
+from torchish._autograd import interop
+from torchish._basics.stats import stats
+from torchish._tensor.tensor import Tensor
 from torchish.utils import data as ours
 
 Point = namedtuple("Point", ["x", "y"])

@@ -11,9 +11,9 @@ import pytest
 import torch
 import torch.utils.data as theirs
 
-from torchish._core import interop
-from torchish._core.generator import Generator, default_generator
-from torchish.tensor import Tensor
+from torchish._autograd import interop
+from torchish._random.generator import Generator, default_generator
+from torchish._tensor.tensor import Tensor
 from torchish.utils import data as ours
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.utils.data as theirs
 
-from torchish._core.generator import Generator, default_generator
+from torchish._random.generator import Generator, default_generator
 from torchish.utils import data as ours
 
 

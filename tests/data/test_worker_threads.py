@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 import torch
 
-from torchish import _host
-from torchish._core import draws, interop
-from torchish._core.generator import Generator, default_generator
+from torchish._autograd import interop
+from torchish._random import draws
+from torchish._random.generator import Generator, default_generator
+from torchish._tensor import host as _host
 from torchish.utils import data
 from torchish.utils.data._utils.worker import numpy_seed
 

@@ -21,7 +21,7 @@ import torch
 
 import torchish
 from tests.data import worker_datasets
-from torchish._core import interop
+from torchish._autograd import interop
 from torchish.utils import data
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +201,7 @@ def test_tensor_operations_in_workers_leave_xla_alone() -> None:
 
     class Computing(Numbers):
         def __getitem__(self, index: int) -> Any:
-            from torchish._core.state import process
+            from torchish._basics.state import process
 
             x = torchish.linspace(0, 1, 8) * index + pending[0]
             y = torchish.stack([x, x.flip(0)]).softmax(1).clamp(max=0.5)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import torchish
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 
 from .agreement import Work, agree
 

@@ -16,8 +16,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 import torchish
-from torchish._core.settings import settings as engine
-from torchish._ops.operator import forget_kernels
+from torchish._basics.settings import settings as engine
+from torchish._ops.call.operator import forget_kernels
 
 TOLERANCE = {"float16": 4e-3, "bfloat16": 2e-2, "float32": 2e-5, "complex64": 2e-5}
 

@@ -15,7 +15,7 @@ import torch
 import torchish
 from tests.fuzz import programs
 from tests.fuzz.same import same
-from torchish._core.settings import settings as engine
+from torchish._basics.settings import settings as engine
 
 COUNT = int(os.environ.get("TORCHISH_FUZZ", "400"))
 CHUNK = 100

@@ -12,7 +12,7 @@ import torch
 
 import torchish
 from tests.e2e.programs import run
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 from torchish._layout import table
 from torchish._layout.resolve import status
 from torchish._layout.shells import Refused

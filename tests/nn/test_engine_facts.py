@@ -10,10 +10,10 @@ import pytest
 
 import torchish as torch
 from torchish import nn
+from torchish._basics.settings import settings
+from torchish._basics.stats import stats
 from torchish._core import trace
 from torchish._core.policy import Policy
-from torchish._core.settings import settings
-from torchish._core.stats import stats
 
 
 @pytest.fixture(autouse=True)

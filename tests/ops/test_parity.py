@@ -16,10 +16,11 @@ import torch
 
 import torchish
 from tests.ops.sampling import N, Sample, all_samples
+from torchish._autograd.interop import host_array
+from torchish._basics.settings import settings
 from torchish._core import trace
-from torchish._core.interop import host_array
-from torchish._core.settings import settings
-from torchish._ops import operator, registry
+from torchish._ops import registry
+from torchish._ops.call import operator
 
 # Relative and absolute tolerance by dtype.
 TOLERANCE = {

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import torchish
-from torchish._core.generator import default_generator
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
+from torchish._random.generator import default_generator
 
 CREATE = """
 torch.rand(2, 3)

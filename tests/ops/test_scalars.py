@@ -17,10 +17,10 @@ import pytest
 import torchish
 from tests.ops.samples import activation, pointwise
 from tests.ops.sampling import N, Sample, all_samples
-from torchish._core.interop import host_array
-from torchish._core.settings import settings
-from torchish._core.stats import stats
-from torchish._ops.operator import Operator, _all as every_operator
+from torchish._autograd.interop import host_array
+from torchish._basics.settings import settings
+from torchish._basics.stats import stats
+from torchish._ops.call.operator import Operator, _all as every_operator
 
 DYNAMIC = ("scalar", "operand")
 # Names whose number is no operand: it chooses the formula.

@@ -12,7 +12,7 @@ import torch as oracle
 
 import torchish
 from tests.nn.agreement import agree, plain, same
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 
 # Options that together reach every branch of each rule.
 CASES: dict[str, list[dict[str, Any]]] = {

@@ -11,7 +11,7 @@ import numpy as np
 import torchish as torch
 from tests.parallel.processes import checks_of, main
 from torchish import nn
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 from torchish.nn import functional as F
 
 IDS = [0, 1, 2, 3]

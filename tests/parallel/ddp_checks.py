@@ -13,7 +13,7 @@ import torchish.distributed as dist
 from tests.parallel.collective_checks import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 from torchish.nn.parallel import DistributedDataParallel as DDP
 
 

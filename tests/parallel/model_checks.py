@@ -9,8 +9,8 @@ import numpy as np
 import torchish as torch
 from tests.parallel.processes import checks_of, main
 from torchish import nn
-from torchish._core.settings import settings
-from torchish._core.stats import stats
+from torchish._basics.settings import settings
+from torchish._basics.stats import stats
 from torchish.vision.models import resnet18
 
 IDS = list(range(8))

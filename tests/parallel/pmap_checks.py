@@ -9,7 +9,7 @@ import torchish as torch
 from tests.parallel.data_parallel_checks import close, raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 from torchish.func._pmap import all_gather, axis_index, pmap, pmax, pmean, pmin, psum
 
 

@@ -10,7 +10,7 @@ import torchish as torch
 from tests.parallel.collective_checks import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
-from torchish._core.stats import stats
+from torchish._basics.stats import stats
 from torchish.distributed import DeviceMesh, fully_shard, init_device_mesh, shard
 from torchish.distributed._shard import local_bytes
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 import torchish as torch
 from tests.vision.images import photo
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 from torchish.vision import io as vio
 from torchish.vision.io import ImageReadMode
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.devices import device as _device, resolve as _resolve
-from .._core.generator import Generator as Generator
-from .._core.size import Size as Size
-from .._core.state import state
-from .._ops.overriding import (
+from .._basics.devices import device as _device, resolve as _resolve
+from .._basics.size import Size as Size
+from .._basics.state import state
+from .._ops.protocol.overriding import (
     DisableTorchFunction as DisableTorchFunction,
     DisableTorchFunctionSubclass as DisableTorchFunctionSubclass,
     EnableTorchFunction as _EnableTorchFunction,  # noqa: F401
     disabled_dispatch as _disabled_torch_dispatch_impl,  # noqa: F401
     disabled_impl as _disabled_torch_function_impl,  # noqa: F401
 )
+from .._random.generator import Generator as Generator
+from .._tensor.tensor import Tensor
 from ..overrides import (
     _len_torch_function_stack as _len_torch_function_stack,
     has_torch_function as _has_torch_function,  # noqa: F401
     has_torch_function_unary as _has_torch_function_unary,  # noqa: F401
     has_torch_function_variadic as _has_torch_function_variadic,  # noqa: F401
 )
-from ..tensor import Tensor
 
 TensorBase = Tensor
 
@@ -97,7 +97,7 @@ def _cuda_clearCublasWorkspaces() -> None:
 
 def _infer_size(first: Any, second: Any) -> Any:
     """The shape that both broadcast to."""
-    from .._namespace import broadcast_shapes
+    from .._namespace.public import broadcast_shapes
 
     return broadcast_shapes(first, second)
 

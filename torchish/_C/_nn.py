@@ -10,9 +10,9 @@ from ..nn import functional
 
 def _parse_to(*args: Any, **kwargs: Any) -> tuple[Any, Any, bool, Any]:
     """What the arguments of `Module.to` mean: device, dtype, non_blocking, memory_format."""
-    from .._core.devices import device as Device, resolve
-    from .._core.dtypes import dtype as Dtype
-    from .._core.tensor_base import TensorBase
+    from .._autograd.tensor_base import TensorBase
+    from .._basics.devices import device as Device, resolve
+    from .._basics.dtypes import dtype as Dtype
 
     device, dtype = kwargs.get("device"), kwargs.get("dtype")
     rest = list(args)

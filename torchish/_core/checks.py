@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .state import state
+from .._basics.state import state
 from .values import Value
 
 

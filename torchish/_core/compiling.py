@@ -15,8 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from .settings import settings
-from .stats import stats
+from .._basics.settings import settings
+from .._basics.stats import stats
 
 # A wait of this many seconds is announced on a terminal.
 PATIENCE = 2.0

@@ -15,8 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._basics.state import process
 from .kernels import Kernel
-from .state import process
 from .values import Aval, Value
 
 _meshes: set[Any] = set()

@@ -18,14 +18,14 @@ import numpy as np
 from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from .forking import tracing
-from .stats import stats
-from .tracebacks import tidied
+from .._basics.forking import tracing
+from .._basics.stats import stats
+from .._basics.tracebacks import tidied
+from .._basics.wide import wide, widened
 from .values import Aval, aval_of, aval_of_array
-from .wide import wide, widened
 
 if TYPE_CHECKING:
-    from .interpret.plan import Plan
+    from .._interpret.plan import Plan
 
 InAval = Any  # Aval, or one of the types float, int, bool, complex
 SCALAR_STRUCTS = {
@@ -128,7 +128,7 @@ class Kernel:
     def plan(self) -> Plan:
         """How the kernel runs in numpy."""
         if self._plan is None:
-            from .interpret.plan import Plan  # the rules, loaded when something first runs
+            from .._interpret.plan import Plan  # the rules, loaded when something first runs
 
             with tracing:
                 self._plan = Plan(self.closed)

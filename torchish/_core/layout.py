@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import dtypes
-from .dtypes import dtype
+from .._basics import dtypes
+from .._basics.dtypes import dtype
 from .kernels import Kernel
 from .values import aval_of, contiguous_strides
 

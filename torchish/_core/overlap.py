@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from . import dtypes
+from .._basics import dtypes
 from .kernels import Kernel
 from .layout import Geometry, Ints, Slab, elementwise_strides, flat_of, gather_slab, unflat_of
 from .trace import record
 from .values import Aval, Value, aval_of, host_value
 
 if TYPE_CHECKING:
-    from .tensor_base import TensorBase
+    from .._autograd.tensor_base import TensorBase
 
 
 def shares_itself(shape: Ints, strides: Ints) -> bool:
@@ -135,7 +135,7 @@ def write_shared(
                 values = [x._value() if hasattr(x, "_value") else x for x in operands]
                 (new,) = record(kernel, values)[:1]
                 if new.aval.dtype is not target._aval.dtype:
-                    from .autograd import cast_kernel
+                    from .._autograd.backward import cast_kernel
 
                     (new,) = record(cast_kernel(new.aval, target._aval.dtype), (new,))
             _put(target, "last", new, None, elements, places)

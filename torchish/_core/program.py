@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from .forking import tracing
+from .._basics.forking import tracing
+from .._basics.stats import stats
+from .._basics.wide import widened
 from .kernels import Kernel
-from .stats import stats
 from .values import Aval
-from .wide import widened
 
 # Slots: 0.. are outputs of nodes, -1.. are external inputs, the rest are numbers by type.
 FLOATS, INTS, COMPLEXES = 1 << 40, 2 << 40, 3 << 40

@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .devices import device, jax_device
+from .._basics.devices import device, jax_device
+from .._basics.state import process
 from .kernels import InAval, Kernel
-from .state import process
 from .values import Aval, Value
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .devices import CPU, META, device
-from .dtypes import dtype
+from .._basics.devices import CPU, META, device
+from .._basics.dtypes import dtype
+from .._basics.shared_memory import Block, block_of
 from .layout import Geometry, memory_order
-from .shared_memory import Block, block_of
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ _ALIGNMENT = 64
 
 
 def _dtype_of(array: np.ndarray[Any, Any]) -> dtype:
-    from .dtypes import from_np
+    from .._basics.dtypes import from_np
 
     return from_np(array.dtype)
 

@@ -17,14 +17,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._basics.devices import CPU, META, device, jax_device
+from .._basics.forking import before_fork, in_child, tracing
+from .._basics.memory import as_out_of_memory, check_size
+from .._basics.settings import settings
+from .._basics.shared_memory import block_of
+from .._basics.state import process, state
+from .._basics.stats import stats
+from .._basics.tracebacks import tidied
+from .._basics.wide import widened
 from . import compiling
 from .checks import run_checks
-from .devices import CPU, META, device, jax_device
-from .forking import before_fork, in_child, tracing
 from .gspmd import mesh_for, onto
-from .interpret.run import run_trace
+from .interpreted import run_trace
 from .kernels import Kernel
-from .memory import as_out_of_memory, check_size
 from .policy import NEVER, Policy
 from .program import (
     COMPLEXES,
@@ -38,14 +44,8 @@ from .program import (
     run_nodes,
     steps,
 )
-from .settings import settings
-from .shared_memory import block_of
 from .spmd import Layout, MeshKernel, on_one, spread_out
-from .state import process, state
-from .stats import stats
-from .tracebacks import tidied
 from .values import Value, check_readable
-from .wide import widened
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
 # Whether a code object belongs to this package (a node's site is the innermost frame outside).

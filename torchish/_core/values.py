@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from . import dtypes
-from .devices import CPU, device as Device
-from .dtypes import dtype as Dtype
-from .size import Size
-from .state import process
+from .._basics import dtypes
+from .._basics.devices import CPU, device as Device
+from .._basics.dtypes import dtype as Dtype
+from .._basics.size import Size
+from .._basics.state import process
 
 if TYPE_CHECKING:
     from .trace import Trace

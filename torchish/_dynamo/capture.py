@@ -19,12 +19,12 @@ from types import FrameType
 from typing import Any
 
 import torchish
-from torchish._core.grad_mode import enable_grad
-from torchish._core.state import state
-from torchish._core.tensor_base import TensorBase
-from torchish._ops import overriding
-from torchish._ops._warning import own_folders
-from torchish._tensor_dict import every_field
+from torchish._autograd.grad_mode import enable_grad
+from torchish._autograd.tensor_base import TensorBase
+from torchish._basics.state import state
+from torchish._ops.call.warning import own_folders
+from torchish._ops.protocol import overriding
+from torchish._tensor.attributes import every_field
 from torchish.fx.graph import Graph
 from torchish.fx.graph_module import GraphModule
 from torchish.fx.node import Node

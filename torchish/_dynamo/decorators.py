@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.state import state
+from .._basics.state import state
 from .eval_frame import CompileContext, DisableContext
 
 

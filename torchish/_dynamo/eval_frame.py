@@ -11,7 +11,7 @@ from collections.abc import Callable, Sized
 from types import MethodType
 from typing import Any
 
-from .._core.state import state
+from .._basics.state import state
 from ..nn.modules.module import Module
 from . import stance
 from .backends.registry import lookup_backend

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from torchish._core.tensor_base import TensorBase
+from torchish._autograd.tensor_base import TensorBase
 from torchish.nn.modules.module import Module
 
 

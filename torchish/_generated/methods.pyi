@@ -3,8 +3,8 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from .._core.tensor_base import TensorBase
-from ..tensor import Tensor
+from .._autograd.tensor_base import TensorBase
+from .._tensor.tensor import Tensor
 
 Number: TypeAlias = builtins.int | builtins.float | builtins.complex | builtins.bool
 

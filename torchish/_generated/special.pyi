@@ -3,7 +3,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from ..tensor import Tensor
+from .._tensor.tensor import Tensor
 
 Number: TypeAlias = builtins.int | builtins.float | builtins.complex | builtins.bool
 

@@ -3,7 +3,7 @@ import builtins
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from ..tensor import Tensor
+from .._tensor.tensor import Tensor
 
 Number: TypeAlias = builtins.int | builtins.float | builtins.complex | builtins.bool
 
@@ -556,8 +556,8 @@ def xlogy_(input: Tensor | Number, other: Tensor | Number) -> Tensor: ...
 def zero_(input: Any) -> Tensor: ...
 def zeros(*size: Any, **kwargs: Any) -> Tensor: ...
 def zeros_like(input: Any, **kwargs: Any) -> Tensor: ...
-from .._core.dtypes import dtype as _dtype
-from torchish._process import AcceleratorError as AcceleratorError
+from .._basics.dtypes import dtype as _dtype
+from torchish._namespace.process import AcceleratorError as AcceleratorError
 BFloat16Storage: Any
 BFloat16Tensor: Any
 BoolStorage: Any
@@ -572,18 +572,18 @@ DoubleStorage: Any
 DoubleTensor: Any
 FloatStorage: Any
 FloatTensor: Any
-from torchish._core.generator import Generator as Generator
+from torchish._random.generator import Generator as Generator
 HalfStorage: Any
 HalfTensor: Any
 IntStorage: Any
 IntTensor: Any
 LongStorage: Any
 LongTensor: Any
-from torchish._core.errors import NotSupportedError as NotSupportedError
-from torchish._core.memory import OutOfMemoryError as OutOfMemoryError
+from torchish._basics.errors import NotSupportedError as NotSupportedError
+from torchish._basics.memory import OutOfMemoryError as OutOfMemoryError
 ShortStorage: Any
 ShortTensor: Any
-from torchish._core.size import Size as Size
+from torchish._basics.size import Size as Size
 Storage: Any
 StorageBase: Any
 from torchish.storage import TypedStorage as TypedStorage
@@ -602,14 +602,14 @@ def compiled_with_cxx11_abi() -> builtins.bool: ...
 complex128: _dtype
 complex64: _dtype
 contiguous_format: Any
-from torchish._core.devices import device as device
+from torchish._basics.devices import device as device
 double: _dtype
-from torchish._core.dtypes import dtype as dtype
+from torchish._basics.dtypes import dtype as dtype
 e: builtins.float
 def eig(*args: Any, **kwargs: Any) -> Any: ...
-from torchish._core.grad_mode import enable_grad as enable_grad
+from torchish._autograd.grad_mode import enable_grad as enable_grad
 def explain() -> None: ...
-from torchish._numeric_info import finfo as finfo
+from torchish._namespace.limits import finfo as finfo
 float: _dtype
 float16: _dtype
 float32: _dtype
@@ -629,9 +629,9 @@ has_lapack: builtins.bool
 has_mkl: builtins.bool
 has_openmp: builtins.bool
 has_spectral: builtins.bool
-from torchish._numeric_info import iinfo as iinfo
+from torchish._namespace.limits import iinfo as iinfo
 inf: builtins.float
-from torchish._core.grad_mode import inference_mode as inference_mode
+from torchish._autograd.grad_mode import inference_mode as inference_mode
 int: _dtype
 int16: _dtype
 int32: _dtype
@@ -653,16 +653,16 @@ def is_signed(input: Any) -> builtins.bool: ...
 def is_storage(obj: Any) -> builtins.bool: ...
 def is_tensor(obj: Any) -> builtins.bool: ...
 def is_warn_always_enabled() -> builtins.bool: ...
-from torchish._ops.layout_type import layout as layout
+from torchish._ops.shared.layout_type import layout as layout
 legacy_contiguous_format: Any
 def load(*args: Any, **kwargs: Any) -> Any: ...
 long: _dtype
 def lstsq(*args: Any, **kwargs: Any) -> Any: ...
 def matrix_rank(*args: Any, **kwargs: Any) -> Any: ...
-from torchish._ops.memory_format import memory_format as memory_format
+from torchish._ops.shared.memory_format import memory_format as memory_format
 nan: builtins.float
 newaxis: Any
-from torchish._core.grad_mode import no_grad as no_grad
+from torchish._autograd.grad_mode import no_grad as no_grad
 def numel(input: Any) -> builtins.int: ...
 pi: builtins.float
 preserve_format: Any
@@ -676,7 +676,7 @@ def set_default_tensor_type(t: Any) -> None: ...
 def set_deterministic_debug_mode(debug_mode: Any) -> None: ...
 def set_float32_matmul_precision(precision: Any) -> None: ...
 def set_flush_denormal(mode: Any) -> builtins.bool: ...
-from torchish._core.grad_mode import set_grad_enabled as set_grad_enabled
+from torchish._autograd.grad_mode import set_grad_enabled as set_grad_enabled
 def set_num_interop_threads(num: Any) -> None: ...
 def set_num_threads(num: Any) -> None: ...
 def set_printoptions(precision: Any = None, threshold: Any = None, edgeitems: Any = None, linewidth: Any = None, profile: Any = None, sci_mode: Any = None) -> None: ...

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from .._core.errors import not_supported
-from .._process import MissingName
+from .._basics.errors import not_supported
+from .._namespace.process import MissingName
 from .areas import nearest
 from .finder import own_attribute
 from .table import Origin, above, entry, is_module, ours, theirs

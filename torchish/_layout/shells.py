@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any, NoReturn
 
-from .._core.errors import NotSupportedError, not_supported
-from .._process import MissingName
+from .._basics.errors import NotSupportedError, not_supported
+from .._namespace.process import MissingName
 from . import resolve, table
 from .areas import nearest
 

@@ -1,16 +1,19 @@
-"""The operator families; importing this package registers every operator."""
+"""The operator families; importing this package registers every operator.
+
+May import `_random` and what lies below it.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 
-# Each module of this folder is a family (or a helper of one): there is no list to keep in step.
-for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
-    importlib.import_module(f"{__name__}.{_module}")
+# Each module below this folder is a family (or a helper of one): there is no list to keep in step.
+for _module in sorted(m.name for m in pkgutil.walk_packages(__path__, f"{__name__}.")):
+    importlib.import_module(_module)
 
-from .autocast import guard_listed  # noqa: E402
-from .overriding import guard_table  # noqa: E402
+from .call.autocast import guard_listed  # noqa: E402
+from .protocol.overriding import guard_table  # noqa: E402
 from .registry import PLACES, table  # noqa: E402
 
 guard_listed()

@@ -13,10 +13,10 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from .binding import MISSING, Binder, Parameter
-from .calling import make_function, make_inplace, make_method
-from .mapping import each_position
-from .operator import Layout, Operator
+from .call.binding import MISSING, Binder, Parameter
+from .call.calling import make_function, make_inplace, make_method
+from .call.mapping import each_position
+from .call.operator import Layout, Operator
 
 Tensor = Annotated[Any, "tensor"]
 OptTensor = Annotated[Any, "tensor or None"]
@@ -52,7 +52,7 @@ methods = Namespace("method")
 
 
 def table(place: str) -> dict[str, Any]:
-    """All public names of one place (read by tensor.py, torchish/__init__ and the generators)."""
+    """All public names of one place (read by `_tensor`, torchish/__init__ and generators)."""
     return _tables[place]
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from ..storage import TypedStorage, UntypedStorage
 from .archive import aligned_bytes, read_into
 from .locations import restorer

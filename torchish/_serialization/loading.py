@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.dtypes import dtype
+from .._basics.dtypes import dtype
 from ..storage import TypedStorage, UntypedStorage, _MetaStorage
 from .archive import ArchiveReader
 from .locations import restorer

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .._core.devices import current_cuda, device, jax_devices
+from .._basics.devices import current_cuda, device, jax_devices
 from ..storage import UntypedStorage
 
 Tagger = Callable[[UntypedStorage], "str | None"]

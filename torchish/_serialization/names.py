@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from .._core.errors import NotSupportedError
+from .._basics.errors import NotSupportedError
 
 # Where PyTorch keeps what we keep elsewhere.  # keys: our qualified name
 _TORCH_NAMES = {
     "torchish.tensor.Tensor": ("torch", "Tensor"),
-    "torchish._core.size.Size": ("torch", "Size"),
-    "torchish._core.devices.device": ("torch", "device"),
-    "torchish._core.generator.Generator": ("torch._C", "Generator"),
+    "torchish._basics.size.Size": ("torch", "Size"),
+    "torchish._basics.devices.device": ("torch", "device"),
+    "torchish._random.generator.Generator": ("torch._C", "Generator"),
     "torchish._utils._rebuild_from_type_v2": ("torch._tensor", "_rebuild_from_type_v2"),
     "torchish._serialization.locations._get_layout": ("torch.serialization", "_get_layout"),
 }

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import IO, Any
 
-from .. import _host
-from .._core.dtypes import dtype
-from .._core.errors import not_supported
+from .._basics.dtypes import dtype
+from .._basics.errors import not_supported
+from .._tensor import host as _host
 from ..storage import TypedStorage, UntypedStorage, class_name_of, is_storage
 from .locations import location_tag
 from .names import public_name, torch_name

@@ -6,8 +6,8 @@ from typing import Any
 
 import safetensors
 
-from .._core import dtypes
-from .._core.devices import device
+from .._basics import dtypes
+from .._basics.devices import device
 from ..storage import UntypedStorage
 from .locations import default_restore_location
 

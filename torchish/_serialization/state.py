@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from .._core.devices import device
+from .._basics.devices import device
 
 
 class _State(threading.local):

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from .. import _utils
-from .._core import dtypes
-from .._core.devices import device
-from .._core.size import Size
+from .._basics import dtypes
+from .._basics.devices import device
+from .._basics.size import Size
 from ..storage import _CLASS_BY_NP, TypedStorage, UntypedStorage, dtype_of_class
 from . import locations
 from .names import is_torch, resolve, torch_name
@@ -81,7 +81,7 @@ class safe_globals:
 @functools.cache
 def default_allowed() -> dict[str, Any]:
     """The names that any checkpoint may use, and our objects for them."""
-    from .. import _host
+    from .._tensor import host as _host
     from ..nn.parameter import Parameter
 
     table: dict[str, Any] = {

@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .._core import devices, dtypes
-from .._core.dtypes import dtype as Dtype
-from .._core.errors import not_supported
-from .._core.state import state
-from .._core.tensor_base import TensorBase
-from .._ops.autocast import engage
+from .._autograd.tensor_base import TensorBase
+from .._basics import devices, dtypes
+from .._basics.dtypes import dtype as Dtype
+from .._basics.errors import not_supported
+from .._basics.state import state
+from .._ops.call.autocast import engage
 
 _DEFAULTS = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16, "xla": dtypes.bfloat16}
 _FOREIGN = frozenset(("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xpu"))

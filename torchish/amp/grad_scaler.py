@@ -11,8 +11,8 @@ import warnings
 from collections import defaultdict
 from typing import Any
 
-from .._core import devices, dtypes
-from .._core.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorBase
+from .._basics import devices, dtypes
 from .._ops.registry import ops
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._core.autograd import run_backward
-from .._core.grad_mode import (
+from .._autograd.backward import run_backward
+from .._autograd.grad_mode import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
     is_grad_enabled as is_grad_enabled,
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
-from .._core.state import state
-from .._core.tensor_base import TensorBase
-from .._ops.copying import born_with_grad
-from ..tensor import Tensor
+from .._autograd.tensor_base import TensorBase
+from .._basics.state import state
+from .._ops.create.copying import born_with_grad
+from .._tensor.tensor import Tensor
 from . import forward_ad as forward_ad, graph as graph
 from .function import Function as Function, once_differentiable as once_differentiable
 from .modes import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
@@ -90,7 +90,7 @@ def grad(
     Raises: RuntimeError for inputs that the outputs do not depend on (unless `allow_unused`).
     """
     if is_grads_batched:
-        from .._core.errors import not_supported
+        from .._basics.errors import not_supported
 
         raise not_supported("autograd.grad(is_grads_batched=True)", "torch.func.vmap")
     if materialize_grads and allow_unused is False:

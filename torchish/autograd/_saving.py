@@ -11,15 +11,15 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from .._core import nodes
+from .._autograd import nodes
+from .._autograd.nodes import OpNode
+from .._autograd.saved import FREED_HOOKS, Saved, SavedHandle, pack
+from .._autograd.tensor_base import TensorBase, detached, from_value
 from .._core.kernels import Kernel, VjpKernel, scalar_array
-from .._core.nodes import OpNode
-from .._core.saved import FREED_HOOKS, Saved, SavedHandle, pack
-from .._core.tensor_base import TensorBase, detached, from_value
 from .._core.trace import record
 from .._core.values import Value, host_value
-from .._ops.binding import MISSING
-from .._ops.operator import _SCALARS, _described
+from .._ops.call.binding import MISSING
+from .._ops.call.operator import _SCALARS, _described
 from ._saved_names import KEPT
 from ._saving_rules import KEPT_ON_THE_WAY, RULES
 

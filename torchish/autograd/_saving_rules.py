@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from .._ops import _numeric as num
-from .._ops.pool import _max_windows_of, argmax_windows
+from .._ops.image.pool import _max_windows_of, argmax_windows
 from .._ops.registry import wrap_dim
+from .._ops.shared import numeric as num
 
 Arrays = dict[str, Any]
 

@@ -11,15 +11,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core import nodes
-from .._core.apply import rebase, root_edge
-from .._core.autograd import as_tensor, as_var
-from .._core.grad_mode import no_grad
-from .._core.nodes import FREED, Edge, Node, Var
-from .._core.saved import Saved, SavedHandle
-from .._core.state import state
-from .._core.tensor_base import CUSTOM, MULTI_OUTPUT, NO_GRAD, TensorBase, alias
-from .._ops._warning import user_level
+from .._autograd import nodes
+from .._autograd.apply import rebase, root_edge
+from .._autograd.backward import as_tensor, as_var
+from .._autograd.grad_mode import no_grad
+from .._autograd.nodes import FREED, Edge, Node, Var
+from .._autograd.saved import Saved, SavedHandle
+from .._autograd.tensor_base import CUSTOM, MULTI_OUTPUT, NO_GRAD, TensorBase, alias
+from .._basics.state import state
+from .._ops.call.warning import user_level
 from .._ops.registry import ops
 
 

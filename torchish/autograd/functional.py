@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core.grad_mode import enable_grad, set_grad_enabled
-from .._core.state import state
-from .._core.tensor_base import TensorBase
+from .._autograd.grad_mode import enable_grad, set_grad_enabled
+from .._autograd.tensor_base import TensorBase
+from .._basics.state import state
 from .._ops.registry import ops
 from . import grad as gradient
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .._core.errors import not_supported
-from .._core.interop import host_array, wrap_host
-from .._core.tensor_base import TensorBase
+from .._autograd.interop import host_array, wrap_host
+from .._autograd.tensor_base import TensorBase
+from .._basics.errors import not_supported
 from . import grad as gradient
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]

@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .._core.errors import not_supported
-from .._core.nodes import Node as Node, leaf_node
-from .._core.state import state
-from .._core.tensor_base import TensorBase, from_value
+from .._autograd.nodes import Node as Node, leaf_node
+from .._autograd.tensor_base import TensorBase, from_value
+from .._basics.errors import not_supported
+from .._basics.state import state
 
 __all__ = [
     "GradientEdge", "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",

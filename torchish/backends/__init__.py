@@ -43,7 +43,7 @@ def _never() -> bool:
 
 
 def _cuda_built() -> bool:
-    from .._core.devices import jax_devices
+    from .._basics.devices import jax_devices
 
     return bool(jax_devices("cuda"))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._basics.state import state
 from .._compile import compile as compile
-from .._core.state import state
 from .._dynamo import (
     allow_in_graph as allow_in_graph,
     assume_constant_result as assume_constant_result,
@@ -54,7 +54,7 @@ def wrap_numpy(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     import numpy as np
 
-    from .._core.tensor_base import TensorBase
+    from .._autograd.tensor_base import TensorBase
     from .._ops.registry import ops
     from ..utils._pytree import tree_map_only
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from .._core.devices import resolve
-from .._streams import Event as Event, Stream as Stream, _finish
+from .._basics.devices import resolve
+from .._devices.streams import Event as Event, Stream as Stream, _finish
 
 __all__ = [
     "Event", "Stream", "StreamContext", "current_device", "current_stream", "device_count",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core import devices
-from .._core.devices import device as Device
-from .._core.errors import not_supported
-from .._core.memory import OutOfMemoryError as OutOfMemoryError
+from .._basics import devices
+from .._basics.devices import device as Device
+from .._basics.errors import not_supported
+from .._basics.memory import OutOfMemoryError as OutOfMemoryError
 from .._core.trace import flush_all
 
 
@@ -197,7 +197,7 @@ def manual_seed(seed: int) -> None:
 
 def manual_seed_all(seed: int) -> None:
     """Seed every GPU's generator (ignored without a GPU, as in torch)."""
-    from .._core.generator import seed_devices
+    from .._random.generator import seed_devices
 
     if is_available():
         seed_devices(int(seed))
@@ -214,7 +214,7 @@ def ipc_collect() -> None:
 
 def current_stream(device: Any = None) -> Any:
     """The one queue of a GPU."""
-    from .._streams import CudaStream
+    from .._devices.streams import CudaStream
 
     return CudaStream(_index(device))
 
@@ -260,7 +260,7 @@ def initial_seed() -> int:
 
 
 def _generator(device: Any) -> Any:
-    from .._core.generator import device_generator
+    from .._random.generator import device_generator
 
     _require()
     return device_generator(Device("cuda", _index(device)))
@@ -268,11 +268,11 @@ def _generator(device: Any) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in ("Stream", "Event"):
-        from .. import _streams
+        from .._devices import streams as _streams
 
         return getattr(_streams, "Cuda" + name)
     if name.endswith("Storage"):
-        from .._legacy_storage import legacy_classes
+        from .._storage.legacy import legacy_classes
 
         if name in legacy_classes("cuda"):
             return legacy_classes("cuda")[name]
@@ -281,7 +281,7 @@ def __getattr__(name: str) -> Any:
 
         return importlib.import_module(f"{__name__}.amp")
     if name.endswith("Tensor"):
-        from ..tensor import LEGACY_TYPES, LegacyType
+        from .._tensor.tensor import LEGACY_TYPES, LegacyType
 
         if name in LEGACY_TYPES:
             return LegacyType(LEGACY_TYPES[name], "cuda")

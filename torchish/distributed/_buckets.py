@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._ops.registry import ops
+from .._tensor.tensor import Tensor
 from ..futures import Future
-from ..tensor import Tensor
 
 _MIB = 1 << 20
 _FIRST = 1.0  # MiB: what is ready first is sent early

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .._core.interop import host_array, wrap_host
+from .._autograd.interop import host_array, wrap_host
+from .._tensor.tensor import Tensor
 from ..autograd import no_grad
-from ..tensor import Tensor
 from ._group import GroupMember, ProcessGroup, ReduceOp, _ReduceOp, resolve
 from ._wire import Array
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._core.errors import shown_as
+from .._basics.errors import shown_as
 
 
 @shown_as("torch.distributed")

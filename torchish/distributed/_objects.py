@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .._core.dtypes import from_np
-from ..tensor import Tensor
+from .._basics.dtypes import from_np
+from .._tensor.tensor import Tensor
 from ._collectives import Work, _array, _outside, _put, _root, _start, _tensor
 from ._errors import DistBackendError, DistStoreError
 from ._group import ProcessGroup, resolve, world
@@ -244,7 +244,7 @@ def irecv(
 
 
 def _unpack(tensor: Tensor, payload: Any) -> None:
-    from .._core import dtypes
+    from .._basics import dtypes
     from ..autograd import no_grad
 
     shape, name, blob = payload

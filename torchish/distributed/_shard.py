@@ -14,10 +14,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._core.apply import apply_kernel
-from .._core.devices import device as Device, jax_device, jax_devices, resolve
+from .._autograd.apply import apply_kernel
+from .._autograd.tensor_base import from_value
+from .._basics.devices import device as Device, jax_device, jax_devices, resolve
 from .._core.gspmd import Placement
-from .._core.tensor_base import from_value
 
 Spec = Sequence[Any]
 Rules = Mapping[str, Spec] | Sequence[tuple[str, Spec]] | Callable[[str, Any], Spec]

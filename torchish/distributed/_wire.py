@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.forking import note_client
+from .._basics.forking import note_client
 from ._errors import DistBackendError, DistStoreError
 from ._store import Store
 

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._alias import install_in_children
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from ._errors import DistError
 from ._launch import Job, Workers
 from ._nodes import Fixed, Meeting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from .._core.size import Size
+from .._basics.size import Size
 from .._ops.registry import ops
 from . import constraints
 from .distribution import Distribution, sum_rightmost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core import dtypes
+from .._basics import dtypes
 from .._ops.registry import linalg, ops
 
 __all__ = [

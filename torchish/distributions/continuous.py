@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .._numeric_info import finfo
+from .._namespace.limits import finfo
 from .._ops.registry import ops
 from . import constraints
 from .composed import TransformedDistribution

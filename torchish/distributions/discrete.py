@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .._core import dtypes
-from .._core.autograd import grad_mode
-from .._core.size import Size
-from .._numeric_info import finfo
+from .._autograd.backward import grad_mode
+from .._basics import dtypes
+from .._basics.size import Size
+from .._namespace.limits import finfo
 from .._ops.registry import nnf, ops
 from . import constraints
 from .distribution import (

@@ -9,12 +9,12 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
+from .._autograd.interop import is_host
+from .._autograd.tensor_base import TensorBase
+from .._basics.size import Size
+from .._basics.state import process
 from .._core.checks import defer_check
-from .._core.interop import is_host
-from .._core.size import Size
-from .._core.state import process
-from .._core.tensor_base import TensorBase
-from .._numeric_info import finfo
+from .._namespace.limits import finfo
 from .._ops.registry import nnf, ops
 from . import constraints
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from .._core.state import state
-from .._numeric_info import finfo
-from .._ops.operator import broadcast_check
+from .._basics.state import state
+from .._namespace.limits import finfo
+from .._ops.call.operator import broadcast_check
 from .._ops.registry import linalg, ops, special
 from . import constraints
 from .distribution import Distribution, ExponentialFamily, broadcast_all, standard_normal

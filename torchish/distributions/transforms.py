@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .._core.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorBase
 from .._ops.registry import linalg, nnf, ops
 from . import constraints
 from .distribution import clamp_probs, sum_rightmost

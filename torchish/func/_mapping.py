@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorBase
 from .._ops.registry import ops
 from ._tree import broadcast, flatten, unflatten
 from ._vmap import VariesError, map_tensors

@@ -1,7 +1,7 @@
 """`pmap`: a function over devices, one slice each, with collectives between them.
 
 The function runs once, on placeholders of one slice; what it recorded becomes one SPMD program
-(`shard_map` under `jit`), and its gradient another (see `_core/region.py`).
+(`shard_map` under `jit`), and its gradient another (see `_parallel/region.py`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._core.apply import apply_kernel
-from .._core.devices import device as Device, jax_devices, resolve
-from .._core.dtypes import bool_, int64
-from .._core.interop import is_host
+from .._autograd.apply import apply_kernel
+from .._autograd.interop import is_host
+from .._autograd.tensor_base import TensorBase, from_value, from_values
+from .._basics.devices import device as Device, jax_devices, resolve
+from .._basics.dtypes import bool_, int64
 from .._core.kernels import VjpKernel
-from .._core.region import Call, DataDependent, Result, in_region
-from .._core.tensor_base import TensorBase, from_value, from_values
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
+from .._parallel.region import Call, DataDependent, Result, in_region
 
 __all__ = ["all_gather", "axis_index", "pmap", "pmax", "pmean", "pmin", "psum"]
 

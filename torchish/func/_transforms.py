@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .._core.autograd import as_tensor, as_var, constant, grad_mode
-from .._core.dtypes import SCALAR_NAMES
-from .._core.nodes import Edge, Node, Var, next_sequence
-from .._core.state import state
+from .._autograd.backward import as_tensor, as_var, constant, grad_mode
+from .._autograd.nodes import Edge, Node, Var, next_sequence
+from .._autograd.subgraph import Entry, borders, enter, gradients
+from .._autograd.tensor_base import TensorBase, detached, from_value
+from .._basics.dtypes import SCALAR_NAMES
+from .._basics.state import state
 from .._core.storage import moment, older
-from .._core.subgraph import Entry, borders, enter, gradients
-from .._core.tensor_base import TensorBase, detached, from_value
 from .._ops.registry import ops
 from ._tree import Spec, flatten, tree_map, unflatten
 from ._vmap import ARITHMETIC

@@ -16,19 +16,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._core.apply import commit
-from .._core.autograd import grad_mode
-from .._core.errors import not_supported
+from .._autograd.apply import commit
+from .._autograd.backward import grad_mode
+from .._autograd.nodes import FREED, Edge, Node, Var, next_sequence
+from .._autograd.subgraph import Entry, borders, gradients
+from .._autograd.tensor_base import TensorBase, from_value, from_values
+from .._basics.errors import not_supported
+from .._basics.state import state
 from .._core.kernels import DrawKernel, Kernel
-from .._core.nodes import FREED, Edge, Node, Var, next_sequence
 from .._core.program import COMPLEXES, FLOATS, INTS, steps
-from .._core.region import DataDependent, Region
-from .._core.state import state
 from .._core.storage import moment, older
-from .._core.subgraph import Entry, borders, gradients
-from .._core.tensor_base import TensorBase, from_value, from_values
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
+from .._parallel.region import DataDependent, Region
 
 # In-place operators whose other operand is a tensor to torch even if it is a number.
 ARITHMETIC = ("add", "div", "fmod", "mul", "remainder", "sub")
@@ -250,7 +250,7 @@ class Level:
         if self.randomness != "same" and any(isinstance(k, DrawKernel) for k in entries):
             if self.randomness == "error":
                 raise RuntimeError(_RANDOM)
-            from .._core.errors import not_supported
+            from .._basics.errors import not_supported
 
             raise not_supported("vmap(randomness='different') on this device", "'same'")
         slots = tuple((kind, dim, self._slot(value)) for kind, dim, value in results)
@@ -435,7 +435,7 @@ _SPREADS: dict[Any, Kernel] = {}
 
 
 def _spread(var: Var, size: int, graph: bool) -> Var:
-    from .._core.nodes import history
+    from .._autograd.nodes import history
     from .._core.trace import record
 
     aval = var[0].aval

@@ -1,6 +1,6 @@
 """`torch.fx`: a module's forward as a graph that can be read, changed and turned into code again.
 
-Tracing rests on `__torch_function__` (see `torchish/_ops/overriding.py`).
+Tracing rests on `__torch_function__` (see `torchish/_ops/protocol/overriding.py`).
 """
 
 from . import immutable_collections as immutable_collections

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import torchish
-from torchish._core.devices import device
-from torchish._core.dtypes import dtype
-from torchish.tensor import Tensor
+from torchish._basics.devices import device
+from torchish._basics.dtypes import dtype
+from torchish._tensor.tensor import Tensor
 
 from . import _pytree as fx_pytree
 from ._magic import inplace_methods, magic_methods

@@ -13,10 +13,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from torchish._ops._warning import own_folders
+from torchish._ops.call.warning import own_folders
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from .codegen import PythonCode, _custom_builtins, _PyTreeCodeGen
 from .graph import Graph

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from torchish._ops import overriding
+from torchish._ops.protocol import overriding
 
 from ._names import root_name, torch_name
 from .immutable_collections import immutable_dict, immutable_list

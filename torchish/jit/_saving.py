@@ -7,7 +7,7 @@ import os
 import zipfile
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 
 _MARK = "torchish_script"
 

@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from ..nn import Module
 
 _GRAPHS = ("graph", "inlined_graph", "code", "code_with_constants", "graph_for")

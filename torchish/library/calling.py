@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.grad_mode import is_grad_enabled, no_grad
-from .._core.tensor_base import TensorBase
+from .._autograd.grad_mode import is_grad_enabled, no_grad
+from .._autograd.tensor_base import TensorBase
 from ..autograd.function import Function
 from ..utils._pytree import tree_any
 from .packets import Defined

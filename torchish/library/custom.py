@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from .calling import call
 from .packets import DEFINED, Defined, OpOverload, OpOverloadPacket, namespace
 from .schema import infer_schema
@@ -144,7 +144,7 @@ def register_autograd(
 
 def register_autocast(op: Any, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> None:
     """Cast the floating inputs of an operator in regions of autocast of that device type."""
-    from .._core.tensor_base import TensorBase
+    from .._autograd.tensor_base import TensorBase
     from ..amp.autocast_mode import is_autocast_enabled
     from ..utils._pytree import tree_map_only
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from .custom import declare, find
 from .packets import DEFINED, NAMESPACES
 from .schema import parse
@@ -138,7 +138,7 @@ def opcheck(
 
     Raises: what went wrong, with `raise_exception`.
     """
-    from .._core.tensor_base import TensorBase
+    from .._autograd.tensor_base import TensorBase
     from ..autograd import gradcheck
 
     found: dict[str, str] = {}

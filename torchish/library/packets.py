@@ -6,7 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from .schema import parse
 
 
@@ -37,7 +37,7 @@ class OpOverload:
     def __str__(self) -> str:
         return f"{self._packet.qualified()}.{self._overloadname}"
 
-    # Equal to what dispatch modes are given (torchish/_ops/packets.py) for the same operator.
+    # Equal to what dispatch modes are given (`_ops/protocol/packets.py`) for the same operator.
     def __eq__(self, other: object) -> bool:
         return type(other).__name__ == "OpOverload" and str(self) == str(other)
 
@@ -135,7 +135,7 @@ def _aten(name: str) -> Any:
                 continue
             if callable(found) and not isinstance(found, type):
                 return found
-    from ..tensor import Tensor
+    from .._tensor.tensor import Tensor
 
     return getattr(Tensor, name, None)
 
@@ -177,7 +177,7 @@ class Defined:
 
         Raises: NotImplementedError where none is registered.
         """
-        from .._core.tensor_base import TensorBase
+        from .._autograd.tensor_base import TensorBase
         from ..utils._pytree import tree_iter
 
         place = next((t.device.type for t in tree_iter(args) if isinstance(t, TensorBase)), "cpu")

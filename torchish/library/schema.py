@@ -11,9 +11,9 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from .._core.devices import device as Device
-from .._core.dtypes import dtype as Dtype
-from .._core.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorBase
+from .._basics.devices import device as Device
+from .._basics.dtypes import dtype as Dtype
 
 _PLAIN = {int: "SymInt", float: "float", bool: "bool", str: "str", Device: "Device",
           Dtype: "ScalarType"}  # fmt: skip

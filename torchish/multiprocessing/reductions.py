@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 
 from .. import _utils
-from .._core import interop
-from .._core.dtypes import from_np
-from .._core.errors import not_supported
-from .._core.forking import in_child
-from .._core.shared_memory import Block
+from .._autograd import interop
+from .._basics.dtypes import from_np
+from .._basics.errors import not_supported
+from .._basics.forking import in_child
+from .._basics.shared_memory import Block
 from .._core.storage import Storage
+from .._tensor.tensor import Tensor
 from ..nn.parameter import Parameter
 from ..storage import TypedStorage, UntypedStorage
-from ..tensor import Tensor
 
 __all__ = ["init_reductions", "reduce_storage", "reduce_tensor"]
 

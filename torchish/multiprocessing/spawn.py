@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core.errors import shown_as
+from .._basics.errors import shown_as
 
 
 @shown_as("torch.multiprocessing.spawn")

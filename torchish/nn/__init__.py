@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .._core.tracebacks import hide_from_pytest
+from .._basics.tracebacks import hide_from_pytest
 from . import (
     _missing,
     functional as functional,

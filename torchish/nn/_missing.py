@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 
 
 class MissingName(NotSupportedError, AttributeError):

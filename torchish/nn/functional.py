@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from torchish._ops.registry import table
-from torchish.tensor import Tensor as Tensor
+from torchish._tensor.tensor import Tensor as Tensor
 
 from . import _missing
 

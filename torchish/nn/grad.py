@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.autograd import enable_grad
+from torchish._autograd.backward import enable_grad
 from torchish._ops.registry import nnf, ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 
 def _conv_gradient(

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.autograd import no_grad
-from torchish._core.interop import wrap_host
+from torchish._autograd.backward import no_grad
+from torchish._autograd.interop import wrap_host
 from torchish._ops.registry import linalg, ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 __all__ = [
     "calculate_gain",

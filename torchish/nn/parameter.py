@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from torchish._core.autograd import no_grad
-from torchish._core.size import Size
-from torchish._core.tensor_base import from_value
+from torchish._autograd.backward import no_grad
+from torchish._autograd.tensor_base import from_value
+from torchish._basics.size import Size
 from torchish._core.values import Value
-from torchish._ops import overriding
+from torchish._ops.protocol import overriding
 from torchish._ops.registry import ops
-from torchish._tensor_dict import every_field
-from torchish.tensor import Tensor, _TensorMeta
+from torchish._tensor.attributes import every_field
+from torchish._tensor.tensor import Tensor, _TensorMeta
 
 __all__ = [
     "Buffer",

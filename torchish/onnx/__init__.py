@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 
 
 def is_in_onnx_export() -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchish._core.tracebacks import hide_from_pytest
+from torchish._basics.tracebacks import hide_from_pytest
 from torchish.nn._missing import MissingName
 
 from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .optimizer import Optimizer
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.interop import wrap_host
+from torchish._autograd.interop import wrap_host
 from torchish._core.values import Value
 from torchish._ops.registry import internal
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, run, zeros_like
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.autograd import enable_grad, no_grad
-from torchish._core.dtypes import float64
-from torchish._core.errors import NotSupportedError
-from torchish._core.interop import host_array, wrap_host
-from torchish._core.state import process
+from torchish._autograd.backward import enable_grad, no_grad
+from torchish._autograd.interop import host_array, wrap_host
+from torchish._basics.dtypes import float64
+from torchish._basics.errors import NotSupportedError
+from torchish._basics.state import process
 from torchish._core.trace import record
 from torchish._core.values import Value
-from torchish._ops import overriding
+from torchish._ops.protocol import overriding
 from torchish._ops.registry import ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .optimizer import Optimizer
 

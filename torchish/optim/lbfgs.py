@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.autograd import enable_grad, no_grad
-from torchish._core.interop import host_array, wrap_host
-from torchish.tensor import Tensor
+from torchish._autograd.backward import enable_grad, no_grad
+from torchish._autograd.interop import host_array, wrap_host
+from torchish._tensor.tensor import Tensor
 
 from ._rule import check_lr
 from .optimizer import Optimizer

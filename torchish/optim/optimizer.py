@@ -10,11 +10,11 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from torchish._core.dtypes import float32
-from torchish._core.state import state
+from torchish._basics.dtypes import float32
+from torchish._basics.state import state
 from torchish._core.trace import flush_point
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules._names import typename
-from torchish.tensor import Tensor
 from torchish.utils.hooks import RemovableHandle
 
 __all__ = [

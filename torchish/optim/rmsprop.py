@@ -6,7 +6,7 @@ from typing import Any
 
 from torchish._core.values import Value
 from torchish._ops.registry import internal
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.interop import wrap_host
+from torchish._autograd.interop import wrap_host
 from torchish._ops.registry import internal
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, run, zeros_like
 

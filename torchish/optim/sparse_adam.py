@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish._core.autograd import enable_grad, no_grad
+from torchish._autograd.backward import enable_grad, no_grad
 from torchish._ops.registry import ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .optimizer import Optimizer
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.autograd import no_grad
-from torchish._core.dtypes import int64
-from torchish._core.interop import host_array, wrap_host
+from torchish._autograd.backward import no_grad
+from torchish._autograd.interop import host_array, wrap_host
+from torchish._basics.dtypes import int64
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.batchnorm import _BatchNorm
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from ._lr_base import one_per_group
 from ._rule import assign

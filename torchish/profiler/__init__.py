@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from .._core.trace import flush_all
 
 __all__ = [

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._core import dtypes
-from .._core.state import process
-from .._ops.layout_type import strided
+from .._basics import dtypes
+from .._basics.state import process
 from .._ops.registry import ops
+from .._ops.shared.layout_type import strided
 
 __all__ = [
     "bartlett", "blackman", "cosine", "exponential", "gaussian", "general_cosine",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.errors import not_supported
+from .._basics.errors import not_supported
 from .._ops.registry import ops
 from .construct import (
     sparse_compressed_tensor as sparse_compressed_tensor,

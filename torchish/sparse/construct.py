@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._core import dtypes
-from .._core.errors import not_supported
-from .._core.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorBase
+from .._basics import dtypes
+from .._basics.errors import not_supported
 from .._ops.registry import ops
 from .tensors import coo, csr, to_csr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.grad_mode import is_grad_enabled
+from .._autograd.grad_mode import is_grad_enabled
 from .tensors import coo
 
 
@@ -18,7 +18,7 @@ def rows(weight: Any, indices: Any, padding_idx: int | None, by_freq: bool) -> A
     if not (is_grad_enabled() and weight.requires_grad):
         return picked.reshape(*indices.shape, weight.shape[1])
     if not weight.is_leaf:
-        from .._core.errors import not_supported
+        from .._basics.errors import not_supported
 
         raise not_supported("sparse gradients of a table that is computed", "sparse=False")
     leaf = picked.requires_grad_()

@@ -6,10 +6,10 @@ import functools
 import math
 from typing import Any
 
-from .._core import dtypes
-from .._core.errors import not_supported
-from .._core.tensor_base import TensorBase
-from .._ops.overriding import DisableTorchFunctionSubclass
+from .._autograd.tensor_base import TensorBase
+from .._basics import dtypes
+from .._basics.errors import not_supported
+from .._ops.protocol.overriding import DisableTorchFunctionSubclass
 from .._ops.registry import linalg, nnf, ops
 from .tensors import COO, CSR, RULES, SparseTensor, as_coo, coo, to_csr
 

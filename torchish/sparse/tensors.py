@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core import dtypes
-from .._core.errors import not_supported
-from .._core.size import Size
-from .._core.state import process
+from .._basics import dtypes
+from .._basics.errors import not_supported
+from .._basics.size import Size
+from .._basics.state import process
 from .._core.values import aval_of
-from .._ops import layout_type
-from .._ops.overriding import DisableTorchFunctionSubclass
+from .._ops.protocol.overriding import DisableTorchFunctionSubclass
 from .._ops.registry import ops
-from ..tensor import Tensor
+from .._ops.shared import layout_type
+from .._tensor.tensor import Tensor
 
 RULES: dict[str, Any] = {}
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import dtypes
-from .._core.dtypes import promote_types
-from .._core.interop import host_array
-from .._core.tensor_base import TensorBase
+from .._autograd.interop import host_array
+from .._autograd.tensor_base import TensorBase
+from .._basics import dtypes
+from .._basics.dtypes import promote_types
 from .._ops.registry import ops
 
 # rtol and atol by dtype; everything else is compared exactly.

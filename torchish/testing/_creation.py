@@ -6,8 +6,8 @@ import math
 import warnings
 from typing import Any
 
-from .._core import dtypes
-from .._numeric_info import finfo, iinfo
+from .._basics import dtypes
+from .._namespace.limits import finfo, iinfo
 from .._ops.registry import ops
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torchish
-from torchish._core.devices import device as Device
+from torchish._basics.devices import device as Device
 from torchish.overrides import TorchFunctionMode
 
 __all__ = ["DeviceContext", "device_decorator", "set_device"]

@@ -36,7 +36,7 @@ def _device_has_foreach_support(device: Any) -> bool:
 
 
 def _has_foreach_support(tensors: list[Any], device: Any) -> bool:
-    from ..tensor import Tensor
+    from .._tensor.tensor import Tensor
 
     return _device_has_foreach_support(device) and all(
         t is None or type(t) is Tensor for t in tensors

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from torchish._core.state import state
-from torchish._ops import dispatching
-from torchish.tensor import Tensor
+from torchish._basics.state import state
+from torchish._ops.protocol import dispatching
+from torchish._tensor.tensor import Tensor
 
 __all__ = ["BaseTorchDispatchMode", "TorchDispatchMode"]
 

@@ -14,10 +14,10 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .._core.autograd import grad_mode
-from .._core.saved import Saved
-from .._core.state import state
-from .._core.tensor_base import TensorBase, detached
+from .._autograd.backward import grad_mode
+from .._autograd.saved import Saved
+from .._autograd.tensor_base import TensorBase, detached
+from .._basics.state import state
 
 _TIP = """
 Tip: `debug=True`, or a block inside `set_checkpoint_debug_enabled(True)`, makes the message list

@@ -11,12 +11,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .._core.apply import apply_kernel
-from .._core.autograd import grad_mode
-from .._core.errors import not_supported
+from .._autograd.apply import apply_kernel
+from .._autograd.backward import grad_mode
+from .._autograd.tensor_base import TensorBase, detached, from_value
+from .._basics.errors import not_supported
+from .._basics.state import state
 from .._core.kernels import Kernel
-from .._core.state import state
-from .._core.tensor_base import TensorBase, detached, from_value
 from ._recompute import CHECKS, CheckpointError, Frame, GraphExecGroup
 
 __all__ = [
@@ -33,7 +33,7 @@ _ABSENT = ("CheckpointPolicy", "SAC_IGNORED_OPS", "SelectiveCheckpointContext",
 
 def __getattr__(name: str) -> Any:
     if name in _ABSENT:
-        from .._process import MissingName
+        from .._namespace.process import MissingName
 
         text = f"module 'torch.utils.checkpoint' has no attribute '{name}'"
         raise MissingName(

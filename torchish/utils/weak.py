@@ -113,7 +113,7 @@ class TensorWeakRef:
     """A weak reference to a tensor."""
 
     def __init__(self, tensor: Any) -> None:
-        from .._core.tensor_base import TensorBase
+        from .._autograd.tensor_base import TensorBase
 
         if not isinstance(tensor, TensorBase):
             raise AssertionError(f"expected torch.Tensor, got {type(tensor)}")

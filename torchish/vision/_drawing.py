@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import dtypes
+from torchish._basics import dtypes
 
 from ._scaling import scaled
 from ._tensors import Tensor, array_of, tensor_of

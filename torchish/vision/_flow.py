@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchish._core import dtypes
+from torchish._basics import dtypes
 
 from ._tensors import Tensor, array_of, tensor_of
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from torchish._core import draws
-from torchish._core.errors import not_supported
-from torchish._core.generator import Generator, default_generator
-from torchish._core.interop import host_array, is_host, wrap_host
-from torchish._core.state import process, state
-from torchish.tensor import Tensor
+from torchish._autograd.interop import host_array, is_host, wrap_host
+from torchish._basics.errors import not_supported
+from torchish._basics.state import process, state
+from torchish._random import draws
+from torchish._random.generator import Generator, default_generator
+from torchish._tensor.tensor import Tensor
 
 
 def array_of(tensor: Tensor) -> np.ndarray:

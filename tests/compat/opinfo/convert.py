@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import torchish
-from torchish._core.interop import host_array, make_storage, tensor_on
+from torchish._autograd.interop import host_array, make_storage, tensor_on
 
 _BITS = {torch.bfloat16: (torch.int16, ml_dtypes.bfloat16)}
 

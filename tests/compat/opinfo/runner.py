@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch.testing._internal.common_methods_invocations import op_db
 
-from torchish._core.settings import settings
-from torchish._ops.operator import forget_kernels
+from torchish._basics.settings import settings
+from torchish._ops.call.operator import forget_kernels
 
 from .checks import EVERYTHING, Limits, examine, examine_errors
 from .excluded import excluded, label

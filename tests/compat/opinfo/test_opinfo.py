@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from torchish._core.settings import settings
+from torchish._basics.settings import settings
 
 from .checks import Limits, examine, examine_errors
 from .excluded import label

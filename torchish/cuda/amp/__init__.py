@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from ... import amp
-from ..._core import dtypes
+from ..._basics import dtypes
 
 
 def _deprecated(name: str, instead: str) -> None:

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish._core.autograd import no_grad
-from torchish._core.devices import device as Device
-from torchish._core.dtypes import dtype as Dtype
+from torchish._autograd.backward import no_grad
+from torchish._basics.devices import device as Device
+from torchish._basics.dtypes import dtype as Dtype
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from ._tree import TreeMixin
 

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 from torchish.utils.hooks import BackwardHook, RemovableHandle
 
 from ._fields import Hook, ModuleFields

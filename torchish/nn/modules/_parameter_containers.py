@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from ._names import typename
 from .module import Module

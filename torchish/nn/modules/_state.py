@@ -7,9 +7,9 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter, is_lazy
-from torchish.tensor import Tensor
 from torchish.utils.hooks import RemovableHandle
 
 from ._fields import Hook, ModuleFields

@@ -6,8 +6,8 @@ from typing import Any
 
 from torchish import distributed as dist
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.autograd import Function
-from torchish.tensor import Tensor
 
 __all__ = ["SyncBatchNormFunction"]
 

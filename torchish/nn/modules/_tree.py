@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from ._fields import ModuleFields
 

@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 from torchish._ops.registry import nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn import init as _init
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from ._attention import MultiheadAttention
 from .module import Module

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.autograd import no_grad
-from torchish._core.dtypes import int64
+from torchish._autograd.backward import no_grad
+from torchish._basics.dtypes import int64
 from torchish._ops.registry import nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn import init
 from torchish.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
-from torchish.tensor import Tensor
 
 from .lazy import LazyModuleMixin
 from .module import Module

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchish._ops.registry import nnf
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .module import Module
 

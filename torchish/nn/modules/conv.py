@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
 from torchish._ops.registry import nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn import init
 from torchish.nn.parameter import Parameter, UninitializedParameter
-from torchish.tensor import Tensor
 
 from .lazy import LazyModuleMixin
 from .module import Module

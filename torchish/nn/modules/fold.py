@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchish._ops.registry import nnf
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .module import Module
 

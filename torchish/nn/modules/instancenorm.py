@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from torchish._ops.registry import nnf
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .batchnorm import _LazyNormBase, _NormBase
 

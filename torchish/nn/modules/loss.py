@@ -11,10 +11,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 from torchish._ops.registry import nnf
+from torchish._tensor.tensor import Tensor
 from torchish.nn import _reduction
-from torchish.tensor import Tensor
 
 from .distance import PairwiseDistance
 from .linear import Linear

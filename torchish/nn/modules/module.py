@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Buffer, Parameter
-from torchish.tensor import Tensor
 
 from ._cast import CastMixin
 from ._hooks import (

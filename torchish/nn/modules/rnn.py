@@ -8,10 +8,10 @@ import warnings
 from typing import Any
 
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn import init
 from torchish.nn.parameter import Parameter
 from torchish.nn.utils.rnn import PackedSequence
-from torchish.tensor import Tensor
 
 from .module import Module
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
 from torchish._ops.registry import nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn import init
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 from .module import Module
 

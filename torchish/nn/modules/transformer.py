@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.autograd import is_grad_enabled
-from torchish._core.interop import host_array
+from torchish._autograd.backward import is_grad_enabled
+from torchish._autograd.interop import host_array
 from torchish._ops.registry import nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.init import xavier_uniform_
-from torchish.tensor import Tensor
 
 from .activation import GELU, MultiheadAttention, ReLU
 from .container import ModuleList

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from .replicate import parallel_apply, replicate
 from .scatter_gather import as_device, gather, scatter_kwargs

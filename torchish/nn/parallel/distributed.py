@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from torchish import distributed as dist
-from torchish._core.autograd import is_grad_enabled, no_grad, queue_callback
-from torchish._core.errors import not_supported
-from torchish._core.interop import host_array, wrap_host
+from torchish._autograd.backward import is_grad_enabled, no_grad, queue_callback
+from torchish._autograd.interop import host_array, wrap_host
+from torchish._autograd.nodes import AccumulateGrad
+from torchish._basics.errors import not_supported
 from torchish._core.kernels import Kernel
-from torchish._core.nodes import AccumulateGrad
 from torchish._core.trace import record
+from torchish._tensor.tensor import Tensor
 from torchish.distributed._buckets import check_hook, make_buckets, write_back
 from torchish.distributed.algorithms.join import Join, Joinable
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from ._ddp_join import DDPJoinHook, shadow_forward
 from .scatter_gather import as_device
@@ -48,7 +48,7 @@ def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
     """Tensors of one dtype as one flat array, made by the step's own program."""
     import jax.numpy as jnp
 
-    from torchish._core.tensor_base import from_value
+    from torchish._autograd.tensor_base import from_value
 
     avals = tuple(t._aval for t in tensors)
     kernel = _PACKS.get(avals)

@@ -1,8 +1,8 @@
 """A module on several devices as one SPMD program.
 
 The module's forward is run once for each size of slice, on replicas whose tensors are placeholders
-(see `_core/region.py`); what it did becomes one kernel over the devices. A forward that looks at
-values (`.item()`, `if x.sum() > 0`) cannot be one program for all replicas: such a module is
+(see `_parallel/region.py`); what it did becomes one kernel over the devices. A forward that looks
+at values (`.item()`, `if x.sum() > 0`) cannot be one program for all replicas: such a module is
 replicated and run device by device, as PyTorch does it.
 """
 
@@ -13,14 +13,14 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from torchish._core.autograd import no_grad
-from torchish._core.devices import resolve
-from torchish._core.interop import is_host
-from torchish._core.region import Call, DataDependent, Result, in_region
-from torchish._core.tensor_base import from_value, from_values
+from torchish._autograd.backward import no_grad
+from torchish._autograd.interop import is_host
+from torchish._autograd.tensor_base import from_value, from_values
+from torchish._basics.devices import resolve
 from torchish._core.values import Value, aval_of
+from torchish._parallel.region import Call, DataDependent, Result, in_region
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from .scatter_gather import SCALARS, as_device, is_namedtuple
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchish._ops.registry import linalg
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 
 def norm_except_dim(v: Tensor, pow: int, dim: int) -> Tensor:

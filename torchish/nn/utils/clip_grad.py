@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
 from torchish._ops.registry import linalg, ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 __all__ = [
     "clip_grad_norm",

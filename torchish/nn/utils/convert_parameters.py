@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules._names import typename
-from torchish.tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

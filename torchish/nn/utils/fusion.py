@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 __all__ = [
     "fuse_conv_bn_eval",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
 from torchish._ops.registry import linalg, nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from . import parametrize
 from ._norms import norm_except_dim, scaled_direction

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.container import ModuleDict, ModuleList
 from torchish.nn.modules.module import Module
 from torchish.nn.parameter import Parameter
-from torchish.tensor import Tensor
 
 __all__ = [
     "ParametrizationList",

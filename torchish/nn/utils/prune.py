@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core.interop import host_array, wrap_host
+from torchish._autograd.interop import host_array, wrap_host
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
-from torchish.tensor import Tensor
 
 from .convert_parameters import parameters_to_vector
 

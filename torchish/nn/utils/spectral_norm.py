@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.autograd import no_grad
+from torchish._autograd.backward import no_grad
 from torchish._ops.registry import linalg, nnf, ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.conv import _ConvTransposeNd
 from torchish.nn.modules.module import Module
 from torchish.nn.parameter import Parameter, is_lazy
-from torchish.tensor import Tensor
 
 __all__ = [
     "SpectralNorm",

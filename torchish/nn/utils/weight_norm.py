@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
 from torchish.nn.parameter import Parameter, is_lazy
-from torchish.tensor import Tensor
 
 from ._norms import norm_except_dim, scaled_direction
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ... import _host
-from ..._core import draws
-from ..._core.generator import Generator
+from ..._random import draws
+from ..._random.generator import Generator
+from ..._tensor import host as _host
 
 _INT64 = np.dtype(np.int64)
 

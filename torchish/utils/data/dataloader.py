@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from ... import _host
+from ..._tensor import host as _host
 from ..._utils import ExceptionWrapper
 from . import _draws, _utils
 from ._utils.collate import default_collate, default_convert

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from ... import _host
+from ..._tensor import host as _host
 from . import _draws
 
 __all__ = [

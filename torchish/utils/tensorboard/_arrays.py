@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._core.tensor_base import TensorBase
+from ..._autograd.tensor_base import TensorBase
 
 
 def make_np(x: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 
-from ..._core.tensor_base import TensorBase
+from ..._autograd.tensor_base import TensorBase
 
 _KINDS = (
     (bool, "bool_value", "DATA_TYPE_BOOL"), (str, "string_value", "DATA_TYPE_STRING"),

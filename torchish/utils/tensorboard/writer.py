@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from ..._core.errors import not_supported
+from ..._basics.errors import not_supported
 
 try:
     from tensorboard.compat.proto import event_pb2

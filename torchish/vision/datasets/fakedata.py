@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import draws
-from torchish._core.generator import Generator
+from torchish._random import draws
+from torchish._random.generator import Generator
 
 from .._tensors import tensor_of
 from ..transforms import functional as F

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import dtypes
-from torchish._core.errors import not_supported
+from torchish._basics import dtypes
+from torchish._basics.errors import not_supported
 
 from .._codecs import decode_bytes, decode_frames, encode_image, kind_of
 from .._tensors import Tensor, array_of, tensor_of

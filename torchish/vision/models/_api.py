@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from torchish import hub, nn
-from torchish._core.errors import not_supported
+from torchish._basics.errors import not_supported
 
 __all__ = [
     "Weights",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from torchish._core import dtypes
-from torchish._core.state import process
+from torchish._basics import dtypes
+from torchish._basics.state import process
 
 from .._tensors import Tensor, apply, array_of, tensor_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import dtypes
+from torchish._basics import dtypes
 from torchish.nn.functional import interpolate
 
 from .._tensors import Tensor, tensor_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._core import dtypes
+from torchish._basics import dtypes
 from torchish.nn import Module
 
 from .._tensors import Tensor

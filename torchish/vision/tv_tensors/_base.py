@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torchish._ops.overriding import DisableTorchFunctionSubclass
+from torchish._ops.protocol.overriding import DisableTorchFunctionSubclass
 from torchish._ops.registry import ops
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ._return_type import returns_subclass
 

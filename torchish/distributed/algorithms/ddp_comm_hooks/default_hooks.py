@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...._core import dtypes
+from ...._basics import dtypes
 from ..._collectives import all_reduce
 from ..._group import resolve
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...._core import dtypes
+from ...._basics import dtypes
 from ...._ops.registry import ops
 from ....futures import Future
 from ....linalg import qr

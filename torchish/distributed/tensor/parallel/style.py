@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...._core.errors import not_supported
+from ...._basics.errors import not_supported
 from ..placement_types import Replicate, Shard
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .... import _host
 from ...._ops.registry import ops
-from ....tensor import Tensor
+from ...._tensor import host as _host
+from ...._tensor.tensor import Tensor
 
 default_collate_err_msg_format = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .... import _host
+from ...._tensor import host as _host
 from .collate import default_collate
 
 

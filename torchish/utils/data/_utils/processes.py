@@ -21,7 +21,7 @@ import weakref
 from collections import deque
 from typing import Any
 
-from ...._core.forking import in_child, interpret_only
+from ...._basics.forking import in_child, interpret_only
 from ...._utils import ExceptionWrapper
 from . import wire
 from .worker import Died, Result, WorkerSpec, enter_worker, serve

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from .... import _host
-from ...._core.shared_memory import Block, anonymous_file
+from ...._basics.shared_memory import Block, anonymous_file
 from ...._core.storage import dense_span
+from ...._tensor import host as _host
 from ...._utils import _get_obj_state, as_class, class_token
 
 _INLINE = 1 << 14  # bytes of arrays that are cheaper to send than to map

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .... import _host
-from ...._core.generator import Generator
-from ...._core.state import process
+from ...._basics.state import process
+from ...._random.generator import Generator
+from ...._tensor import host as _host
 from ...._utils import ExceptionWrapper
 from .fetch import IterableFetcher, MapFetcher
 

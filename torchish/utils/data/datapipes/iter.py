@@ -17,7 +17,7 @@ from .datapipe import DataChunk, IterDataPipe, functional_datapipe
 
 
 def _seed() -> int:
-    from ...._core import dtypes
+    from ...._basics import dtypes
 
     return int(ops.empty((), dtype=dtypes.int64).random_().item())
 

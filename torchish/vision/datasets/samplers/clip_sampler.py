@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from torchish import distributed as dist
-from torchish._core import draws
-from torchish._core.generator import Generator
+from torchish._random import draws
+from torchish._random.generator import Generator
 from torchish.utils.data import Sampler
 
 from ..._tensors import randperm

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.errors import not_supported
-from torchish._process import MissingName
+from torchish._basics.errors import not_supported
+from torchish._namespace.process import MissingName
 
 
 def __getattr__(name: str) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
+from torchish._tensor.tensor import Tensor
 from torchish.distributions import Beta
 from torchish.nn.functional import one_hot
-from torchish.tensor import Tensor
 
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import normal, randint, tensor_of

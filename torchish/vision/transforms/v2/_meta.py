@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ... import tv_tensors
 from . import functional as F

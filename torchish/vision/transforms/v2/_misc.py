@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
-from torchish._core import dtypes
-from torchish.tensor import Tensor
+from torchish._basics import dtypes
+from torchish._tensor.tensor import Tensor
 
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import array_of, tensor_of, uniform

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn import Module
-from torchish.tensor import Tensor
 
 from ... import tv_tensors
 from ..._tensors import random

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from ... import transforms as first_api, tv_tensors
 from . import functional as F

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import dtypes
-from torchish.tensor import Tensor
+from torchish._basics import dtypes
+from torchish._tensor.tensor import Tensor
 
 from ...._codecs import decode_bytes, encode_image
 from ...._tensors import apply

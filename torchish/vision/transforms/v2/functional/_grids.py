@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from torchish._ops.registry import ops
+from torchish._tensor.tensor import Tensor
 from torchish.nn.functional import grid_sample
-from torchish.tensor import Tensor
 
 from ...._tensors import apply, tensor_of
 from ... import _resample

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .... import tv_tensors
 from ...._tensors import apply

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._core import dtypes
-from torchish.tensor import Tensor
+from torchish._basics import dtypes
+from torchish._tensor.tensor import Tensor
 
 from .... import tv_tensors
 from ...._tensors import apply, array_of, normal, tensor_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from torchish._tensor.tensor import Tensor
 from torchish.nn.functional import interpolate
-from torchish.tensor import Tensor
 
 from ...._tensors import apply
 from ....tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, Mask

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
-from torchish.tensor import Tensor
+from torchish._tensor.tensor import Tensor
 
 from .... import tv_tensors
 from ....tv_tensors import TVTensor

@@ -1,0 +1,4 @@
+"""Tensors as handles with a history: nodes, applying kernels, the backward pass.
+
+May import `_core` and what lies below it. `torch.autograd` is the public face of it.
+"""

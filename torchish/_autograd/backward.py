@@ -1,0 +1,375 @@
+"""Backward: walks grad nodes in reverse order and records each node's vjp.
+
+Invariants: a node runs once a pass, after every node that uses its outputs; gradients in flight are
+(Value, edge) pairs, and edges exist only under create_graph; leaving the pass by an exception
+leaves grad mode and trace as they were.
+"""
+
+from __future__ import annotations
+
+import heapq
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .._basics.state import process, state
+from .._core.kernels import Kernel
+from .._core.layout import is_dense
+from .._core.trace import record
+from .._core.values import Aval
+from . import hooks
+from .grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
+from .nodes import AccumulateGrad, Edge, Node, Var, history
+from .tensor_base import TensorBase, from_value
+
+# --- grad mode -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Run a block with gradients on or off."""
+    before = state.grad_enabled
+    state.grad_enabled = enabled
+    try:
+        yield
+    finally:
+        state.grad_enabled = before
+
+
+def accumulate(variable: Any, grad: Var, graph: bool) -> None:
+    """Add `grad` to `variable.grad`: set it, add in place, or (create_graph) out of place."""
+    have = variable._grad
+    if have is None:
+        made = as_tensor(grad) if graph else from_value(grad[0], _grad_strides(variable))
+        variable._grad = made
+    elif graph:
+        variable._grad = as_tensor(add_vars(as_var(have, True), grad))
+    else:
+        (total,) = record(sum_kernel(grad[0].aval), (have._value(), grad[0]))
+        have._write(total)
+        have._version_counter.version += 1
+    if variable._post_accumulate_hooks is not None:
+        hooks.post_accumulate(variable)
+
+
+def _grad_strides(variable: TensorBase) -> tuple[int, ...] | None:
+    """torch's layout contract: a gradient is laid out as its (dense) variable."""
+    if variable._is_plain:
+        return None
+    shape, strides = tuple(variable._aval.shape), tuple(variable._strides)
+    return strides if is_dense(shape, strides) else None
+
+
+# --- the pass ------------------------------------------------------------------------------------
+
+
+class Pass:
+    """One backward pass over the graph below `roots`."""
+
+    def __init__(
+        self,
+        roots: Sequence[tuple[Edge, Var]],
+        graph: bool,
+        keep: bool,
+        captured: Sequence[Edge] | None,
+    ) -> None:
+        self.graph = graph
+        self.keep = keep
+        self.buffers: dict[Node, Buffer] = {}
+        self.ready: list[tuple[int, int, Node]] = []
+        self.counter = 0
+        self.captures = captured
+        self.captured: dict[Edge, Var] = {}
+        self.waiting = self._count({edge[0]: None for edge, _ in roots})
+        self.useful = None if captured is None else self._useful({e[0] for e in captured})
+        for edge, var in roots:
+            self._deliver(edge, var)
+        for node in {edge[0]: None for edge, _ in roots}:
+            if self.waiting.get(node, 0) == 0:
+                self._push(node)
+
+    def _count(self, roots: dict[Node, None]) -> dict[Node, int]:
+        """How many edges lead to each node of the graph."""
+        waiting: dict[Node, int] = {}
+        stack = list(roots)
+        seen = set(stack)
+        while stack:
+            for edge in stack.pop().edges:
+                if edge is not None:
+                    node = edge[0]
+                    waiting[node] = waiting.get(node, 0) + 1
+                    if node not in seen:
+                        seen.add(node)
+                        stack.append(node)
+        self.nodes = seen
+        return waiting
+
+    def _useful(self, targets: set[Node]) -> set[Node]:
+        """Nodes on a path to a target: the only ones that run in `grad(inputs=...)`."""
+        useful: set[Node] = set(targets)
+        for node in sorted(self.nodes, key=lambda n: n.sequence):
+            if any(e is not None and e[0] in useful for e in node.edges):
+                useful.add(node)
+        return useful
+
+    def _deliver(self, edge: Edge, var: Var) -> None:
+        node, k = edge
+        buffer = self.buffers.get(node)
+        if buffer is None:
+            buffer = self.buffers[node] = [None] * len(node.out_avals)
+        have = buffer[k]
+        buffer[k] = var if have is None else add_vars(have, var)
+
+    def _push(self, node: Node) -> None:
+        self.counter += 1
+        heapq.heappush(self.ready, (-node.sequence, self.counter, node))
+
+    def run(self) -> None:
+        """Run every node that is reached."""
+        outer = state.backward_pass
+        state.backward_pass = self
+        try:
+            with grad_mode(self.graph):
+                while self.ready:
+                    self._step(heapq.heappop(self.ready)[2])
+        finally:
+            state.backward_pass = outer
+
+    def will_run(self, node: Node | None) -> bool:
+        """Whether gradients of this pass go through `node`."""
+        return node in (self.nodes if self.useful is None else self.nodes & self.useful)
+
+    def _step(self, node: Node) -> None:
+        grads = self.buffers.pop(node, None) or [None] * len(node.out_avals)
+        outs: Sequence[Var | None] = [None] * len(node.edges)
+        runs = self._runs(node)
+        if runs and self.captures is not None:
+            self._capture(node, grads)  # of a node that goes on: before its hooks, as in torch
+        if runs or self.will_run(node):
+            grads = hooks.tensor_hooks(node, grads, self.graph)
+        if not runs:
+            self._capture(node, grads)
+        else:
+            grads = hooks.pre_hooks(node, grads, self.graph)
+        if runs and any(g is not None for g in grads):
+            outs = node.apply(grads, self.graph)
+            if state.anomaly:
+                _check_nan(node, outs)
+            if node.post_hooks:
+                outs = hooks.post_hooks(node, outs, grads, self.graph)
+        if not self.keep and runs:
+            node.release()
+        for k, (edge, out) in enumerate(zip(node.edges, outs, strict=False)):
+            if edge is None:
+                continue
+            if out is not None:
+                wanted = edge[0].out_avals[edge[1]]
+                if out[0].aval is not wanted:
+                    out = _fitted(out, wanted, node, k)
+                self._deliver(edge, out)
+            self.waiting[edge[0]] -= 1
+            if self.waiting[edge[0]] == 0:
+                self._push(edge[0])
+
+    def _runs(self, node: Node) -> bool:
+        """Whether a node runs: it lies on the way to a target and is not the end of it."""
+        if self.useful is None or self.captures is None:
+            return True
+        if node not in self.useful:
+            return False
+        return self._leads_on(node) or all(e[0] is not node for e in self.captures)
+
+    def _leads_on(self, node: Node) -> bool:
+        assert self.useful is not None
+        return any(e is not None and e[0] in self.useful for e in node.edges)
+
+    def _capture(self, node: Node, grads: Buffer) -> None:
+        """Remember gradients that arrive at requested inputs."""
+        for edge in self.captures or ():
+            got = grads[edge[1]] if edge[0] is node else None
+            if got is not None:
+                self.captured[edge] = got
+
+
+def _fitted(grad: Var, wanted: Aval, node: Node, position: int) -> Var:
+    """A gradient in the dtype of what it belongs to.
+
+    Raises: RuntimeError for another shape (the tensor was given other memory by `.data`).
+    """
+    have = grad[0].aval
+    if have.shape != wanted.shape:
+        raise RuntimeError(
+            f"Function {node.name()} returned an invalid gradient at index {position} - "
+            f"got {list(have.shape)} but expected shape compatible with {list(wanted.shape)}"
+        )
+    kernel = cast_kernel(have, wanted.dtype)
+    (out,) = record(kernel, (grad[0],))
+    return out, None if grad[1] is None else history(kernel, (grad[0],), (grad[1],))[0]
+
+
+def _check_nan(node: Node, outs: Sequence[Var | None]) -> None:
+    if not state.anomaly_check_nan:
+        return
+    for k, out in enumerate(outs):
+        if out is not None and out[0].aval.dtype.category >= 2:
+            if bool(np.isnan(out[0].host().astype(np.complex128)).any()):
+                made = "".join(node.metadata.get("traceback_", []))
+                warnings.warn(
+                    f"Error detected in {node.name()}. Traceback of forward call that caused the "
+                    f"error:\n{made}",
+                    stacklevel=2,
+                )
+                raise RuntimeError(
+                    f"Function '{node.name()}' returned nan values in its {k}th output."
+                )
+
+
+def run_backward(
+    tensors: Sequence[Any],
+    grads: Sequence[Any],
+    keep: bool,
+    graph: bool,
+    inputs: Sequence[Any] | None = None,
+    accumulate_inputs: bool = False,
+) -> list[Any]:
+    """Gradients of `tensors` (with cotangents `grads`); accumulated into leaves or returned.
+
+    Raises: torch's RuntimeErrors for a missing graph, a non-scalar root without a gradient, a
+    gradient of another shape, and a graph that was freed.
+    """
+    roots: list[tuple[Edge, Var]] = []
+    for position, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
+        edge = tensor._edge()
+        if edge is None:
+            raise RuntimeError(
+                f"element {position} of tensors does not require grad and does not have a grad_fn"
+            )
+        roots.append((edge, _cotangent(position, tensor, grad, graph)))
+    captured = None
+    if inputs is not None:
+        captured = [_input_edge(t) for t in inputs]
+    work = Pass(roots, graph, keep, captured)
+    queued, state.after_backward = state.after_backward, []
+    try:
+        work.run()
+        for callback in state.after_backward:
+            callback()
+    finally:
+        state.after_backward = queued
+    if captured is None:
+        return []
+    got = [work.captured.get(edge) for edge in captured]
+    if accumulate_inputs:
+        for tensor, var in zip(inputs or (), got, strict=True):
+            if var is not None:
+                accumulate(tensor, var, graph)
+        return []
+    return [None if v is None else as_tensor(v) for v in got]
+
+
+def queue_callback(callback: Callable[[], None]) -> None:
+    """Call something when the backward pass that runs now has ended well."""
+    state.after_backward.append(callback)
+
+
+def _input_edge(tensor: Any) -> Edge:
+    edge = tensor._edge()
+    if edge is None:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edge  # type: ignore[no-any-return]
+
+
+def _cotangent(position: int, tensor: Any, grad: Any, graph: bool) -> Var:
+    aval = tensor._aval
+    if grad is None:
+        if aval.numel != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs")
+        if aval.dtype.is_complex:
+            raise RuntimeError(
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{_type_name(aval.dtype)}"
+            )
+        return (constant(aval, 1.0, tensor._storage.device), None)
+    if grad._aval.shape != aval.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{position}] has a shape of {grad._aval.shape} and "
+            f"output[{position}] has a shape of {aval.shape}."
+        )
+    if grad._aval.dtype.is_complex != aval.dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. "
+            f"Mismatch in dtype: grad_output[{position}] has a dtype of {grad._aval.dtype} and "
+            f"output[{position}] has a dtype of {aval.dtype}."
+        )
+    if grad._aval.dtype is not aval.dtype:
+        grad = cast_tensor(grad, aval.dtype)
+    return as_var(grad, graph)
+
+
+def _type_name(dt: Any) -> str:
+    from .._basics.dtypes import SCALAR_NAMES
+
+    return SCALAR_NAMES[dt]
+
+
+_CASTS: dict[Any, Kernel] = {}
+
+
+def cast_kernel(aval: Aval, dt: Any) -> Kernel:
+    """The kernel that converts an aval to another dtype, with torch's rules for odd pairs."""
+    import jax.numpy as jnp
+
+    found = _CASTS.get((aval, dt))
+    if found is None:
+
+        def fn(x: Any) -> tuple[Any]:
+            if aval.dtype.is_complex and not dt.is_complex:
+                if dt.category == 0:
+                    return ((x != 0),)
+                x = x.real
+            if dt.category == 0:
+                return (x != 0,)
+            if aval.dtype.category == 2 and dt.category == 1:
+                # XLA saturates; a C cast of an in-range value is the same, and torch's out-of-range
+                # results wrap through int64 for the narrow types.
+                wide = x.astype(jnp.int64)
+                return (wide.astype(dt.np),)
+            return (x.astype(dt.np),)
+
+        found = _CASTS[aval, dt] = Kernel("to", fn, (aval,), grad_name="ToCopyBackward0")
+    return found
+
+
+def cast_tensor(tensor: Any, dt: Any) -> Any:
+    """A copy of `tensor` in another dtype, with history."""
+    from .apply import apply_kernel
+
+    return apply_kernel(cast_kernel(tensor._aval, dt), (tensor,))[0]
+
+
+def call_node(node: Node, grads: Sequence[Any]) -> Any:
+    """Run one node on tensors (`grad_fn(g)`)."""
+    given: Buffer = [None if g is None else as_var(g, state.grad_enabled) for g in grads]
+    outs = node.apply(given, state.grad_enabled)
+    made = tuple(None if o is None else as_tensor(o) for o in outs)
+    return made[0] if len(made) == 1 else made
+
+
+__all__ = [
+    "AccumulateGrad", "Pass", "accumulate", "add_vars", "as_tensor", "as_var", "call_node",
+    "cast_kernel", "cast_tensor", "constant", "enable_grad", "grad_mode", "inference_mode",
+    "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "process", "queue_callback",
+    "run_backward",
+    "set_grad_enabled",
+]  # fmt: skip

@@ -1,0 +1,65 @@
+"""Gradients in flight: a Value, and the edge of its own history (create_graph) or None."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._core.kernels import Kernel
+from .._core.trace import record, record_on
+from .._core.values import Aval, Value
+from .nodes import Var, history
+from .tensor_base import TensorBase, from_value
+
+Buffer = list[Var | None]
+
+
+def sum_kernel(aval: Aval) -> Kernel:
+    found = _SUMS.get(aval)
+    if found is None:
+        found = _SUMS[aval] = Kernel(
+            "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0"
+        )
+    return found
+
+
+_SUMS: dict[Aval, Kernel] = {}
+
+
+def add_vars(a: Var, b: Var) -> Var:
+    """The sum of two gradients of one shape."""
+    kernel = sum_kernel(a[0].aval)
+    values = (a[0], b[0])
+    (out,) = record(kernel, values)
+    if a[1] is None and b[1] is None:
+        return (out, None)
+    return (out, history(kernel, values, (a[1], b[1]))[0])
+
+
+def constant(aval: Aval, number: float, dev: Any) -> Value:
+    """A Value filled with `number`, made inside the program."""
+    import jax.numpy as jnp
+
+    key = (aval, number)
+    kernel = _CONSTANTS.get(key)
+    if kernel is None:
+        shape, dt = tuple(aval.shape), aval.dtype.np
+        kernel = _CONSTANTS[key] = Kernel(
+            "full", lambda: (jnp.full(shape, number, dt),), (), (aval,)
+        )
+    return record_on(dev, kernel, ())[0]
+
+
+_CONSTANTS: dict[Any, Kernel] = {}
+
+
+def as_tensor(var: Var) -> Any:
+    """A gradient in flight as a tensor (hooks, `.grad`, results of `grad`)."""
+    made = from_value(var[0])
+    if var[1] is not None:
+        made._grad_fn, made._out_nr = var[1]
+    return made
+
+
+def as_var(tensor: TensorBase, graph: bool) -> Var:
+    """A tensor as a gradient in flight."""
+    return (tensor._value(), tensor._edge() if graph else None)

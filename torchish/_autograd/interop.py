@@ -1,0 +1,153 @@
+"""Between tensors, numpy arrays and storages, without touching JAX where the data is on the host.
+
+Invariant: `wrap_host` and `host_array` of a host-backed tensor never start a JAX computation, so
+code that runs in DataLoader workers may use them freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._basics.devices import CPU, META, device, jax_device, resolve
+from .._basics.dtypes import dtype, from_np
+from .._basics.wide import widened
+from .._core.storage import Storage
+from .._core.values import Value, aval_of, aval_of_array, host_value
+from .tensor_base import TensorBase, alias, from_value
+
+
+def wrap_host(array: np.ndarray[Any, Any], device: Any = None) -> Any:
+    """A tensor that owns `array` (the caller must not write to it again); no copy, no JAX."""
+    if not array.flags.c_contiguous:
+        array = np.ascontiguousarray(array).reshape(array.shape)
+    made = from_value(host_value(array))
+    if device is None:
+        return made
+    dev = resolve(device)
+    return made if dev is CPU else from_value(moved(made._value(), dev))
+
+
+def host_array(tensor: TensorBase) -> np.ndarray[Any, Any]:
+    """The contents as a read-only numpy array of the tensor's shape; runs what is pending."""
+    storage = tensor._storage
+    value = storage._value
+    if tensor._layout is not None and type(value.array) is np.ndarray and not tensor._conjugated:
+        if tensor._aval.dtype is storage.aval.dtype and storage.strides is None:
+            return _strided(storage, tensor)
+    array = tensor._value().host()
+    if array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def _strided(storage: Storage, tensor: TensorBase) -> np.ndarray[Any, Any]:
+    """A numpy view of a host-backed storage through the tensor's layout."""
+    flat = storage.host if storage.host is not None else storage._value.array
+    return strided_view(
+        np.asarray(flat).reshape(-1),
+        tuple(tensor._aval.shape),
+        tensor._strides,
+        tensor._offset,
+        False,
+    )
+
+
+def strided_view(
+    flat: np.ndarray[Any, Any], shape: Sequence[int], strides: Sequence[int], offset: int,
+    writeable: bool,
+) -> np.ndarray[Any, Any]:  # fmt: skip
+    """A numpy view of a 1-D array through a torch layout."""
+    size = flat.dtype.itemsize
+    if 0 in shape:
+        return np.empty(shape, flat.dtype)
+    # As bytes: numpy's buffers do not know the types of ml_dtypes.
+    made: np.ndarray[Any, Any] = np.ndarray(
+        tuple(shape), flat.dtype, flat.view(np.uint8), offset * size, [s * size for s in strides]
+    )
+    if not writeable:
+        made.flags.writeable = False
+    return made
+
+
+def is_host(tensor: TensorBase) -> bool:
+    """Whether the data lies in the CPU's memory already: nothing pending, nothing elsewhere.
+
+    The answer is the same whether the tensor was interpreted or came out of a program.
+    """
+    storage = tensor._storage
+    value = storage._value
+    return storage.host is not None or (value.array is not None and value.device is CPU)
+
+
+@widened
+def moved(value: Value, dev: device) -> Value:
+    """The same content on another device; what is pending is run first."""
+    if value.device is dev:
+        return value
+    if dev is META:
+        return Value(None, value.aval, META)
+    array = value.read()
+    if dev is CPU:
+        return Value(np.asarray(array), value.aval, CPU)
+    # A copy always: neither side may see a buffer that the other gives away.
+    return Value(jax.device_put(array, jax_device(dev), may_alias=False), value.aval, dev)
+
+
+def layout_value(storage: Storage, aval: Any, layout: Any) -> Value:
+    """The present content of a storage through a tensor's layout."""
+    whole = from_value(storage._value)
+    whole._storage, whole._aval, whole._layout = storage, aval, layout
+    value: Value = whole._value()
+    return value
+
+
+def make_storage(flat: np.ndarray[Any, Any]) -> Storage:
+    """A storage that owns a 1-D numpy array."""
+    return Storage(Value(flat, aval_of(flat.shape, from_np(flat.dtype)), CPU))
+
+
+def storage_array(storage: Storage) -> np.ndarray[Any, Any]:
+    """The content of a storage in memory order, 1-D, read-only."""
+    if storage.host is not None:
+        array = storage.host.view()
+    else:
+        base = storage.value.host()
+        if storage.strides is not None:
+            from .._core.layout import memory_order
+
+            base = base.transpose(memory_order(tuple(base.shape), storage.strides))
+        array = np.ascontiguousarray(base).reshape(-1).view()
+    array.flags.writeable = False
+    return array
+
+
+def tensor_on(
+    storage: Storage, offset: int, size: Sequence[int], stride: Sequence[int],
+    elements: dtype | None = None,
+) -> Any:  # fmt: skip
+    """A tensor that views `storage` through a layout, as elements of another type if given."""
+    whole = from_value(storage._value)
+    whole._storage = storage
+    return alias(whole, tuple(size), tuple(stride), offset, elements=elements)
+
+
+def from_jax(array: Any) -> Any:
+    """A tensor on a `jax.Array` (shared: both are immutable)."""
+    from .._basics.devices import from_jax as device_of
+
+    dev = device_of(next(iter(array.devices()))) if hasattr(array, "devices") else CPU
+    return from_value(Value(array, aval_of_array(array), dev))
+
+
+@widened
+def to_jax(tensor: TensorBase) -> Any:
+    """The contents as a `jax.Array`; runs what is pending."""
+    array = tensor._value().read()
+    if isinstance(array, np.ndarray):
+        return jax.device_put(array.copy(), jax_device(tensor._storage.device))
+    return array

@@ -1,0 +1,397 @@
+"""Grad nodes: what a result remembers of how it was made.
+
+Invariants: a node refers to its inputs' nodes, never to its own outputs (no reference cycles); what
+it saves are immutable Values, so an in-place write cannot corrupt a gradient. The version numbers
+it also keeps serve one purpose: to raise torch's error where torch raises it.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._basics.dtypes import SCALAR_NAMES, float32
+from .._basics.state import process, state
+from .._core.kernels import Kernel
+from .._core.trace import record
+from .._core.values import Aval, Value, aval_of
+
+# A gradient in flight: its Value, and the edge of its own history (create_graph) or None.
+Edge = tuple["Node", int]
+Var = tuple[Value, Edge | None]
+
+_sequence = itertools.count()
+
+
+def next_sequence() -> int:
+    """A number between the grad nodes made before and those made after."""
+    return next(_sequence)
+
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
+_CPP_KINDS = ("AccumulateGrad", "CopySlices")
+
+
+class Node:
+    """Base of all grad nodes; `tensor.grad_fn` is one."""
+
+    __module__ = "torch.autograd.graph"
+
+    edges: Sequence[Edge | None]
+    out_avals: Sequence[Aval]
+    # Whether its outputs are leaves to the user, as the inputs of `func.grad` are.
+    stands_for_leaf = False
+
+    def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
+        self.edges = edges
+        self.out_avals = out_avals
+        self.sequence = next(_sequence)
+        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+        # Hooks of tensors, by output number: (id -> function), and weak tensors that retain grad.
+        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+        self.retained: dict[int, Any] | None = None
+        self._metadata: dict[Any, Any] | None = None
+        if state.anomaly:
+            self.metadata["traceback_"] = _user_stack()
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Edges towards the inputs, as torch shows them."""
+        shown = self._shown_edges()
+        return tuple((None, 0) if e is None or e[0] is NOWHERE else e for e in shown)
+
+    def _shown_edges(self) -> Sequence[Edge | None]:
+        return self.edges
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for the user's own notes."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+    def name(self) -> str:
+        """The name of this node, such as `MulBackward0`; torch's own kinds have C++ names."""
+        name = type(self).__name__
+        return f"torch::autograd::{name}" if name in _CPP_KINDS else name
+
+    def _sequence_nr(self) -> int:
+        return self.sequence
+
+    def register_hook(self, fn: Callable[..., Any]) -> Any:
+        """Call `fn(grad_inputs, grad_outputs)` after this node has run."""
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return add_hook(self.post_hooks, fn)
+
+    def register_prehook(self, fn: Callable[..., Any]) -> Any:
+        """Call `fn(grad_outputs)` before this node runs."""
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return add_hook(self.pre_hooks, fn)
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Gradients of the inputs from those of the outputs."""
+        raise NotImplementedError(type(self).__name__)
+
+    def release(self) -> None:
+        """Drop what was saved (backward without retain_graph)."""
+
+    def __call__(self, *grads: Any) -> Any:
+        """Run this node alone on tensors, as torch's Python binding does."""
+        from .backward import call_node
+
+        return call_node(self, grads)
+
+
+class HookHandle:
+    """Removes a hook; also a context manager."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]]) -> None:
+        self.hooks = hooks
+        self.id = next(HookHandle._ids)
+
+    def remove(self) -> None:
+        """Take the hook out; a second call does nothing."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def add_hook(hooks: dict[int, Callable[..., Any]], fn: Callable[..., Any]) -> HookHandle:
+    """Register `fn` in `hooks`; returns its handle."""
+    handle = HookHandle(hooks)
+    hooks[handle.id] = fn
+    return handle
+
+
+@functools.cache
+def node_class(name: str, base: type[Node]) -> type[Any]:
+    """The class of grad nodes called `name` (torch makes one per operator)."""
+    return type(name, (base,), {"__module__": "builtins"})
+
+
+class _Nowhere(Node):
+    """Where the gradient of a view goes that was made under no_grad: it is dropped, as in torch."""
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Drop the gradient."""
+        return ()
+
+
+NOWHERE = _Nowhere((), (aval_of((), float32),))
+
+
+class OpNode(Node):
+    """The history of one recorded kernel."""
+
+    def __init__(
+        self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]
+    ) -> None:
+        super().__init__(edges, kernel.out_avals)
+        self.kernel = kernel
+        wanted = tuple([i for i, e in enumerate(edges) if e is not None and e[0] is not NOWHERE])
+        self.wanted = wanted
+        kept = kernel.needed_for(wanted) if wanted else ()
+        self.saved: list[Any] | None = [operands[i] for i in kept]
+        self.kept = kept
+        self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
+        # What torch would have saved: (position in `saved` or None, the tensor as it was).
+        self.tensors: list[tuple[int | None, SavedTensor]] = []
+        # What is kept instead of `saved` when hooks pack it (a saved.Packed).
+        self.packed: Any = None
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Record the kernel's vjp as an operator of its own."""
+        if self.saved is None:
+            raise RuntimeError(FREED)
+        for place, tensor in self.tensors:
+            changed = tensor.check()
+            if changed is not None and place is not None:
+                self.saved[place] = changed
+        if not self.wanted:
+            return [None] * len(self.edges)
+        given = tuple([k for k, g in enumerate(grads) if g is not None])
+        cts = [g for g in grads if g is not None]
+        vjp, kept, edges = self._gradient(given, graph)
+        operands = kept + [v for v, _ in cts]
+        outs = record(vjp, operands)
+        out_edges: Sequence[Edge | None] = (None,) * len(outs)
+        if graph:
+            in_edges = edges + [e for _, e in cts]
+            out_edges = history(vjp, operands, in_edges)
+            if state.saved_hooks and any(out_edges):
+                process.pack_values(
+                    next(e[0] for e in out_edges if e is not None), operands, in_edges
+                )
+        result: list[Var | None] = [None] * len(self.edges)
+        for i, value, edge in zip(self.wanted, outs, out_edges, strict=True):
+            result[i] = (value, edge)
+        return result
+
+    def _gradient(
+        self, given: tuple[int, ...], graph: bool
+    ) -> tuple[Kernel, list[Any], list[Edge | None]]:
+        """The gradient kernel, what it takes besides the cotangents, and where that came from."""
+        if self.packed is not None:
+            return self.packed.gradient(self, given, graph)  # type: ignore[no-any-return]
+        assert self.saved is not None
+        vjp = self.kernel.vjp(self.wanted, given)
+        position = {i: p for p, i in enumerate(self.kept)}
+        kept = [self.saved[position[i]] for i in vjp.saved]
+        return vjp, kept, [self.edges[i] for i in vjp.saved]
+
+    def _shown_edges(self) -> Sequence[Edge | None]:
+        return process.plan_of(self.kernel).next_functions(self)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_<name>` and `_raw_saved_<name>`: what torch keeps, under its names."""
+        try:
+            if name.startswith("_saved_"):
+                return process.plan_of(self.kernel).attribute(self, name[len("_saved_") :])
+            if name.startswith("_raw_saved_"):
+                return process.plan_of(self.kernel).raw(self, name[len("_raw_saved_") :])
+        except AttributeError:
+            pass
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def remember(self, operands: Sequence[Any]) -> None:
+        """Note the tensors among `operands` (None: not noted) that the gradient needs."""
+        for place, i in enumerate(self.kept):
+            x = operands[i]
+            if x is not None and hasattr(x, "_storage"):
+                self.tensors.append((place, SavedTensor(x)))
+
+    def release(self) -> None:
+        """Free the saved values; a node that saved no tensor may run again, as in torch."""
+        if self.holds_tensors:
+            self.saved = None
+            self.tensors = []
+            if self.packed is not None:
+                self.packed.release()
+
+
+class SavedTensor:
+    """A saved tensor as torch sees it: memory at a version.
+
+    A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
+    """
+
+    __slots__ = ("aval", "counter", "layout", "producer", "storage", "version", "writes")
+
+    def __init__(self, tensor: Any) -> None:
+        self.counter = tensor._version_counter
+        self.version = self.counter.version
+        self.aval = tensor._aval
+        self.storage = tensor._storage
+        self.writes = self.storage.writes
+        self.layout = tensor._layout
+        self.made_by(tensor)
+
+    def made_by(self, tensor: Any) -> None:
+        """Note what made it, for the error's text."""
+        fn = tensor._grad_fn
+        self.producer = None if fn is None else (type(fn), tensor._out_nr)
+
+    def tensor(self, edge: Edge | None) -> Any:
+        """The tensor again, at the place `edge` of the graph; a leaf is itself."""
+        if edge is not None and isinstance(edge[0], AccumulateGrad):
+            leaf = edge[0].variable
+            if leaf._storage is self.storage and leaf._layout == self.layout:
+                return leaf
+        made = object.__new__(process.tensor_class)
+        made._aval, made._storage, made._layout = self.aval, self.storage, self.layout
+        if self.counter is not self.storage:
+            made._own_version = self.counter
+        if edge is not None:
+            made._grad_fn, made._out_nr = edge
+        return made
+
+    def check(self) -> Value | None:
+        """The present content if it was changed behind autograd's back, else None.
+
+        Raises: torch's RuntimeError when an in-place operator changed the tensor.
+        """
+        now = (getattr(self.counter, "counter", None) or self.counter).version
+        if now != self.version:
+            raise RuntimeError(self._message(now))
+        if self.storage.writes == self.writes and self.storage.host is None:
+            return None
+        from .interop import layout_value
+
+        return layout_value(self.storage, self.aval, self.layout)
+
+    def _message(self, now: int) -> str:
+        where = ""
+        if self.producer is not None:
+            node_type, number = self.producer
+            where = f", which is output {number} of {short_name(node_type)},"
+        shape = ", ".join(map(str, self.aval.shape))
+        if state.anomaly:
+            hint = (
+                "the backtrace further above shows the operation that failed to compute its "
+                "gradient. The variable in question was changed in there or anywhere later. Good "
+                "luck!"
+            )
+        else:
+            hint = (
+                "enable anomaly detection to find the operation that failed to compute its "
+                "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False)."
+            )
+        return (
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            f"operation: [torch.{SCALAR_NAMES[self.aval.dtype]}Tensor [{shape}]]{where} is at "
+            f"version {now}; expected version {self.version} instead. Hint: {hint}"
+        )
+
+
+def short_name(node_type: type[Node]) -> str:
+    """The name of a node as torch's error texts show it: `Exp` for ExpBackward0."""
+    name = node_type.__name__
+    if name == "CopySlices":
+        return "torch::autograd::CopySlices"
+    return name.rstrip("0123456789").removesuffix("Backward")
+
+
+def history(
+    kernel: Kernel,
+    operands: Sequence[Any],
+    edges: Sequence[Edge | None],
+) -> list[Edge | None]:
+    """Edges for the outputs of a recorded kernel, None where no gradient flows."""
+    usable = [
+        e if e is not None and _is_inexact(kernel.in_avals[i]) else None
+        for i, e in enumerate(edges)
+    ]
+    if not any(kernel.differentiable) or all(e is None for e in usable):
+        return [None] * kernel.n_out
+    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable)
+    return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
+
+
+def _is_inexact(aval: Any) -> bool:
+    return type(aval) is Aval and aval.dtype.category >= 2
+
+
+class AccumulateGrad(Node):
+    """The end of a graph: adds the gradient to `variable.grad`."""
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__((), (variable._aval,))
+        self.variable = variable
+        self.sequence = sys.maxsize  # leaves run as soon as they are ready
+
+    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
+        """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""
+        from .backward import accumulate
+
+        if grads[0] is not None and self.variable._requires_grad:
+            accumulate(self.variable, grads[0], graph)
+        return ()
+
+
+AccumulateGrad.__module__ = "builtins"
+
+
+def leaf_node(tensor: Any) -> AccumulateGrad:
+    """The accumulator of a leaf: one while anything refers to it."""
+    ref = tensor._accumulator
+    node = ref() if ref is not None else None
+    if node is None:
+        node = AccumulateGrad(tensor)
+        tensor._accumulator = weakref.ref(node)
+        hooks = tensor._leaf_hooks
+        if hooks:
+            node.tensor_hooks = {0: hooks}
+    return node
+
+
+_OWN_FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+def _user_stack() -> list[str]:
+    """The lines of the user's own frames; torchish's, and those that started it, say nothing."""
+    import traceback
+
+    frames = traceback.extract_stack(sys._getframe(2))
+    own = [f for f in frames if not f.filename.startswith((_OWN_FOLDER, "<frozen runpy>"))]
+    return traceback.format_list(own)

@@ -1,0 +1,68 @@
+"""Checks on values: raised at once where the values are at hand, else at the next read.
+
+Nothing waits for a check: a value that is pending or on another device leaves a flag, computed with
+the operators around it and looked at when its program has run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._basics.dtypes import bool_
+from .._basics.settings import settings
+from .._core.checks import defer_check
+from .._core.kernels import Kernel
+from .._core.trace import record
+from .._core.values import Value, aval_of
+from .tensor_base import TensorBase
+
+_kernels: dict[Any, Kernel] = {}
+
+
+def require(
+    name: str | tuple[Any, ...],
+    wrong: Callable[..., Any],
+    tensors: Sequence[TensorBase],
+    numbers: Sequence[int | float],
+    error: Callable[..., Exception],
+) -> None:
+    """Raise `error(*arrays)` where any element of `wrong(*arrays, *numbers)` is true.
+
+    `wrong` works on numpy and JAX arrays alike; `name`, or a tuple that starts with it, says which
+    check it is (one kernel is made for it and the avals). Tensors without elements or data pass.
+    """
+    values = [t._value() for t in tensors]
+    if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
+        return
+    if all(map(_at_hand, values)):
+        arrays = [v.host() for v in values]
+        if np.any(wrong(*arrays, *numbers)):
+            raise error(*arrays)
+        return
+    key = (name, *[v.aval for v in values], *map(type, numbers))
+    kernel = _kernels.get(key)
+    if kernel is None:
+        count = len(values)
+
+        def flag(*operands: Any) -> tuple[Any]:
+            arrays = operands[:count]
+            # Numbers arrive as 64-bit operands; they are compared in the tensor's own type.
+            fitted = [n.astype(arrays[0].dtype) for n in operands[count:]]
+            return (wrong(*arrays, *fitted).any(),)
+
+        in_avals = (*[v.aval for v in values], *map(type, numbers))
+        label = name if isinstance(name, str) else name[0]
+        kernel = _kernels[key] = Kernel(label, flag, in_avals, (aval_of((), bool_),))
+    (found,) = record(kernel, (*values, *numbers))
+    defer_check(found, lambda: error(*[v.host() for v in values]))
+
+
+def _at_hand(value: Value) -> bool:
+    """Whether looking at the value costs no wait (debugging node by node waits anyway)."""
+    return settings.eager or (value.array is not None and value.device.type == "cpu")
+
+
+__all__ = ["require"]

@@ -1,0 +1,81 @@
+"""Everything that is thread-wide, in one thread-local object.
+
+Invariant: each field is changed by context managers that restore it on exceptions; a new thread
+starts from the defaults, except for the default dtype and device, which are process-wide as in
+torch.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import dtypes
+
+if TYPE_CHECKING:
+    from .._core.trace import Trace
+
+
+class ThreadState(threading.local):
+    """Grad mode, traces and the other thread-wide fields."""
+
+    def __init__(self) -> None:
+        self.grad_enabled = True
+        self.inference = False
+        self.anomaly = False
+        self.anomaly_check_nan = True
+        # Current trace per JAX device index key; the CPU's is looked up at every operator call.
+        self.traces: dict[Any, Trace] = {}
+        # Deferred checks: (flag value, function that builds the exception).
+        self.checks: list[Any] = []
+        # Devices chosen by `with torch.device(...)`.
+        self.device_stack: list[Any] = []
+        # Default generator of this thread, when it has one of its own (DataLoader workers).
+        self.generator: Any = None
+        # The backward pass that runs now (hooks over several tensors ask it).
+        self.backward_pass: Any = None
+        # Pairs of functions that pack and unpack what grad nodes keep; the last one counts.
+        self.saved_hooks: list[Any] = []
+        # The text of the error that setting such a pair raises now.
+        self.saved_hooks_refused: str | None = None
+        # Transformations of functions that run now (torchish/func), the innermost last.
+        self.transforms: list[Any] = []
+        # What a running backward pass calls at its end.
+        self.after_backward: list[Any] = []
+        # The dtype table of autocast (torchish/_ops/call/autocast.py) while it is on, else None.
+        self.autocast: Any = None
+        # Active function modes, innermost last, and how much of `__torch_function__` is off
+        # (0: nothing, 1: arguments', 2: modes' too); see torchish/_ops/protocol/overriding.py.
+        self.function_modes: list[Any] = []
+        self.overriding_off = 0
+        # Active dispatch modes, innermost last (torchish/_ops/protocol/dispatching.py).
+        self.dispatch_modes: list[Any] = []
+        # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
+        self.compiled: Any = None
+
+
+class ProcessState:
+    """Defaults that torch keeps for the whole process."""
+
+    def __init__(self) -> None:
+        self.default_dtype = dtypes.float32
+        self.default_device: Any = None
+        # The user's Tensor class, set once by torchish/_tensor/tensor.py (the engine makes results
+        # with it).
+        self.tensor_class: Any = None
+        # What grad nodes keep for a kernel, in torch's names (torchish/autograd/_saving.py), and
+        # what lets hooks pack the operands of a node that backward made (saved.py).
+        self.plan_of: Any = None
+        self.pack_values: Any = None
+        # Whether some program spans several devices: arrays may then lie on more than one.
+        self.spmd_used = False
+        # Whether XLA must not be touched (forking.py): everything is interpreted.
+        self.interpret_only = False
+        # Whether some storage is laid out over a mesh: programs may then be partitioned.
+        self.laid_out = False
+        # What `get_num_threads` says, where it is not the number of processors.
+        self.num_threads: int | None = None
+
+
+state = ThreadState()
+process = ProcessState()

@@ -1,0 +1,52 @@
+"""Primitives without a rule: each runs as a jitted function of its own.
+
+`missing` counts them by name; a test lists which of the registry's primitives come here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import eval_jaxpr
+
+from .._basics.errors import not_supported
+from .._basics.state import process
+from .table import Array, Run
+
+missing: Counter[str] = Counter()
+
+
+def jitted(eqn: Any, outs: Sequence[Any]) -> Run:
+    """A function on numpy arrays that runs the equation by XLA."""
+    primitive, params = eqn.primitive, eqn.params
+    missing[primitive.name] += 1
+
+    def bind(*arrays: Any) -> Any:
+        return primitive.bind(*arrays, **params)
+
+    several = primitive.multiple_results
+    program = _program(bind if several else lambda *arrays: [bind(*arrays)], primitive.name)
+    return program if several else lambda *arrays: program(*arrays)[0]
+
+
+def jitted_jaxpr(closed: Any) -> Run:
+    """A function on numpy arrays that runs a whole jaxpr by XLA."""
+    return _program(lambda *arrays: eval_jaxpr(closed.jaxpr, closed.consts, *arrays), "a draw")
+
+
+def _program(function: Any, name: str) -> Run:
+    program = jax.jit(function)
+
+    def run(*arrays: Array) -> list[Array]:
+        if process.interpret_only:
+            raise not_supported(
+                f"{name} in a forked process",
+                "start processes with the 'spawn' or 'forkserver' method",
+            )
+        return [np.asarray(x) for x in program(*arrays)]
+
+    return run

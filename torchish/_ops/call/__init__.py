@@ -1,0 +1,1 @@
+"""The call path: from a torch call to a recorded kernel."""

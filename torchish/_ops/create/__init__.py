@@ -1,0 +1,1 @@
+"""Tensors from sizes, numbers, data, files and other memories."""

@@ -1,0 +1,1 @@
+"""Pooling, resizing and sampling over spatial dimensions."""

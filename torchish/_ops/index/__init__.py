@@ -1,0 +1,1 @@
+"""Reading and writing at positions: `x[...]`, gather, scatter, masks."""

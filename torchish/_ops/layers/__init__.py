@@ -1,0 +1,1 @@
+"""The operators of layers: activations, attention, embeddings, normalisation, recurrence."""

@@ -1,0 +1,1 @@
+"""`__torch_function__` and dispatch modes: calls shown to the user's own code."""

@@ -1,0 +1,1 @@
+"""Many elements to fewer: sums, norms, order statistics, scans, segments."""

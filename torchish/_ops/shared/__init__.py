@@ -1,0 +1,1 @@
+"""What several families use: questions about dtypes, dimensions, windows, strides and ranges."""

@@ -1,0 +1,1 @@
+"""Sorting, searching, counting, and results whose size the data decide."""

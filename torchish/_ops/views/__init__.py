@@ -1,0 +1,1 @@
+"""Other looks at the same memory, and copies of such looks."""

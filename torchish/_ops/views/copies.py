@@ -1,0 +1,99 @@
+"""`NAME_copy`: what a view operator shows, in memory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..._autograd.tensor_base import TensorBase
+from ..._basics.dtypes import dtype
+from ..call.fronts import into
+from ..registry import composite, methods, ops
+
+# A view operator's name in one of both places -> its copy is registered as NAME_copy.
+_VIEWS = (
+    "alias", "as_strided", "expand", "permute", "select", "split", "split_with_sizes",
+    "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze", "view", "view_as_complex",
+    "view_as_real",
+)  # fmt: skip
+
+
+def _view(name: str) -> Callable[..., Any]:
+    try:
+        return getattr(ops, name)  # type: ignore[no-any-return]
+    except AttributeError:
+        return getattr(methods, name)  # type: ignore[no-any-return]
+
+
+def _copied(shown: Any, out: Any) -> Any:
+    """Contiguous clones of one view or several, written to `out` if it is given."""
+    if isinstance(shown, TensorBase):
+        tensor: Any = shown
+        return into(out, tensor.contiguous() if out is not None else _fresh(tensor), "exact")
+    made = [_fresh(v) for v in shown]
+    if out is None:
+        return tuple(made)
+    for target, piece in zip(out, made, strict=True):
+        into(target, piece, "exact")
+    return None
+
+
+def _fresh(shown: Any) -> Any:
+    from ..shared.memory_format import contiguous_format
+
+    return shown.clone(memory_format=contiguous_format)
+
+
+def _register(name: str) -> None:
+    def copy(input: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        of_size = name == "view" and not any(
+            isinstance(a, dtype) for a in (*args, *kwargs.values())
+        )
+        return _copied(_view("reshape" if of_size else name)(input, *args, **kwargs), out)
+
+    copy.__name__ = copy.__qualname__ = name + "_copy"
+    copy.__doc__ = f"`{name}`, copied: shares no memory with `input`."
+    composite(into=("torch",))(copy)
+
+
+for _name in _VIEWS:
+    _register(_name)
+
+
+@composite(into=("torch",))
+def detach_copy(input: Any, *, out: Any = None) -> Any:
+    """A copy; unlike `detach` it stays part of the graph, as in torch."""
+    return _copied(input, out)
+
+
+@composite(into=("torch",))
+def slice_copy(
+    input: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1, *, out: Any = None
+) -> Any:
+    """`input[start:end:step]` along `dim`, copied."""
+    return _copied(methods._slice(input, dim, start, end, step), out)
+
+
+@composite()
+def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = None) -> Any:
+    """`narrow`, copied: shares no memory with `input`."""
+    return _copied(ops.narrow(input, dim, start, length), out)
+
+
+@composite()
+def as_strided_scatter(
+    input: Any, src: Any, size: Any, stride: Any, storage_offset: Any = None
+) -> Any:
+    """A copy of `input` with `input.as_strided(size, stride, storage_offset)` replaced by `src`.
+
+    Raises: RuntimeError when `src` has another shape.
+    """
+    if tuple(src.shape) != tuple(size):
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(size)}"
+        )
+    made = input.clone()
+    part = ops.as_strided(made, size, stride, storage_offset)
+    part.copy_(src)
+    return made

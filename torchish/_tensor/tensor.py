@@ -1,0 +1,364 @@
+"""`torch.Tensor`: attributes, Python's protocols and printing.
+
+Operators and methods come from the registry (at the end of this file); what is written here, and in
+the two classes below it, is what is not an operator.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _ops  # noqa: F401 - registers every operator
+from .._autograd.interop import host_array, strided_view
+from .._autograd.tensor_base import TensorBase, detached
+from .._basics import dtypes
+from .._basics.dtypes import dtype
+from .._basics.errors import not_supported
+from .._basics.state import process, state
+from .._ops.create.copying import born_with_grad
+from .._ops.protocol import overriding
+from .._ops.protocol.overriding import DisableTorchFunctionSubclass, convert
+from .._ops.registry import methods, ops
+from .attributes import every_field, user_attributes
+from .autograd import TensorAutograd
+from .legacy_types import LEGACY_TYPES, LegacyType, legacy_tensor
+from .operators import attach
+
+if TYPE_CHECKING:
+    from .._generated.methods import Methods
+else:
+    Methods = TensorBase
+
+
+class _TensorMeta(type):
+    """`torch.Tensor` is its own metaclass-level type check: subclasses count as tensors."""
+
+    def __new__(mcls, name: str, bases: Any, namespace: dict[str, Any], **kwargs: Any) -> Any:
+        # Each class has it, since a plain class among the bases would bring Python's own.
+        namespace.setdefault("__dict__", user_attributes)
+        return super().__new__(mcls, name, bases, namespace, **kwargs)
+
+
+class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
+    """A multi-dimensional array that records how it was made.
+
+    `Tensor(2, 3)` makes an uninitialised tensor, `Tensor([1, 2])` copies data; prefer
+    `torch.empty` and `torch.tensor`.
+    """
+
+    __module__ = "torch"
+    __array_priority__ = 1000
+    is_sparse = is_quantized = is_mkldnn = is_nested = is_mps = is_xpu = is_ipu = False
+    is_sparse_csr = is_vulkan = is_maia = is_mtia = False
+    names_ = None
+    _shown_as = "tensor"  # subclasses show their own name
+
+    def __new__(cls, *args: Any, device: Any = None, **kwargs: Any) -> Any:
+        made = legacy_tensor(args, process.default_dtype)
+        return made if cls is Tensor else Tensor.as_subclass(made, cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Everything is done in `__new__`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__torch_function__ is not overriding.disabled_impl:
+            overriding.engage()
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call `func` on the memory of the arguments; tensors among the results become `cls`."""
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+            return result if func in unwrapped_functions() else convert(result, cls)
+
+    __torch_dispatch__ = overriding.disabled_dispatch
+
+    @staticmethod
+    def _make_subclass(cls: Any, data: Any, require_grad: bool = False, **kwargs: Any) -> Any:
+        """A tensor of class `cls` on the memory of `data`, with a fresh history."""
+        _check_subclass(cls)
+        made = detached(data, cls=cls)
+        return born_with_grad(made) if require_grad else made
+
+    @staticmethod
+    def _make_wrapper_subclass(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        raise not_supported(
+            "Tensor._make_wrapper_subclass (tensors without memory)",
+            "a subclass over real data with __torch_function__",
+        )
+
+    def as_subclass(self, cls: Any) -> Any:
+        """The same tensor as an instance of `cls`: a view of it, with its history."""
+        _check_subclass(cls)
+        with DisableTorchFunctionSubclass():
+            view = methods.alias(self)
+        made = object.__new__(cls)
+        every_field(made).update(every_field(view))
+        return made
+
+    def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
+        """Its elements that are not zero, as a sparse tensor."""
+        from ..sparse.construct import from_dense
+
+        return from_dense(self, *args, **kwargs)
+
+    to_sparse_coo = to_sparse
+
+    def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
+        """A matrix in compressed rows."""
+        from ..sparse.tensors import to_csr
+
+        return to_csr(self.to_sparse())
+
+    def sparse_mask(self, mask: Any) -> Any:
+        """Its values at the places of a sparse `mask`."""
+        from ..sparse.rules import sparse_mask
+
+        return sparse_mask(self, mask)
+
+    if TYPE_CHECKING:
+        # What the registry attaches when this module is loaded; the stubs spell it out.
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __iadd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __isub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __imul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __itruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __rfloordiv__(self, other: Any) -> Tensor: ...
+        def __ifloordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __rmod__(self, other: Any) -> Tensor: ...
+        def __imod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __ipow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __imatmul__(self, other: Any) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __iand__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __ior__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __ixor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __ilshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
+        def __irshift__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+
+    # --- reading out -----------------------------------------------------------------------------
+
+    def item(self) -> Any:
+        """The one element as a Python number.
+
+        Raises: RuntimeError for any other number of elements.
+        """
+        if self._aval.numel != 1:
+            raise RuntimeError(
+                f"a Tensor with {self._aval.numel} elements cannot be converted to Scalar"
+            )
+        return _number(self._value().host().reshape(-1)[0], self._aval.dtype)
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        array = host_array(self)
+        if self._aval.dtype in (dtypes.bfloat16, dtypes.float8_e4m3fn, dtypes.float8_e5m2):
+            array = array.astype(np.float32)
+        return array.tolist()
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """A numpy array that shares this tensor's memory: writes on either side show.
+
+        Raises: TypeError and RuntimeError for tensors on devices or that require grad.
+        """
+        if force:
+            return self.detach().cpu().resolve_conj().numpy()  # type: ignore[attr-defined]
+        if not self.is_cpu:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() "
+                f"to copy "
+                "the tensor to host memory first."
+            )
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if self._conjugated:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that has conjugate bit set. Use "
+                "tensor.resolve_conj().numpy() instead."
+            )
+        if self._aval.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        flat = self._storage.share().view(self._aval.dtype.np)
+        return strided_view(flat, tuple(self._aval.shape), self._strides, self._offset, True)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
+        from .dlpack import export
+
+        return export(self, stream, **options)
+
+    def __dlpack_device__(self) -> Any:
+        from .dlpack import device_of
+
+        return device_of(self)
+
+    def __bool__(self) -> bool:
+        if self._aval.numel != 1:
+            if self._aval.numel == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        if state.compiled is not None:
+            state.compiled.leave("__bool__", "attempted to jump with TensorVariable()")
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self._single())
+
+    def __float__(self) -> float:
+        return float(self._single())
+
+    def __complex__(self) -> complex:
+        return complex(self._single())
+
+    def _single(self) -> Any:
+        if self._aval.numel != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
+
+    def __index__(self) -> int:
+        if self._aval.numel != 1 or self._aval.dtype.category > dtypes.INT:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if self._aval.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self._aval.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._aval.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(ops.unbind(self, 0))
+
+    def __reversed__(self) -> Tensor:
+        return self if self._aval.ndim == 0 else ops.flip(self, tuple(range(self._aval.ndim)))
+
+    def __contains__(self, element: Any) -> bool:
+        if isinstance(element, TensorBase | int | float | complex):
+            same: Any = element == self
+            return bool(same.any())
+        raise RuntimeError(
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
+
+    # --- text ------------------------------------------------------------------------------------
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        from .printing import tensor_str
+
+        fn = self.grad_fn
+        text: str = tensor_str(
+            None if self.is_meta else host_array(self),
+            dtype_name=self._aval.dtype.name,
+            shape=tuple(self._aval.shape),
+            device=str(self.device),
+            default_dtype_name=process.default_dtype.name,
+            requires_grad=self._requires_grad,
+            grad_fn_name=None if fn is None else fn.name(),
+            class_name=type(self).__dict__.get("_shown_as", type(self).__name__),
+            contents=tensor_contents,
+        )
+        return f"Parameter({text})" if every_field(self).get("_is_param") else text
+
+    def __format__(self, format_spec: str) -> str:
+        if self._aval.ndim == 0 and not self.is_meta and type(self) is Tensor:
+            return format(self.item(), format_spec)
+        return object.__format__(self, format_spec)
+
+    # --- copies and pickles ----------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from .._utils import reduce_for_process, reduce_tensor
+
+        if "multiprocessing.reduction" in sys.modules:
+            shared = reduce_for_process(self, depth=1)
+            if shared is not None:
+                return shared
+        return reduce_tensor(self, protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from .._utils import deepcopy_tensor
+
+        return deepcopy_tensor(self, memo)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(object.__dir__(self)))
+
+
+def _number(element: Any, dt: dtype) -> Any:
+    if dt.category == dtypes.FLOAT:
+        return float(element)
+    return element.item()
+
+
+def _check_subclass(cls: Any) -> None:
+    if not issubclass(cls, TensorBase):
+        raise TypeError(
+            "Creating a Tensor subclass from a class that does not inherit from Tensor is not "
+            "possible. Make sure your class inherits from Tensor."
+        )
+    if cls.__torch_dispatch__ is not overriding.disabled_dispatch:
+        raise not_supported(
+            f"__torch_dispatch__ of a tensor subclass ({cls.__name__})",
+            "__torch_function__, or a TorchDispatchMode",
+        )
+
+
+def unwrapped_functions() -> set[Any]:
+    """Getters whose results stay as they are."""
+    return {Tensor.grad.__get__}  # type: ignore[attr-defined]
+
+
+attach(Tensor)
+process.tensor_class = Tensor
+overriding.declare_plain(Tensor)
+overriding.guard_class(Tensor)
+
+__all__ = ["LEGACY_TYPES", "LegacyType", "Tensor"]
