@@ -175,8 +175,8 @@ def texts() -> dict[Path, str]:
     }
     names = "from .._basics.dtypes import dtype as _dtype\n" + "\n".join(namespace()) + "\n"
     found[FOLDER / "torch.pyi"] += names
-    base = HEAD.replace("from .._tensor.tensor import Tensor", "from .._autograd.tensor_base import TensorBase"
-                        "\nfrom .._tensor.tensor import Tensor")  # fmt: skip
+    tensor = "from .._tensor.tensor import Tensor"
+    base = HEAD.replace(tensor, f"from .._autograd.tensor_base import TensorBase\n{tensor}")
     found[FOLDER / "methods.pyi"] = (
         base + "class Methods(TensorBase):\n" + "\n".join(methods()) + "\n"
     )

@@ -23,7 +23,7 @@ reveal_type(x.shape)
 torch.add(x, foo=1)
 F.conv2d(x)
 """
-TENSOR = "torchish.tensor.Tensor"
+TENSOR = "torchish._tensor.tensor.Tensor"
 TYPES = [TENSOR] * 6 + ["torchish._basics.dtypes.dtype", "torchish._basics.size.Size"]
 
 
