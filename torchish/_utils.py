@@ -14,9 +14,17 @@ from collections import OrderedDict
 from typing import Any
 
 from ._basics.errors import not_supported
+from ._basics.later import later
 from ._ops.create.on_memory import on_storage
+from ._ops.registry import ops
+from ._serialization.state import mapped_device, state as serialization_state
 from ._tensor import host as _host
 from .storage import TypedStorage, UntypedStorage, class_name_of, typed_storage, untyped_storage
+
+_sparse_coo_tensor = later("torchish.sparse.construct:sparse_coo_tensor")
+_sparse_compressed_tensor = later("torchish.sparse.construct:sparse_compressed_tensor")
+_is_forking_pickler = later("torchish.multiprocessing.reductions:is_forking_pickler")
+_reduce_shared = later("torchish.multiprocessing.reductions:reduce_tensor")
 
 
 def _rebuild_tensor(storage: TypedStorage, storage_offset: int, size: Any, stride: Any) -> Any:
@@ -87,9 +95,7 @@ def _rebuild_parameter_with_state(
 
 def _rebuild_meta_tensor_no_storage(dtype: Any, size: Any, stride: Any, requires_grad: bool) -> Any:
     """A tensor without data."""
-    import torchish
-
-    return torchish.empty_strided(  # type: ignore[misc]
+    return ops.empty_strided(  # type: ignore[misc]
         tuple(size), tuple(stride), dtype=dtype, device="meta", requires_grad=requires_grad
     )
 
@@ -98,8 +104,6 @@ def _rebuild_device_tensor_from_cpu_tensor(
     data: Any, dtype: Any, device: Any, requires_grad: bool
 ) -> Any:
     """A tensor of a device whose storages are not pickled (`xla`)."""
-    from ._serialization.state import mapped_device
-
     tensor = data.to(dtype=dtype, device=mapped_device(device)).detach()
     return tensor.requires_grad_() if requires_grad else tensor
 
@@ -124,12 +128,10 @@ def _unsupported(feature: str) -> Any:
 
 def _rebuild_sparse_tensor(layout: Any, data: Any) -> Any:
     """A sparse tensor of a checkpoint."""
-    from .sparse.construct import sparse_compressed_tensor, sparse_coo_tensor
-
     if layout.name == "sparse_coo":
         indices, values, size, *coalesced = data
-        return sparse_coo_tensor(indices, values, size, is_coalesced=(coalesced or [None])[0])
-    return sparse_compressed_tensor(*data, layout=layout)
+        return _sparse_coo_tensor(indices, values, size, is_coalesced=(coalesced or [None])[0])
+    return _sparse_compressed_tensor(*data, layout=layout)
 
 
 _rebuild_qtensor = _unsupported("quantized")
@@ -214,8 +216,6 @@ def warn_of_hooks(tensor: Any) -> None:
 
 def reduce_tensor(tensor: Any, protocol: int = 2) -> tuple[Any, ...]:
     """What `Tensor.__reduce_ex__` returns: the storage and the view on it."""
-    from ._serialization.state import state as serialization_state
-
     del protocol
     warn_of_hooks(tensor)
     kind = tensor.device.type
@@ -262,11 +262,9 @@ def reduce_for_process(tensor: Any, depth: int) -> Any:
     It is told how at the first tensor that it sees, which comes here: a program that has no
     processes does not pay for importing what they need.
     """
-    from .multiprocessing import reductions
-
-    if not reductions.is_forking_pickler(depth + 1):
+    if not _is_forking_pickler(depth + 2):
         return None
-    return reductions.reduce_tensor(tensor)
+    return _reduce_shared(tensor)
 
 
 def reduce_parameter(parameter: Any, protocol: int = 2) -> tuple[Any, ...]:

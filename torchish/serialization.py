@@ -28,7 +28,7 @@ from ._serialization.locations import (
     register_package,
 )
 from ._serialization.pickling import StorageTable, dump
-from ._serialization.state import config, state as _state
+from ._serialization.state import config, get_default_mmap_options, state as _state
 from ._serialization.unpickling import (
     StorageType,
     add_safe_globals,
@@ -398,13 +398,6 @@ def get_crc32_options() -> bool:
 def set_crc32_options(compute_crc32: bool) -> None:
     """Set whether `save` writes checksums."""
     config.save.compute_crc32 = compute_crc32
-
-
-def get_default_mmap_options() -> int | None:
-    """`mmap.MAP_PRIVATE` (default) or `mmap.MAP_SHARED`, for `load(mmap=True)`."""
-    import mmap
-
-    return mmap.MAP_PRIVATE if config.load.mmap_flags is None else config.load.mmap_flags
 
 
 class set_default_mmap_options:

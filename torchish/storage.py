@@ -17,10 +17,16 @@ import numpy as np
 
 from ._basics.devices import device
 from ._basics.dtypes import dtype
+from ._basics.later import later
 from ._basics.memory import check_size
 from ._ops.create.on_memory import mapped_bytes
+from ._ops.registry import ops
 from ._storage.editing import StorageEditing, over
 from ._tensor import host as _host
+
+_dumps = later("torchish._serialization.legacy:dumps")
+_load = later("torchish.serialization:load")
+_read_buffer = later("torchish._storage.legacy:read_buffer")
 
 __all__ = ["TypedStorage", "UntypedStorage"]
 
@@ -259,9 +265,7 @@ class UntypedStorage(StorageEditing):
         return memo.setdefault(id(self), self.clone())  # type: ignore[no-any-return]
 
     def __reduce__(self) -> Any:
-        from ._serialization.legacy import dumps
-
-        return _load_from_bytes, (dumps(self),)
+        return _load_from_bytes, (_dumps(self),)
 
     def __repr__(self) -> str:
         lines = "\n".join(f" {b}" for b in self.tolist())
@@ -336,10 +340,8 @@ class TypedStorage(StorageEditing):
 
         Args: buffer, byte_order ("native", "little", "big"), count, offset (in bytes).
         """
-        from ._storage.legacy import read_buffer
-
         chosen = getattr(cls, "dtype", None) or dtype or _host.default_dtype()
-        return typed_storage(read_buffer(*args, dtype=chosen, **kwargs))
+        return typed_storage(_read_buffer(*args, dtype=chosen, **kwargs))
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """The name of the legacy class, or a copy in the dtype of another one."""
@@ -440,9 +442,7 @@ class TypedStorage(StorageEditing):
         return self._on(self._untyped_storage.__deepcopy__(memo))
 
     def __reduce__(self) -> Any:
-        from ._serialization.legacy import dumps
-
-        return _load_from_bytes, (dumps(self),)
+        return _load_from_bytes, (_dumps(self),)
 
     def __repr__(self) -> str:
         lines = "\n".join(f" {x}" for x in self.tolist())
@@ -462,8 +462,6 @@ _class_of: Any = builtins.type  # `type` is a method in the classes above
 
 def _memory_of(given: Any, dt: dtype, place: Any) -> UntypedStorage:
     """Memory for so many elements (zero), or holding the given ones."""
-    from ._ops.registry import ops
-
     if isinstance(given, int):
         return untyped_storage(ops.zeros(given, dtype=dt, device=place))
     if isinstance(given, str) or not isinstance(given, Iterable):
@@ -499,6 +497,4 @@ def _load_from_bytes(data: bytes) -> Any:
     """Read a storage that plain pickle wrote."""
     import io
 
-    from .serialization import load
-
-    return load(io.BytesIO(data), weights_only=False)
+    return _load(io.BytesIO(data), weights_only=False)

@@ -14,8 +14,8 @@ import torchish
 from tests.e2e.programs import run
 from torchish._basics.errors import NotSupportedError
 from torchish._layout import table
+from torchish._layout.placeholders import Refused
 from torchish._layout.resolve import status
-from torchish._layout.shells import Refused
 
 # Paths that cannot be imported, with the reason.
 LEFT_OUT: dict[str, str] = {}

@@ -28,7 +28,7 @@ SPY = """
 import runpy, sys
 import torch
 from torchish.nn.parallel import spmd
-from torchish._core.region import Call
+from torchish._parallel.region import Call
 
 devices = []
 make = Call.__init__

@@ -2,3 +2,5 @@
 
 May import `_core` and what lies below it. `torch.autograd` is the public face of it.
 """
+
+from . import backward as backward  # nodes are told there how they run

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._basics.dtypes import SCALAR_NAMES, can_cast
 from .._basics.state import state
+from .._core.casting import cast_kernel
 from .._core.kernels import Kernel
 from .._core.layout import has_overlap, is_dense
 from .._core.overlap import last_kernel, shares_itself, write_shared
@@ -313,9 +314,12 @@ def _last_edge(target: TensorBase) -> Edge | None:
     return nodes.history(kernel, (None,), (edge,))[0]
 
 
-def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | None]:
-    from .backward import cast_kernel
+def cast_tensor(tensor: Any, dt: Any) -> Any:
+    """A copy of `tensor` in another dtype, with history."""
+    return apply_kernel(cast_kernel(tensor._aval, dt), (tensor,))[0]
 
+
+def _cast_step(value: Value, step: Edge | None, dt: Any) -> tuple[Value, Edge | None]:
     kernel = cast_kernel(value.aval, dt)
     (out,) = record(kernel, (value,))
     if step is not None:

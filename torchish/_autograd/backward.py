@@ -9,42 +9,23 @@ from __future__ import annotations
 
 import heapq
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .._basics.state import process, state
-from .._core.kernels import Kernel
+from .._basics.dtypes import SCALAR_NAMES
+from .._basics.state import state
+from .._core.casting import cast_kernel
 from .._core.layout import is_dense
 from .._core.trace import record
 from .._core.values import Aval
 from . import hooks
-from .grad_mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from .apply import cast_tensor
+from .grad_mode import grad_mode
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
 from .nodes import AccumulateGrad, Edge, Node, Var, history
 from .tensor_base import TensorBase, from_value
-
-# --- grad mode -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def grad_mode(enabled: bool) -> Iterator[None]:
-    """Run a block with gradients on or off."""
-    before = state.grad_enabled
-    state.grad_enabled = enabled
-    try:
-        yield
-    finally:
-        state.grad_enabled = before
 
 
 def accumulate(variable: Any, grad: Var, graph: bool) -> None:
@@ -298,7 +279,7 @@ def _cotangent(position: int, tensor: Any, grad: Any, graph: bool) -> Var:
         if aval.dtype.is_complex:
             raise RuntimeError(
                 "grad can be implicitly created only for real scalar outputs but got "
-                f"{_type_name(aval.dtype)}"
+                f"{SCALAR_NAMES[aval.dtype]}"
             )
         return (constant(aval, 1.0, tensor._storage.device), None)
     if grad._aval.shape != aval.shape:
@@ -317,47 +298,6 @@ def _cotangent(position: int, tensor: Any, grad: Any, graph: bool) -> Var:
     return as_var(grad, graph)
 
 
-def _type_name(dt: Any) -> str:
-    from .._basics.dtypes import SCALAR_NAMES
-
-    return SCALAR_NAMES[dt]
-
-
-_CASTS: dict[Any, Kernel] = {}
-
-
-def cast_kernel(aval: Aval, dt: Any) -> Kernel:
-    """The kernel that converts an aval to another dtype, with torch's rules for odd pairs."""
-    import jax.numpy as jnp
-
-    found = _CASTS.get((aval, dt))
-    if found is None:
-
-        def fn(x: Any) -> tuple[Any]:
-            if aval.dtype.is_complex and not dt.is_complex:
-                if dt.category == 0:
-                    return ((x != 0),)
-                x = x.real
-            if dt.category == 0:
-                return (x != 0,)
-            if aval.dtype.category == 2 and dt.category == 1:
-                # XLA saturates; a C cast of an in-range value is the same, and torch's out-of-range
-                # results wrap through int64 for the narrow types.
-                wide = x.astype(jnp.int64)
-                return (wide.astype(dt.np),)
-            return (x.astype(dt.np),)
-
-        found = _CASTS[aval, dt] = Kernel("to", fn, (aval,), grad_name="ToCopyBackward0")
-    return found
-
-
-def cast_tensor(tensor: Any, dt: Any) -> Any:
-    """A copy of `tensor` in another dtype, with history."""
-    from .apply import apply_kernel
-
-    return apply_kernel(cast_kernel(tensor._aval, dt), (tensor,))[0]
-
-
 def call_node(node: Node, grads: Sequence[Any]) -> Any:
     """Run one node on tensors (`grad_fn(g)`)."""
     given: Buffer = [None if g is None else as_var(g, state.grad_enabled) for g in grads]
@@ -366,10 +306,8 @@ def call_node(node: Node, grads: Sequence[Any]) -> Any:
     return made[0] if len(made) == 1 else made
 
 
-__all__ = [
-    "AccumulateGrad", "Pass", "accumulate", "add_vars", "as_tensor", "as_var", "call_node",
-    "cast_kernel", "cast_tensor", "constant", "enable_grad", "grad_mode", "inference_mode",
-    "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "process", "queue_callback",
-    "run_backward",
-    "set_grad_enabled",
-]  # fmt: skip
+# Nodes are made by tensors, and running one alone makes tensors: what that takes is given here.
+Node.run_alone = staticmethod(call_node)
+AccumulateGrad.add_to = staticmethod(accumulate)
+
+__all__ = ["Pass", "accumulate", "call_node", "queue_callback", "run_backward"]

@@ -7,10 +7,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .._basics.state import state
+
+
+@contextmanager
+def grad_mode(enabled: bool) -> Iterator[None]:
+    """Run a block with gradients on or off."""
+    before = state.grad_enabled
+    state.grad_enabled = enabled
+    try:
+        yield
+    finally:
+        state.grad_enabled = before
 
 
 class _Mode:

@@ -98,14 +98,6 @@ def moved(value: Value, dev: device) -> Value:
     return Value(jax.device_put(array, jax_device(dev), may_alias=False), value.aval, dev)
 
 
-def layout_value(storage: Storage, aval: Any, layout: Any) -> Value:
-    """The present content of a storage through a tensor's layout."""
-    whole = from_value(storage._value)
-    whole._storage, whole._aval, whole._layout = storage, aval, layout
-    value: Value = whole._value()
-    return value
-
-
 def make_storage(flat: np.ndarray[Any, Any]) -> Storage:
     """A storage that owns a 1-D numpy array."""
     return Storage(Value(flat, aval_of(flat.shape, from_np(flat.dtype)), CPU))

@@ -20,6 +20,7 @@ from .._basics.state import process, state
 from .._core.kernels import Kernel
 from .._core.trace import record
 from .._core.values import Aval, Value, aval_of
+from .._core.view import View
 
 # A gradient in flight: its Value, and the edge of its own history (create_graph) or None.
 Edge = tuple["Node", int]
@@ -53,6 +54,8 @@ class Node:
     out_avals: Sequence[Aval]
     # Whether its outputs are leaves to the user, as the inputs of `func.grad` are.
     stands_for_leaf = False
+    # `grad_fn(g)` on tensors; given by backward.py.
+    run_alone: Any = None
 
     def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
         self.edges = edges
@@ -112,9 +115,7 @@ class Node:
 
     def __call__(self, *grads: Any) -> Any:
         """Run this node alone on tensors, as torch's Python binding does."""
-        from .backward import call_node
-
-        return call_node(self, grads)
+        return self.run_alone(self, grads)
 
 
 class HookHandle:
@@ -256,15 +257,13 @@ class SavedTensor:
     A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
     """
 
-    __slots__ = ("aval", "counter", "layout", "producer", "storage", "version", "writes")
+    __slots__ = ("counter", "producer", "version", "view", "writes")
 
     def __init__(self, tensor: Any) -> None:
         self.counter = tensor._version_counter
         self.version = self.counter.version
-        self.aval = tensor._aval
-        self.storage = tensor._storage
-        self.writes = self.storage.writes
-        self.layout = tensor._layout
+        self.view = View(tensor._storage, tensor._aval, tensor._layout)
+        self.writes = tensor._storage.writes
         self.made_by(tensor)
 
     def made_by(self, tensor: Any) -> None:
@@ -274,13 +273,14 @@ class SavedTensor:
 
     def tensor(self, edge: Edge | None) -> Any:
         """The tensor again, at the place `edge` of the graph; a leaf is itself."""
+        view = self.view
         if edge is not None and isinstance(edge[0], AccumulateGrad):
             leaf = edge[0].variable
-            if leaf._storage is self.storage and leaf._layout == self.layout:
+            if leaf._storage is view.storage and leaf._layout == view.layout:
                 return leaf
         made = object.__new__(process.tensor_class)
-        made._aval, made._storage, made._layout = self.aval, self.storage, self.layout
-        if self.counter is not self.storage:
+        made._aval, made._storage, made._layout = view.aval, view.storage, view.layout
+        if self.counter is not view.storage:
             made._own_version = self.counter
         if edge is not None:
             made._grad_fn, made._out_nr = edge
@@ -294,18 +294,17 @@ class SavedTensor:
         now = (getattr(self.counter, "counter", None) or self.counter).version
         if now != self.version:
             raise RuntimeError(self._message(now))
-        if self.storage.writes == self.writes and self.storage.host is None:
+        storage = self.view.storage
+        if storage.writes == self.writes and storage.host is None:
             return None
-        from .interop import layout_value
-
-        return layout_value(self.storage, self.aval, self.layout)
+        return self.view.read()
 
     def _message(self, now: int) -> str:
         where = ""
         if self.producer is not None:
             node_type, number = self.producer
             where = f", which is output {number} of {short_name(node_type)},"
-        shape = ", ".join(map(str, self.aval.shape))
+        shape = ", ".join(map(str, self.view.aval.shape))
         if state.anomaly:
             hint = (
                 "the backtrace further above shows the operation that failed to compute its "
@@ -319,7 +318,7 @@ class SavedTensor:
             )
         return (
             "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: [torch.{SCALAR_NAMES[self.aval.dtype]}Tensor [{shape}]]{where} is at "
+            f"operation: [torch.{SCALAR_NAMES[self.view.aval.dtype]}Tensor [{shape}]]{where} is at "
             f"version {now}; expected version {self.version} instead. Hint: {hint}"
         )
 
@@ -355,6 +354,9 @@ def _is_inexact(aval: Any) -> bool:
 class AccumulateGrad(Node):
     """The end of a graph: adds the gradient to `variable.grad`."""
 
+    # Given by backward.py.
+    add_to: Any = None
+
     def __init__(self, variable: Any) -> None:
         super().__init__((), (variable._aval,))
         self.variable = variable
@@ -362,10 +364,8 @@ class AccumulateGrad(Node):
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""
-        from .backward import accumulate
-
         if grads[0] is not None and self.variable._requires_grad:
-            accumulate(self.variable, grads[0], graph)
+            self.add_to(self.variable, grads[0], graph)
         return ()
 
 

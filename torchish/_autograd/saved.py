@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._basics.state import process, state
+from .._core.casting import cast_kernel
 from .._core.trace import record
 from .._core.values import Value
-from .backward import cast_kernel
 from .grad_mode import no_grad
 from .nodes import FREED, AccumulateGrad, Edge, OpNode, SavedTensor
 from .tensor_base import TensorBase, detached, from_values

@@ -17,8 +17,8 @@ from .._basics.state import process, state
 from .._core.kernels import Kernel
 from .._core.layout import Geometry, is_dense, read_step, relate_read, relate_write, write_step
 from .._core.storage import Storage, VersionCounter, dense_span, storage_for
-from .._core.trace import record
 from .._core.values import Aval, Value, aval_of, contiguous_strides
+from .._core.view import View
 from . import nodes
 from .nodes import Edge, Node, leaf_node
 
@@ -64,13 +64,10 @@ class TensorBase:
         storage = self._storage
         if self._layout is None:
             return storage._value if storage.host is None else storage.value
-        base = storage.value
-        if self._memo is None or self._memo_at != storage.writes:
-            strides, offset, conj = self._layout
-            kernel, starts = read_step(
-                storage.geometry, tuple(self._aval.shape), strides, offset, self._aval.dtype, conj
-            )
-            (found,) = record(kernel, (base, *starts))
+        # Numpy may have written to memory that is shared with it.
+        stale = self._memo_at != storage.writes or storage.host is not None
+        if stale or self._memo is None:
+            found = View(storage, self._aval, self._layout).read()
             if getattr(found.trace, "private", False):
                 return found  # of no use once the region is closed
             self._memo, self._memo_at = found, storage.writes
@@ -79,16 +76,8 @@ class TensorBase:
     def _write(self, value: Value) -> None:
         """Replace the content (memory only: no history, no version)."""
         storage = self._storage
-        if self._layout is None:
-            storage.set(value)
-            return
-        strides, offset, conj = self._layout
-        kernel, starts = write_step(
-            storage.geometry, tuple(self._aval.shape), strides, offset, self._aval.dtype, conj
-        )
-        (whole,) = record(kernel, (storage.value, value, *starts))
-        storage.set(whole)
-        if storage.host is None:
+        View(storage, self._aval, self._layout).write(value)
+        if self._layout is not None and storage.host is None:
             self._memo, self._memo_at = value, storage.writes
 
     @property

@@ -14,6 +14,10 @@ class NotSupportedError(NotImplementedError):
     """PyTorch has this feature and torchish does not (yet); the text names the nearest way."""
 
 
+class MissingName(AttributeError, NotSupportedError):
+    """PyTorch has this name and torchish does not."""
+
+
 def not_supported(feature: str, nearest: str = "") -> NotSupportedError:
     """Build the error for an absent `feature`, pointing at the `nearest` thing that works."""
     hint = f" Nearest: {nearest}." if nearest else ""

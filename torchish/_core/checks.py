@@ -6,10 +6,12 @@ JAX clamps indices silently; an operator that cannot check an index on the host 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._basics.state import state
-from .values import Value
+
+if TYPE_CHECKING:
+    from .values import Value
 
 
 def defer_check(flag: Value, error: Callable[[], Exception]) -> None:

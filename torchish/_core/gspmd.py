@@ -1,9 +1,8 @@
 """Contents that are laid out over a named mesh, and programs that XLA partitions for it.
 
 Invariants: a tensor that is laid out belongs to one torch device, its home, as every tensor does;
-only its array lies in parts. A storage with a `Placement` keeps it: whatever is written to it is
-constrained to the placement inside the program that computes it. A program that meets such an
-array runs on the whole mesh; where it does not say how a value lies, XLA's partitioner decides.
+only its array lies in parts (`placement.py`). A program that meets such an array runs on the whole
+mesh; where it does not say how a value lies, XLA's partitioner decides.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._basics.state import process
 from .kernels import Kernel
 from .values import Aval, Value
 
@@ -31,7 +29,9 @@ class PlacementKernel(Kernel):
 
 
 @functools.lru_cache(maxsize=4096)
-def _kernel(aval: Aval, sharding: Any) -> PlacementKernel:
+def placement_kernel(aval: Aval, sharding: Any) -> PlacementKernel:
+    """The operator that lays a value out as `sharding` says, within a program."""
+
     def fn(x: Any) -> tuple[Any, ...]:
         return (jax.lax.with_sharding_constraint(x, sharding),)
 
@@ -40,34 +40,9 @@ def _kernel(aval: Aval, sharding: Any) -> PlacementKernel:
     return kernel
 
 
-class Placement:
-    """How an array lies over a mesh: for each dimension the mesh axes that cut it, or None."""
-
-    __slots__ = ("sharding",)
-
-    def __init__(self, mesh: Any, spec: Sequence[Any]) -> None:
-        self.sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*spec))
-        _meshes.add(mesh)
-        process.laid_out = True
-        process.spmd_used = True
-
-    def __deepcopy__(self, memo: Any) -> Placement:
-        return self
-
-    def place(self, value: Value) -> Value:
-        """The value with its array laid out now."""
-        array = jax.device_put(value.read(), self.sharding)
-        return Value(array, value.aval, value.device)
-
-    def kernel(self, aval: Aval) -> PlacementKernel:
-        """The operator that lays a value out within a program."""
-        return _kernel(aval, self.sharding)
-
-    def pin(self, value: Value) -> Value:
-        """A value that lies like this, as part of the program that computes it."""
-        from .trace import record
-
-        return record(self.kernel(value.aval), (value,))[0]
+def remember_mesh(mesh: Any) -> None:
+    """Note a mesh that arrays are laid out over (`mesh_for` knows them by it)."""
+    _meshes.add(mesh)
 
 
 def mesh_for(entries: Sequence[Any], values: Sequence[Value]) -> Any:

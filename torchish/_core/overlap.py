@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._basics import dtypes
+from .casting import cast_kernel
 from .kernels import Kernel
 from .layout import Geometry, Ints, Slab, elementwise_strides, flat_of, gather_slab, unflat_of
 from .trace import record
@@ -135,8 +136,6 @@ def write_shared(
                 values = [x._value() if hasattr(x, "_value") else x for x in operands]
                 (new,) = record(kernel, values)[:1]
                 if new.aval.dtype is not target._aval.dtype:
-                    from .._autograd.backward import cast_kernel
-
                     (new,) = record(cast_kernel(new.aval, target._aval.dtype), (new,))
             _put(target, "last", new, None, elements, places)
         return

@@ -23,7 +23,7 @@ from .layout import Geometry, memory_order
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
 
 if TYPE_CHECKING:
-    from .gspmd import Placement
+    from .placement import Placement
 
 _addresses = itertools.count(0x10000000, 0x1000)
 

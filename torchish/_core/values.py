@@ -18,6 +18,7 @@ from .._basics.devices import CPU, device as Device
 from .._basics.dtypes import dtype as Dtype
 from .._basics.size import Size
 from .._basics.state import process
+from .checks import run_checks
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -105,8 +106,6 @@ class Value:
             if self.trace is None:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
             self.trace.flush("a value is read")
-        from .checks import run_checks
-
         run_checks()
         return self.array
 

@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .plan import Plan
 from .table import Array, Run, is_half, rule
 from .windows import padded, spread
-
-
-def _inner(closed: Any) -> Any:
-    from .plan import Plan
-
-    return Plan(closed)
 
 
 @rule("cond")
@@ -25,7 +20,7 @@ def _cond(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Ru
     def run(index: Array, *operands: Array) -> list[Array]:
         k = min(max(int(index), 0), len(branches) - 1)
         if plans[k] is None:  # only what is taken is planned
-            plans[k] = _inner(branches[k])
+            plans[k] = Plan(branches[k])
         return plans[k].run(list(operands))  # type: ignore[no-any-return]
 
     return run
@@ -34,7 +29,7 @@ def _cond(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Ru
 @rule("while")
 def _while(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     n_cond, n_body = params["cond_nconsts"], params["body_nconsts"]
-    test, body = _inner(params["cond_jaxpr"]), _inner(params["body_jaxpr"])
+    test, body = Plan(params["cond_jaxpr"]), Plan(params["body_jaxpr"])
 
     def run(*operands: Array) -> list[Array]:
         test_consts, body_consts = operands[:n_cond], operands[n_cond : n_cond + n_body]
@@ -48,7 +43,7 @@ def _while(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> R
 
 @rule("scan")
 def _scan(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    body = _inner(params["jaxpr"])
+    body = Plan(params["jaxpr"])
     n_consts, n_carry = params["num_consts"], params["num_carry"]
     length = params["length"]
     order = range(length - 1, -1, -1) if params["reverse"] else range(length)
@@ -83,7 +78,7 @@ def _platform_index(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[A
 def _custom_linear_solve(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     """What its `solve` gives; the other three functions are for derivatives."""
     counts = params["const_lengths"]
-    plan = _inner(params["jaxprs"].solve)
+    plan = Plan(params["jaxprs"].solve)
     first = counts.matvec + counts.vecmat
     rest = first + counts.solve + counts.transpose_solve
 
@@ -102,7 +97,7 @@ def _over(closed: Any, shape: tuple[int, ...], dtypes: Sequence[Any]) -> Any:
     function = jaxpr_as_fun(closed)
     for _ in shape:
         function = jax.vmap(function)
-    return _inner(jax.make_jaxpr(function)(*[jax.ShapeDtypeStruct(shape, d) for d in dtypes]))
+    return Plan(jax.make_jaxpr(function)(*[jax.ShapeDtypeStruct(shape, d) for d in dtypes]))
 
 
 @rule("reduce")
@@ -168,7 +163,7 @@ def _igamma_grad_a(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[An
 
     dtype = np.dtype(np.float32) if is_half(outs[0].dtype) else outs[0].dtype
     avals = [jax.ShapeDtypeStruct(a.shape, dtype) for a in ins]
-    plan = _inner(jax.make_jaxpr(function)(*avals))
+    plan = Plan(jax.make_jaxpr(function)(*avals))
 
     def run(*arrays: Array) -> Array:
         made: Array = plan.run([x.astype(dtype) for x in arrays])[0]

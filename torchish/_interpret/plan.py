@@ -16,15 +16,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import (  # noqa: F401  (rules register themselves)
-    control,
-    elementwise,
-    factorisations,
-    keys,
-    linear,
-    reductions,
-    windows,
-)
 from .fallback import jitted, jitted_jaxpr
 from .indexing import scatter_in_place
 from .shapes import update_slice

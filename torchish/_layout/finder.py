@@ -14,15 +14,17 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from . import table
+from .own import OWN
+from .resolve import TableMiss, attribute
+from .shells import Shell
+
 PACKAGE = "torchish"
-_OWN = "_layout_own_getattr"
 _standing_in: list[bool] = []
 
 
 class _ShellLoader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        from .shells import Shell
-
         return Shell(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -56,8 +58,6 @@ class LayoutFinder(importlib.abc.MetaPathFinder):
 
 def shell_spec(fullname: str) -> importlib.machinery.ModuleSpec | None:
     """The spec of a module that has no file here; None if PyTorch has none of that name."""
-    from . import table
-
     entry = table.entry("torch" + fullname.removeprefix(PACKAGE))
     if entry is None:
         return None
@@ -70,7 +70,7 @@ def finish(module: ModuleType) -> None:
     are in use."""
     space = module.__dict__
     own = space.get("__getattr__")
-    space[_OWN] = own
+    space[OWN] = own
     space["__getattr__"] = _fallback(module, own)
     if _stands_in():
         rename(module)
@@ -89,8 +89,6 @@ def _fallback(module: ModuleType, own: Callable[[str], Any] | None) -> Callable[
         if not name.startswith("__"):
             if _has_file(module, name):
                 return importlib.import_module(f"{module.__name__}.{name}")
-            from .resolve import TableMiss, attribute
-
             try:
                 return attribute(module, name)
             except TableMiss as miss:
@@ -107,20 +105,6 @@ def _has_file(package: ModuleType, name: str) -> bool:
     return bool(path) and importlib.machinery.PathFinder.find_spec(full, path) is not None
 
 
-def own_attribute(module: ModuleType, name: str) -> Any:
-    """What the module itself has under `name`, without the fallback.
-
-    Raises: AttributeError.
-    """
-    space = module.__dict__
-    if name in space:
-        return space[name]
-    own = space.get(_OWN)
-    if own is None:
-        raise AttributeError(name)
-    return own(name)
-
-
 def _stands_in() -> bool:
     """Whether `import torch` finds this package in this process."""
     if not _standing_in and any(type(f).__name__ == "AliasFinder" for f in sys.meta_path):
@@ -130,12 +114,10 @@ def _stands_in() -> bool:
 
 def rename(module: ModuleType) -> None:
     """Let the module's classes print and pickle under PyTorch's module names."""
-    from .table import torch_home
-
     name = module.__name__
     for value in list(module.__dict__.values()):
         if isinstance(value, type) and value.__module__ == name:
-            home = torch_home(name, value.__qualname__)
+            home = table.torch_home(name, value.__qualname__)
             if home is not None:
                 value.__module__ = home
                 if home == "torch" + name.removeprefix(PACKAGE):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from .._basics.errors import not_supported
-from .._namespace.process import MissingName
+from .._basics.errors import MissingName, not_supported
 from .areas import nearest
-from .finder import own_attribute
+from .own import own_attribute
+from .placeholders import Refused, refused
 from .table import Origin, above, entry, is_module, ours, theirs
 
 
@@ -80,8 +80,6 @@ def attribute(module: ModuleType, name: str) -> Any:
     except TableMiss:
         probed = path in PROBED or path.startswith("torch.backends")
         if not probed or name[0].isupper():  # classes are named in annotations and isinstance
-            from .shells import refused
-
             value = refused(path, name)
             setattr(module, name, value)
             return value
@@ -97,8 +95,6 @@ def status(module: str, name: str) -> str:
     >>> status("torch.optim", "Adam")
     'present'
     """
-    from .shells import Refused
-
     try:
         value = getattr(importlib.import_module(ours(module)), name)
     except NotImplementedError:

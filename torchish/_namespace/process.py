@@ -7,7 +7,7 @@ from typing import Any
 
 from .._autograd.tensor_base import TensorBase
 from .._basics import devices
-from .._basics.errors import NotSupportedError, not_supported
+from .._basics.errors import MissingName, not_supported
 from .._basics.memory import OutOfMemoryError
 from .._basics.state import process, state
 
@@ -29,7 +29,7 @@ def get_device_module(device: Any = None) -> Any:
     """The submodule (`torch.cuda`, `torch.cpu`) of a device type."""
     kind = devices.resolve(device).type
     try:
-        return importlib.import_module(f"{__package__}.{kind}")
+        return importlib.import_module(f"torchish.{kind}")
     except ModuleNotFoundError:
         raise RuntimeError(f"Invalid device type '{kind}': it has no module here") from None
 
@@ -71,13 +71,6 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
             f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
         )
     state.__dict__["deterministic"] = debug_mode > 0
-
-
-def set_num_interop_threads(num: int) -> None:
-    """As `set_num_threads`: XLA sizes its pool at start."""
-    from .public import set_num_threads
-
-    set_num_threads(num)
 
 
 def is_warn_always_enabled() -> bool:
@@ -140,7 +133,7 @@ NAMES = {
     f.__name__: f
     for f in (
         get_device, get_device_module, get_float32_matmul_precision, set_float32_matmul_precision,
-        get_deterministic_debug_mode, set_deterministic_debug_mode, set_num_interop_threads,
+        get_deterministic_debug_mode, set_deterministic_debug_mode,
         is_warn_always_enabled, set_warn_always, is_anomaly_enabled, is_anomaly_check_nan_enabled,
         set_anomaly_enabled, compiled_with_cxx11_abi, OutOfMemoryError, AcceleratorError,
         *REMOVED.values(),
@@ -165,10 +158,6 @@ _AREAS = (
     ("chalf", "complex64 (XLA has no complex32)"),
     ("complex32", "complex64 (XLA has no complex32)"),
 )
-
-
-class MissingName(AttributeError, NotSupportedError):
-    """PyTorch has this name and torchish does not."""
 
 
 def missing(module: str, name: str) -> AttributeError:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .._autograd import grad_mode
-from .._autograd.backward import as_tensor as _  # noqa: F401 - the engine is complete before this runs
 from .._autograd.tensor_base import TensorBase
 from .._basics import devices, dtypes
 from .._basics.errors import NotSupportedError, not_supported
@@ -208,6 +207,11 @@ def get_num_interop_threads() -> int:
     return get_num_threads()
 
 
+def set_num_interop_threads(num: int) -> None:
+    """As `set_num_threads`: XLA sizes its pool at start."""
+    set_num_threads(num)
+
+
 def set_flush_denormal(mode: bool) -> bool:
     """Not supported by XLA's CPU backend: returns False, as torch does on such machines."""
     return False
@@ -246,8 +250,8 @@ _NAMES = (
     set_default_tensor_type, get_default_device, set_default_device, broadcast_shapes,
     is_deterministic_algorithms_warn_only_enabled,
     are_deterministic_algorithms_enabled, use_deterministic_algorithms, get_num_threads,
-    set_num_threads, get_num_interop_threads, set_flush_denormal, typename, explain,
-    finfo, iinfo, set_printoptions,
+    set_num_threads, get_num_interop_threads, set_num_interop_threads, set_flush_denormal,
+    typename, explain, finfo, iinfo, set_printoptions,
     grad_mode.no_grad, grad_mode.enable_grad, grad_mode.set_grad_enabled,
     grad_mode.inference_mode, grad_mode.is_grad_enabled, grad_mode.is_inference_mode_enabled,
     Generator, Size, NotSupportedError,

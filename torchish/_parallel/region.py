@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._autograd.backward import as_tensor
+from .._autograd.gradients import as_tensor
 from .._autograd.nodes import FREED, Edge, Node, SavedTensor, Var, next_sequence, node_class
 from .._autograd.subgraph import borders, gradients
 from .._autograd.tensor_base import TensorBase, from_value

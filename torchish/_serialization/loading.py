@@ -12,7 +12,7 @@ from .._basics.dtypes import dtype
 from ..storage import TypedStorage, UntypedStorage, _MetaStorage
 from .archive import ArchiveReader
 from .locations import restorer
-from .state import config, state
+from .state import config, get_default_mmap_options, state
 from .unpickling import RestrictedUnpickler, unpickler_class
 
 
@@ -84,8 +84,6 @@ class _StorageReader:
 
 def _map_file(path: str) -> np.ndarray[Any, Any]:
     import mmap
-
-    from ..serialization import get_default_mmap_options
 
     # Private: writes go to copies of the pages, never to the file.
     mode = "r+" if get_default_mmap_options() == mmap.MAP_SHARED else "c"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._basics.devices import current_cuda, device, jax_devices
+from .._ops.shared.layout_type import _get_layout as _get_layout
 from ..storage import UntypedStorage
 
 Tagger = Callable[[UntypedStorage], "str | None"]
@@ -113,19 +114,6 @@ def _existing(kind: str, location: str) -> device:
             "map your storages to an existing device."
         )
     return device(kind, index)
-
-
-_LAYOUTS = ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
-
-
-def _get_layout(name: str) -> Any:
-    """The layout object that prints as `name`; nothing but layouts can be had this way."""
-    import torchish
-
-    short = name.removeprefix("torch.")
-    if short not in _LAYOUTS:
-        raise KeyError(name)
-    return getattr(torchish, short)
 
 
 register_package(10, _tag_of("cpu"), _cpu_restore)

@@ -14,13 +14,12 @@ from typing import Any
 from .._basics.errors import NotSupportedError
 
 # Where PyTorch keeps what we keep elsewhere.  # keys: our qualified name
-_TORCH_NAMES = {
-    "torchish.tensor.Tensor": ("torch", "Tensor"),
+TORCH_NAMES = {
     "torchish._basics.size.Size": ("torch", "Size"),
     "torchish._basics.devices.device": ("torch", "device"),
     "torchish._random.generator.Generator": ("torch._C", "Generator"),
     "torchish._utils._rebuild_from_type_v2": ("torch._tensor", "_rebuild_from_type_v2"),
-    "torchish._serialization.locations._get_layout": ("torch.serialization", "_get_layout"),
+    "torchish._ops.shared.layout_type._get_layout": ("torch.serialization", "_get_layout"),
 }
 # Where PyTorch's private modules publish their contents.
 _PUBLIC_PLACES = {
@@ -37,7 +36,7 @@ _ROOTS = {"torch": "torchish", "torchvision": "torchish.vision"}
 
 def torch_name(module: str, qualname: str) -> tuple[str, str] | None:
     """The name that PyTorch knows our object by; None for an object that is not ours."""
-    exact = _TORCH_NAMES.get(f"{module}.{qualname}")
+    exact = TORCH_NAMES.get(f"{module}.{qualname}")
     if exact is not None:
         return exact
     for root, ours in reversed(_ROOTS.items()):

@@ -15,7 +15,7 @@ from .._basics.errors import not_supported
 from .._tensor import host as _host
 from ..storage import TypedStorage, UntypedStorage, class_name_of, is_storage
 from .locations import location_tag
-from .names import public_name, torch_name
+from .names import TORCH_NAMES, public_name, torch_name
 
 
 class StorageGlobal:
@@ -110,7 +110,9 @@ def _name_of(obj: Any, name: str | None) -> tuple[str, str] | None:
     module = getattr(obj, "__module__", None)
     if not isinstance(module, str) or "." in qualname:
         return None
-    if module.startswith("torchish._ops.") or hasattr(obj, "operator"):
+    if hasattr(obj, "operator") or (
+        module.startswith("torchish._ops.") and f"{module}.{qualname}" not in TORCH_NAMES
+    ):
         return public_name(obj)
     return torch_name(module, qualname)
 

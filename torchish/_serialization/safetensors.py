@@ -8,6 +8,7 @@ import safetensors
 
 from .._basics import dtypes
 from .._basics.devices import device
+from .._utils import _on_storage
 from ..storage import UntypedStorage
 from .locations import default_restore_location
 
@@ -44,8 +45,6 @@ def load_safetensors(path: str, map_location: Any) -> dict[str, Any]:
 
 
 def _tensor(entry: dict[str, Any], where: str) -> Any:
-    from .._utils import _on_storage
-
     storage = default_restore_location(UntypedStorage(entry["data"]), where)
     strides, step = [], 1
     for n in reversed(entry["shape"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from typing import Any
 
@@ -49,3 +50,8 @@ def mapped_device(tag: Any) -> Any:
         "Callable map_location not supported with _rebuild_wrapper_subclass "
         "or _rebuild_device_tensor_from_numpy"
     )
+
+
+def get_default_mmap_options() -> int | None:
+    """`mmap.MAP_PRIVATE` (default) or `mmap.MAP_SHARED`, for `load(mmap=True)`."""
+    return mmap.MAP_PRIVATE if config.load.mmap_flags is None else config.load.mmap_flags

@@ -9,7 +9,10 @@ import builtins
 from typing import Any
 
 from .._basics import dtypes
+from .._basics.later import later
 from .._tensor import host as _host
+
+_typed_storage = later("torchish.storage:typed_storage")
 
 
 class StorageEditing:
@@ -85,9 +88,7 @@ class StorageEditing:
         return self
 
     def _cast(self, dtype: Any) -> Any:
-        from ..storage import typed_storage
-
-        return typed_storage(self._whole().to(dtype))
+        return _typed_storage(self._whole().to(dtype))
 
     def double(self) -> Any:
         """A copy in float64."""

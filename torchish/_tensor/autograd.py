@@ -11,8 +11,11 @@ from .._autograd import nodes
 from .._autograd.tensor_base import TensorBase, detached, retain
 from .._basics import dtypes
 from .._basics.dtypes import dtype
+from .._basics.later import later
 from .._basics.state import process, state
 from .facts import TensorFacts
+
+_backward = later("torchish.autograd:backward")
 
 
 class TensorAutograd(TensorFacts):
@@ -137,9 +140,7 @@ class TensorAutograd(TensorFacts):
         inputs: Any = None,
     ) -> None:  # fmt: skip
         """Accumulate the gradient of this tensor into the leaves it depends on."""
-        from ..autograd import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        _backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def retain_grad(self) -> None:
         """Keep the gradient of this non-leaf tensor in `.grad`.
@@ -217,12 +218,5 @@ def _c_type(dt: dtype) -> str:
     return dtypes.CPP_NAMES.get(dt, dt.name)
 
 
-def _plan_of(kernel: Any) -> Any:
-    """What a node keeps for a kernel; the tables are loaded when somebody first asks."""
-    from ..autograd._saving import plan_of
-
-    process.plan_of = plan_of
-    return plan_of(kernel)
-
-
-process.plan_of = _plan_of
+# What a node keeps for a kernel; the tables are loaded when somebody first asks.
+process.plan_of = later("torchish.autograd._saving:plan_of")

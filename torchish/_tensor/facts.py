@@ -9,13 +9,20 @@ from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
 from .._basics.devices import device
 from .._basics.dtypes import dtype
+from .._basics.later import later
 from .._basics.size import Size
 from .._core.layout import memory_order
 from .._core.storage import share_storage
 from .._ops import registry
 from .._ops.call.warning import user_level
 from .._ops.registry import ops
+from .._ops.shared.layout_type import strided
 from .legacy_types import LegacyType, legacy_dtype
+
+_untyped_storage = later("torchish.storage:untyped_storage")
+_typed_storage = later("torchish.storage:typed_storage")
+_class_name_of = later("torchish.storage:class_name_of")
+_legacy_classes = later("torchish._storage.legacy:legacy_classes")
 
 
 class TensorFacts(TensorBase):
@@ -60,8 +67,6 @@ class TensorFacts(TensorBase):
     @property
     def layout(self) -> Any:
         """Always `torch.strided`."""
-        from .._ops.shared.layout_type import strided
-
         return strided
 
     @property
@@ -211,25 +216,18 @@ class TensorFacts(TensorBase):
 
     def storage_type(self) -> Any:
         """The legacy class of the storage."""
-        from .._storage.legacy import legacy_classes
-        from ..storage import class_name_of
-
-        name = class_name_of(self._aval.dtype)
+        name = _class_name_of(self._aval.dtype)
         if name is None:
             raise KeyError(f"dtype {self._aval.dtype} is not recognized")
-        return legacy_classes("cuda" if self.is_cuda else "cpu")[name]
+        return _legacy_classes("cuda" if self.is_cuda else "cpu")[name]
 
     def untyped_storage(self) -> Any:
         """The memory, in bytes."""
-        from ..storage import untyped_storage
-
-        return untyped_storage(self)
+        return _untyped_storage(self)
 
     def storage(self) -> Any:
         """The memory, in elements."""
-        from ..storage import typed_storage
-
-        return typed_storage(self)
+        return _typed_storage(self)
 
     _typed_storage = storage
 

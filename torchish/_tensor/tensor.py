@@ -18,6 +18,7 @@ from .._autograd.tensor_base import TensorBase, detached
 from .._basics import dtypes
 from .._basics.dtypes import dtype
 from .._basics.errors import not_supported
+from .._basics.later import later
 from .._basics.state import process, state
 from .._ops.create.copying import born_with_grad
 from .._ops.protocol import overriding
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from .._generated.methods import Methods
 else:
     Methods = TensorBase
+
+_from_dense = later("torchish.sparse.construct:from_dense")
+_to_csr = later("torchish.sparse.tensors:to_csr")
+_sparse_mask = later("torchish.sparse.rules:sparse_mask")
+_reduce_tensor = later("torchish._utils:reduce_tensor")
+_reduce_for_process = later("torchish._utils:reduce_for_process")
+_deepcopy_tensor = later("torchish._utils:deepcopy_tensor")
 
 
 class _TensorMeta(type):
@@ -105,23 +113,17 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
 
     def to_sparse(self, *args: Any, **kwargs: Any) -> Any:
         """Its elements that are not zero, as a sparse tensor."""
-        from ..sparse.construct import from_dense
-
-        return from_dense(self, *args, **kwargs)
+        return _from_dense(self, *args, **kwargs)
 
     to_sparse_coo = to_sparse
 
     def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
         """A matrix in compressed rows."""
-        from ..sparse.tensors import to_csr
-
-        return to_csr(self.to_sparse())
+        return _to_csr(self.to_sparse())
 
     def sparse_mask(self, mask: Any) -> Any:
         """Its values at the places of a sparse `mask`."""
-        from ..sparse.rules import sparse_mask
-
-        return sparse_mask(self, mask)
+        return _sparse_mask(self, mask)
 
     if TYPE_CHECKING:
         # What the registry attaches when this module is loaded; the stubs spell it out.
@@ -315,18 +317,14 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
     # --- copies and pickles ----------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from .._utils import reduce_for_process, reduce_tensor
-
         if "multiprocessing.reduction" in sys.modules:
-            shared = reduce_for_process(self, depth=1)
+            shared = _reduce_for_process(self, depth=2)
             if shared is not None:
                 return shared
-        return reduce_tensor(self, protocol)
+        return _reduce_tensor(self, protocol)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        from .._utils import deepcopy_tensor
-
-        return deepcopy_tensor(self, memo)
+        return _deepcopy_tensor(self, memo)
 
     def __dir__(self) -> list[str]:
         return sorted(set(object.__dir__(self)))

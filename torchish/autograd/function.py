@@ -13,8 +13,8 @@ from typing import Any
 
 from .._autograd import nodes
 from .._autograd.apply import rebase, root_edge
-from .._autograd.backward import as_tensor, as_var
 from .._autograd.grad_mode import no_grad
+from .._autograd.gradients import as_tensor, as_var
 from .._autograd.nodes import FREED, Edge, Node, Var
 from .._autograd.saved import Saved, SavedHandle
 from .._autograd.tensor_base import CUSTOM, MULTI_OUTPUT, NO_GRAD, TensorBase, alias

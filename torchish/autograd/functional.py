@@ -10,9 +10,11 @@ from typing import Any
 
 from .._autograd.grad_mode import enable_grad, set_grad_enabled
 from .._autograd.tensor_base import TensorBase
+from .._basics.later import later
 from .._basics.state import state
 from .._ops.registry import ops
-from . import grad as gradient
+
+_grad = later("torchish.autograd:grad")
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -123,7 +125,7 @@ def _gradients(
     if not pairs:
         return (None,) * len(inputs)
     roots, cotangents = zip(*pairs, strict=True)
-    return gradient(roots, inputs, cotangents, allow_unused=True, **how)
+    return _grad(roots, inputs, cotangents, allow_unused=True, **how)
 
 
 def _filled(

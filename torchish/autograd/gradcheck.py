@@ -15,7 +15,9 @@ import numpy as np
 from .._autograd.interop import host_array, wrap_host
 from .._autograd.tensor_base import TensorBase
 from .._basics.errors import not_supported
-from . import grad as gradient
+from .._basics.later import later
+
+_grad = later("torchish.autograd:grad")
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -99,7 +101,7 @@ def gradgradcheck(
 
     def first(*args: Any) -> tuple[Any, ...]:
         outs = _differentiable(func(*args[:-count]))
-        got = gradient(
+        got = _grad(
             outs, [args[k] for k in wanted], args[-count:], create_graph=True, allow_unused=True
         )
         return tuple(g for g in got if g is not None)
@@ -246,7 +248,7 @@ def _analytical(out: Any, inputs: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
         for unit in units:
             cotangent = np.zeros(shape, kind)
             cotangent[index] = unit
-            grads = gradient(
+            grads = _grad(
                 out, inputs, wrap_host(cotangent, out.device), retain_graph=True, allow_unused=True
             )
             for k, (g, x) in enumerate(zip(grads, inputs, strict=True)):
@@ -261,6 +263,6 @@ def _analytical(out: Any, inputs: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
 def _check_zero_cotangents(outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
     """Zero cotangents give zero gradients, or none."""
     zeros = [wrap_host(np.zeros(tuple(o.shape), o.dtype.np), o.device) for o in outputs]
-    for g in gradient(outputs, inputs, zeros, retain_graph=True, allow_unused=True):
+    for g in _grad(outputs, inputs, zeros, retain_graph=True, allow_unused=True):
         if g is not None and np.any(host_array(g)):
             raise GradcheckError("backward not multiplied by grad_output")

@@ -17,7 +17,7 @@ import numpy as np
 from .._autograd.apply import apply_kernel
 from .._autograd.tensor_base import from_value
 from .._basics.devices import device as Device, jax_device, jax_devices, resolve
-from .._core.gspmd import Placement
+from .._core.placement import Placement
 
 Spec = Sequence[Any]
 Rules = Mapping[str, Spec] | Sequence[tuple[str, Spec]] | Callable[[str, Any], Spec]

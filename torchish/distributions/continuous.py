@@ -13,18 +13,16 @@ from .distribution import (
     Distribution,
     ExponentialFamily,
     all_numbers,
+    batch_shape,
     broadcast_all,
     fresh,
     standard_normal,
 )
+from .gammas import Chi2
 from .transforms import AbsTransform, AffineTransform, ExpTransform
 
 _REAL_SCALE = {"loc": constraints.real, "scale": constraints.positive}
 _EULER = 0.57721566490153286060
-
-
-def _shape(tensor: Any, *given: Any) -> Any:
-    return () if all_numbers(*given) else tensor.shape
 
 
 class _LocScale(Distribution):
@@ -34,7 +32,7 @@ class _LocScale(Distribution):
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
         self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(_shape(self.loc, loc, scale), (), validate_args)
+        super().__init__(batch_shape(self.loc, loc, scale), (), validate_args)
 
     @property
     def mean(self) -> Any:
@@ -152,7 +150,7 @@ class Uniform(Distribution):
 
     def __init__(self, low: Any, high: Any, validate_args: bool | None = None) -> None:
         self.low, self.high = broadcast_all(low, high)
-        super().__init__(_shape(self.low, low, high), (), validate_args)
+        super().__init__(batch_shape(self.low, low, high), (), validate_args)
 
     @property
     def arg_constraints(self) -> Any:  # type: ignore[override]
@@ -215,7 +213,7 @@ class Exponential(ExponentialFamily):
 
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)
-        super().__init__(_shape(self.rate, rate), (), validate_args)
+        super().__init__(batch_shape(self.rate, rate), (), validate_args)
 
     @property
     def mean(self) -> Any:
@@ -261,8 +259,6 @@ class StudentT(Distribution):
     def __init__(
         self, df: Any, loc: Any = 0.0, scale: Any = 1.0, validate_args: bool | None = None
     ) -> None:
-        from .gammas import Chi2
-
         self.df, self.loc, self.scale = broadcast_all(df, loc, scale)
         self._chi2 = Chi2(self.df)
         super().__init__(self.df.shape, (), validate_args)

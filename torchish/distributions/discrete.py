@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .._autograd.backward import grad_mode
+from .._autograd.grad_mode import grad_mode
 from .._basics import dtypes
 from .._basics.size import Size
 from .._namespace.limits import finfo

@@ -45,6 +45,11 @@ def all_numbers(*values: Any) -> bool:
     return not any(isinstance(v, TensorBase) for v in values)
 
 
+def batch_shape(tensor: Any, *given: Any) -> Any:
+    """The shape of a parameter; none if all parameters were given as numbers."""
+    return () if all_numbers(*given) else tensor.shape
+
+
 def clamp_probs(probs: Any) -> Any:
     """Probabilities away from 0 and 1 by the dtype's eps."""
     eps = finfo(probs.dtype).eps

@@ -10,7 +10,13 @@ from .._namespace.limits import finfo
 from .._ops.call.operator import broadcast_check
 from .._ops.registry import linalg, ops, special
 from . import constraints
-from .distribution import Distribution, ExponentialFamily, broadcast_all, standard_normal
+from .distribution import (
+    Distribution,
+    ExponentialFamily,
+    batch_shape,
+    broadcast_all,
+    standard_normal,
+)
 
 
 class Gamma(ExponentialFamily):
@@ -23,10 +29,8 @@ class Gamma(ExponentialFamily):
     has_rsample = True
 
     def __init__(self, concentration: Any, rate: Any, validate_args: bool | None = None) -> None:
-        from .continuous import _shape
-
         self.concentration, self.rate = broadcast_all(concentration, rate)
-        super().__init__(_shape(self.rate, concentration, rate), (), validate_args)
+        super().__init__(batch_shape(self.rate, concentration, rate), (), validate_args)
 
     @property
     def mean(self) -> Any:

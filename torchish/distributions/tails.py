@@ -9,8 +9,8 @@ from .._namespace.limits import finfo
 from .._ops.registry import ops, special
 from . import constraints
 from .composed import TransformedDistribution
-from .continuous import _EULER, Exponential, Normal, Uniform, _shape
-from .distribution import Distribution, broadcast_all
+from .continuous import _EULER, Exponential, Normal, Uniform
+from .distribution import Distribution, batch_shape, broadcast_all
 from .gammas import Gamma
 from .transforms import AffineTransform, ExpTransform, PowerTransform, StickBreakingTransform
 
@@ -230,7 +230,7 @@ class FisherSnedecor(Distribution):
         self.df1, self.df2 = broadcast_all(df1, df2)
         self._gamma1 = Gamma(self.df1 * 0.5, self.df1)
         self._gamma2 = Gamma(self.df2 * 0.5, self.df2)
-        super().__init__(_shape(self.df1, df1, df2), (), validate_args)
+        super().__init__(batch_shape(self.df1, df1, df2), (), validate_args)
 
     def _expand_into(self, made: Any, shape: Any) -> None:
         super()._expand_into(made, shape)
@@ -280,7 +280,7 @@ class GeneralizedPareto(Distribution):
         self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None
     ) -> None:
         self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
-        super().__init__(_shape(self.loc, loc, scale, concentration), (), validate_args)
+        super().__init__(batch_shape(self.loc, loc, scale, concentration), (), validate_args)
 
     def _safe(self) -> tuple[Any, Any]:
         """Where the concentration is 0, and the concentration with 1 there."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .._autograd.backward import as_tensor, as_var, constant, grad_mode
+from .._autograd.grad_mode import grad_mode
+from .._autograd.gradients import as_tensor, as_var, constant
 from .._autograd.nodes import Edge, Node, Var, next_sequence
 from .._autograd.subgraph import Entry, borders, enter, gradients
 from .._autograd.tensor_base import TensorBase, detached, from_value

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from .._autograd.apply import commit
-from .._autograd.backward import grad_mode
+from .._autograd.grad_mode import grad_mode
 from .._autograd.nodes import FREED, Edge, Node, Var, next_sequence
 from .._autograd.subgraph import Entry, borders, gradients
 from .._autograd.tensor_base import TensorBase, from_value, from_values

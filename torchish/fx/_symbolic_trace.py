@@ -563,3 +563,8 @@ def symbolic_trace(
     graph = tracer.trace(root, concrete_args)
     name = root.__class__.__name__ if isinstance(root, Module) else root.__name__
     return GraphModule(tracer.root, graph, name)
+
+
+def default_tracer() -> type[Tracer]:
+    """The tracer of graphs that name no other."""
+    return Tracer

@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from torchish._basics.later import later
 from torchish._ops.call.warning import own_folders
 from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
@@ -20,6 +21,8 @@ from torchish.nn.parameter import Parameter
 
 from .codegen import PythonCode, _custom_builtins, _PyTreeCodeGen
 from .graph import Graph
+
+_default_tracer = later("torchish.fx._symbolic_trace:default_tracer")
 
 _counter = itertools.count()
 
@@ -77,9 +80,7 @@ def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
 
 
 def _deserialize_graph_module(forward: Any, body: dict[str, Any]) -> Module:
-    from ._symbolic_trace import Tracer
-
-    base = body.get("_tracer_cls") or Tracer
+    base = body.get("_tracer_cls") or _default_tracer()
     name = body.get("_graphmodule_cls_name", "GraphModule")
     holder_class = type("_CodeOnly", (_CodeOnlyModule,), {"forward": forward})
     holder = holder_class(body)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._autograd.interop import wrap_host
 from torchish._ops.registry import linalg, ops
 from torchish._tensor.tensor import Tensor

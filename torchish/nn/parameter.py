@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._autograd.tensor_base import from_value
+from torchish._basics.later import later
 from torchish._basics.size import Size
 from torchish._core.values import Value
 from torchish._ops.protocol import overriding
@@ -21,6 +22,9 @@ __all__ = [
     "UninitializedParameter",
     "is_lazy",
 ]
+
+_reduce_parameter = later("torchish._utils:reduce_parameter")
+_reduce_for_process = later("torchish._utils:reduce_for_process")
 
 
 class _ParameterMeta(_TensorMeta):
@@ -90,13 +94,11 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + text
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        from torchish._utils import reduce_for_process, reduce_parameter
-
         if "multiprocessing.reduction" in sys.modules:
-            shared = reduce_for_process(self, depth=1)
+            shared = _reduce_for_process(self, depth=2)
             if shared is not None:
                 return shared
-        return reduce_parameter(self, protocol)
+        return _reduce_parameter(self, protocol)
 
 
 def _copied(param: Parameter) -> Tensor:

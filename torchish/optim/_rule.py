@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.backward import enable_grad, no_grad
+from torchish._autograd.grad_mode import enable_grad, no_grad
 from torchish._autograd.interop import host_array, wrap_host
 from torchish._basics.dtypes import float64
 from torchish._basics.errors import NotSupportedError

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.backward import enable_grad, no_grad
+from torchish._autograd.grad_mode import enable_grad, no_grad
 from torchish._autograd.interop import host_array, wrap_host
 from torchish._tensor.tensor import Tensor
 

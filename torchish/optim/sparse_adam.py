@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish._autograd.backward import enable_grad, no_grad
+from torchish._autograd.grad_mode import enable_grad, no_grad
 from torchish._ops.registry import ops
 from torchish._tensor.tensor import Tensor
 

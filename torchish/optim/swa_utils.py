@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._autograd.interop import host_array, wrap_host
 from torchish._basics.dtypes import int64
 from torchish._ops.registry import ops

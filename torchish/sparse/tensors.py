@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import _utils
 from .._basics import dtypes
 from .._basics.errors import not_supported
 from .._basics.size import Size
@@ -213,10 +214,8 @@ class COO(SparseTensor):
         return coo(ops.stack(rows[::-1]), values, self.shape, True)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from .._utils import _rebuild_sparse_tensor
-
         parts = (self._i, self._v, self.shape, self._coalesced)
-        return _rebuild_sparse_tensor, (self.layout, parts)
+        return _utils._rebuild_sparse_tensor, (self.layout, parts)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return shown(self, [("indices", self._i)])
@@ -263,9 +262,8 @@ class CSR(SparseTensor):
         return ops.searchsorted(self._crow, at, right=True) - 1
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        from .._utils import _rebuild_sparse_tensor
-
-        return _rebuild_sparse_tensor, (self.layout, (self._crow, self._col, self._v, self.shape))
+        parts = (self._crow, self._col, self._v, self.shape)
+        return _utils._rebuild_sparse_tensor, (self.layout, parts)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return shown(self, [("crow_indices", self._crow), ("col_indices", self._col)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from torchish._basics.state import state
-from torchish._ops.protocol import dispatching
+from torchish._ops.protocol import dispatching, modes
 from torchish._tensor.tensor import Tensor
 
 __all__ = ["BaseTorchDispatchMode", "TorchDispatchMode"]
@@ -52,7 +52,7 @@ class BaseTorchDispatchMode(TorchDispatchMode):
 
 
 def _push_mode(mode: Any) -> None:
-    dispatching.engage()
+    modes.engage()
     state.dispatch_modes = [*state.dispatch_modes, mode]
 
 

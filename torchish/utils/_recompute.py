@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .._autograd.backward import grad_mode
+from .._autograd.grad_mode import grad_mode
 from .._autograd.saved import Saved
 from .._autograd.tensor_base import TensorBase, detached
 from .._basics.state import state

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._autograd.apply import apply_kernel
-from .._autograd.backward import grad_mode
+from .._autograd.grad_mode import grad_mode
 from .._autograd.tensor_base import TensorBase, detached, from_value
 from .._basics.errors import not_supported
 from .._basics.state import state

@@ -171,7 +171,7 @@ class BackwardHook:
 
 def _identity(args: Any, hook: Callable[..., Any]) -> tuple[Any, list[int] | None]:
     """``args`` with their tensors passed through one node that carries ``hook``."""
-    from torchish._autograd.backward import is_grad_enabled
+    from torchish._autograd.grad_mode import is_grad_enabled
     from torchish._tensor.tensor import Tensor
     from torchish.nn.modules._functions import BackwardHookFunction
 

@@ -19,13 +19,15 @@ from ..._autograd.apply import (
     link,
     write_inplace,
 )
+from ..._autograd.gradients import constant
 from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..._basics.state import state
 from ..._core import trace as tracing
+from ..._core.casting import cast_kernel
 from ..._core.kernels import Kernel
 from ..._core.layout import elementwise_strides, is_dense
-from ..._core.values import contiguous_strides
+from ..._core.values import aval_of, contiguous_strides
 from ..protocol import overriding
 from .operator import Operator
 from .warning import user_level
@@ -280,8 +282,6 @@ def store_out(target: Any, value: Any, strides: tuple[int, ...] | None = None) -
 
     `strides` are those of a resized one, where they are not row-major.
     """
-    from ..._autograd.backward import cast_kernel
-
     resize_output(target, tuple(value.aval.shape), warn_level=5)
     if strides is not None:
         target._layout = (strides, target._offset, False)
@@ -293,9 +293,6 @@ def store_out(target: Any, value: Any, strides: tuple[int, ...] | None = None) -
 
 def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> None:
     """Resize an output tensor of another shape; one with elements is warned about."""
-    from ..._autograd.backward import constant
-    from ..._core.values import aval_of
-
     if target._aval.shape == shape:
         return
     if target._aval.numel and warn_level:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-if TYPE_CHECKING:
-    from .primitive import Geometry
+from .xla_maps import Geometry, xla_conv, xla_input_grad, xla_weight_grad
 
 CHANNELS_LAST = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC")}
 CHANNELS_LAST[3] = ("NDHWC", "DHWIO", "NDHWC")
@@ -30,8 +29,6 @@ CHUNK, CHUNK_SMALL, CHUNK_AREA, MOST_CHUNKS = 16, 32, 64, 8
 
 def conv(x: Any, w: Any, geo: Geometry) -> Any:
     """y from x and w."""
-    from .primitive import xla_conv
-
     if _covers_input(geo):
         y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
         return y.reshape(x.shape[0], w.shape[0], *geo.output)
@@ -45,8 +42,6 @@ def conv(x: Any, w: Any, geo: Geometry) -> Any:
 
 def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     """x from g and w."""
-    from .primitive import xla_input_grad
-
     if _covers_input(geo):
         x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
         return x.reshape(g.shape[0], w.shape[1], *geo.size)
@@ -64,8 +59,6 @@ def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
 
 def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
     """w from x and g."""
-    from .primitive import xla_weight_grad
-
     if _covers_input(geo):
         w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
         return w.reshape(g.shape[1], x.shape[1], *geo.kernel)

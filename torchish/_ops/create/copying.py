@@ -10,7 +10,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from ..._autograd.apply import apply_kernel, check_history, write_inplace
-from ..._autograd.backward import cast_kernel
 from ..._autograd.interop import moved
 from ..._autograd.nodes import Node, history, node_class
 from ..._autograd.tensor_base import TensorBase, detached, from_value, view_of
@@ -19,6 +18,7 @@ from ..._basics.devices import CPU, META, device, resolve
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._basics.memory import check_size
 from ..._basics.state import state
+from ..._core.casting import cast_kernel
 from ..._core.kernels import Kernel
 from ..._core.layout import preserved_strides
 from ..._core.storage import dense_span

@@ -10,9 +10,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._autograd.require import require
+from ..._basics.later import later
 from ..call.warning import user_level
 from ..registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 from ..shared import numeric as num
+
+_sparse_rows = later("torchish.sparse.embedding:rows")
 
 _F = ("nn.functional",)
 _TYPES = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16",
@@ -82,9 +85,7 @@ def _outside(i: Any, n: Any) -> Any:
 
 def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool, sparse: bool = False) -> Any:
     if sparse:
-        from ...sparse.embedding import rows
-
-        out = rows(weight, indices, padding_idx, by_freq)
+        out = _sparse_rows(weight, indices, padding_idx, by_freq)
     else:
         out = internal.embedding_rows(weight, indices, padding_idx, by_freq)
     error = IndexError("index out of range in self")

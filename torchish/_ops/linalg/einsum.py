@@ -6,9 +6,7 @@ the result), with every ellipsis written out; JAX then contracts along the cheap
 
 from __future__ import annotations
 
-import string
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,10 +14,8 @@ import jax.numpy as jnp
 from ..call.describe import scalar_name
 from ..call.fronts import into
 from ..registry import Tensor, Tensors, composite, op, wrap_dim
+from ..shared.subscripts import ELLIPSIS, LETTERS, numbers
 from .matmul import check_not_bool
-
-_ELLIPSIS = -1
-_LETTERS = string.ascii_uppercase + string.ascii_lowercase  # torch's order of the implicit output
 
 
 def _fail(text: str) -> None:
@@ -27,26 +23,26 @@ def _fail(text: str) -> None:
 
 
 def _read(term: str, where: str, start: int) -> list[int]:
-    """Subscripts of one comma-separated term as numbers 0..51, `_ELLIPSIS` for three dots."""
+    """Subscripts of one comma-separated term as numbers 0..51, `ELLIPSIS` for three dots."""
     labels: list[int] = []
     position = 0
     while position < len(term):
         char = term[position]
         if char == ".":
-            if _ELLIPSIS in labels:
+            if ELLIPSIS in labels:
                 _fail(f"found '.' for {where} for which an ellipsis was already found")
             if term[position : position + 3] != "...":
                 _fail(f"found '.' for {where} that is not part of any ellipsis (...)")
-            labels.append(_ELLIPSIS)
+            labels.append(ELLIPSIS)
             position += 3
             continue
         if char != " ":
-            if char not in _LETTERS:
+            if char not in LETTERS:
                 _fail(
                     f"invalid subscript given at index {start + position} in the equation string, "
                     "subscripts must be in [a-zA-Z]"
                 )
-            labels.append(_LETTERS.index(char))
+            labels.append(LETTERS.index(char))
         position += 1
     return labels
 
@@ -67,35 +63,35 @@ def _spell_out(
     """Replace every ellipsis by labels from 52 on (aligned at the right), and fill in `output`."""
     covered = []
     for number, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        named = len(labels) - (_ELLIPSIS in labels)
-        if named > len(shape) or (named < len(shape) and _ELLIPSIS not in labels):
-            tail = "" if _ELLIPSIS in labels else " and no ellipsis was given"
-            relation = "is more than" if _ELLIPSIS in labels else "does not match"
+        named = len(labels) - (ELLIPSIS in labels)
+        if named > len(shape) or (named < len(shape) and ELLIPSIS not in labels):
+            tail = "" if ELLIPSIS in labels else " and no ellipsis was given"
+            relation = "is more than" if ELLIPSIS in labels else "does not match"
             _fail(
                 f"the number of subscripts in the equation ({named}) {relation} the number of "
                 f"dimensions ({len(shape)}) for operand {number}{tail}"
             )
         covered.append(len(shape) - named)
     widest = max(
-        (c for c, labels in zip(covered, inputs, strict=True) if _ELLIPSIS in labels), default=0
+        (c for c, labels in zip(covered, inputs, strict=True) if ELLIPSIS in labels), default=0
     )
     dots = list(range(52, 52 + widest))
 
     def spell(labels: list[int], width: int) -> list[int]:
-        if _ELLIPSIS not in labels:
+        if ELLIPSIS not in labels:
             return labels
-        at = labels.index(_ELLIPSIS)
+        at = labels.index(ELLIPSIS)
         return labels[:at] + dots[widest - width :] + labels[at + 1 :]
 
     spelled = [spell(labels, width) for labels, width in zip(inputs, covered, strict=True)]
     if output is None:
         counts = Counter(label for labels in inputs for label in labels)
-        output = [_ELLIPSIS] if any(_ELLIPSIS in labels for labels in inputs) else []
-        output += sorted(label for label, n in counts.items() if n == 1 and label != _ELLIPSIS)
+        output = [ELLIPSIS] if any(ELLIPSIS in labels for labels in inputs) else []
+        output += sorted(label for label, n in counts.items() if n == 1 and label != ELLIPSIS)
     for position, label in enumerate(output):
         if label in output[:position]:
             _fail(f"output subscript {_name(label)} appears more than once in the output")
-        if label != _ELLIPSIS and not any(label in labels for labels in inputs):
+        if label != ELLIPSIS and not any(label in labels for labels in inputs):
             _fail(
                 f"output subscript {_name(label)} does not appear in the equation for any input "
                 "operand"
@@ -104,7 +100,7 @@ def _spell_out(
 
 
 def _name(label: int) -> str:
-    return _LETTERS[label] if 0 <= label < 52 else "..."
+    return LETTERS[label] if 0 <= label < 52 else "..."
 
 
 def _sizes(inputs: list[list[int]], shapes: list[tuple[int, ...]]) -> dict[int, int]:
@@ -170,38 +166,13 @@ def einsum(*args) -> Tensor:
         operands = list(args[1]) if isinstance(args[1], (list, tuple)) else list(args[1:])
     else:
         operands = list(args[0 : len(args) // 2 * 2 : 2])
-        inputs = [_numbers(term) for term in args[1::2]]
-        output = _numbers(args[-1]) if len(args) % 2 else None
+        inputs = [numbers(term) for term in args[1::2]]
+        output = numbers(args[-1]) if len(args) % 2 else None
     if len(inputs) > len(operands):
         _fail("fewer operands were provided than specified in the equation")
     if len(inputs) < len(operands):
         _fail("more operands were provided than specified in the equation")
     return _einsum(operands, tuple(map(tuple, inputs)), None if output is None else tuple(output))
-
-
-def written_out(args: Sequence[Any]) -> tuple[Any, ...]:
-    """The arguments of a call of `einsum` as an equation and its operands, one by one."""
-    if isinstance(args[0], str):
-        listed = len(args) == 2 and isinstance(args[1], (list, tuple))
-        return (args[0], *args[1]) if listed else tuple(args)
-    if len(args) < 2 or not all(isinstance(x, (list, tuple)) for x in args[1::2]):
-        return tuple(args)
-    terms = ["".join(_letter(label) for label in _numbers(term)) for term in args[1::2]]
-    result = f"->{''.join(_letter(label) for label in _numbers(args[-1]))}" if len(args) % 2 else ""
-    return ",".join(terms) + result, *args[0 : len(args) // 2 * 2 : 2]
-
-
-def _letter(label: int) -> str:
-    return "..." if label == _ELLIPSIS else _LETTERS[label]
-
-
-def _numbers(term: Any) -> list[int]:
-    for label in term:
-        if label is not Ellipsis and not 0 <= label < 52:
-            raise ValueError(
-                "einsum(): subscript in subscript list is not within the valid range [0, 52)"
-            )
-    return [_ELLIPSIS if label is Ellipsis else int(label) for label in term]
 
 
 @op("none", into=("internal",), name="_tensordot", grad_name="ViewBackward0")

@@ -13,7 +13,7 @@ from typing import Any
 from ..._autograd.tensor_base import TensorBase
 from ..registry import internal, linalg, methods, nnf, ops
 from . import overriding
-from .dispatching import packet, raw, show, without_modes
+from .dispatching import packet, raw, resolve_by, show, without_modes
 from .packets import OpOverload
 
 __all__ = ["function_of", "internal", "linalg", "written_out"]
@@ -498,3 +498,6 @@ def function_of(overload: OpOverload) -> Callable[..., Any]:
         except AttributeError:
             continue
     raise not_supported(f"torch.ops.aten.{name}", "the public function that it is part of")
+
+
+resolve_by(function_of)

@@ -15,6 +15,7 @@ from ..._autograd.nodes import OpNode
 from ..._autograd.tensor_base import from_value
 from ..._basics.state import state
 from ..._core.values import Value
+from ..registry import ops
 from .dispatching import packet, show, without_modes
 
 _plain_apply = OpNode.apply
@@ -98,8 +99,6 @@ def _operators(
 
 def _shaped(node: OpNode, operands: Sequence[Any]) -> list[Any]:
     """The operands; one that the gradient does not need stands as an empty tensor of its shape."""
-    from ..registry import ops
-
     found = []
     for aval, x in zip(node.kernel.in_avals, operands, strict=False):
         if x is None and hasattr(aval, "shape"):

@@ -13,10 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..._basics.state import state
-from . import overriding
 from .packets import OpOverload, OpOverloadPacket
 
 _packets: dict[str, OpOverloadPacket] = {}
+# How an overload becomes a function: given by aten.py, which knows the registry.
+_resolvers: list[Callable[[OpOverload], Callable[..., Any]]] = []
+
+
+def resolve_by(function_of: Callable[[OpOverload], Callable[..., Any]]) -> None:
+    """Let `function_of` say which function an overload is."""
+    _resolvers[:] = [function_of]
 
 
 def packet(name: str) -> OpOverloadPacket:
@@ -39,10 +45,7 @@ def without_modes() -> Iterator[None]:
 
 def call(overload: OpOverload, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Run an operator by its aten name: the innermost mode first."""
-    from .aten import function_of
-
-    function = function_of(overload)
-    return show(overload, function, args, kwargs)
+    return show(overload, _resolvers[0](overload), args, kwargs)
 
 
 def show(
@@ -75,21 +78,6 @@ class _Call(OpOverload):
 _Call.__name__ = "OpOverload"
 
 
-def run(public: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """A public function's call under a dispatch mode."""
-    from .aten import written_out
-
-    return written_out(public, tuple(args), kwargs)
-
-
 def raw(public: Any) -> Any:
     """The function without the look for overriding arguments."""
     return getattr(public, "__wrapped__", public)
-
-
-def engage() -> None:
-    """Calls are looked at from now on, and backward nodes are shown."""
-    overriding.engage()
-    from .dispatch_backward import engage as backward
-
-    backward()

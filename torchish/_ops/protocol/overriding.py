@@ -15,6 +15,7 @@ from typing import Any
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
 from ..._basics.state import process, state
+from .overriding_forms import FUNCTIONAL, arranged
 
 # Whether calls are looked at; written by `engage` only.
 engaged = False
@@ -23,6 +24,8 @@ _PLAIN: set[type] = {
     int, float, bool, complex, str, bytes, type(None), dtype, slice, type(Ellipsis), type,
 }  # fmt: skip
 _at_engagement: list[Callable[[], None]] = []
+# What takes a call that no argument and no function mode took: dispatch modes, once there are any.
+_below: list[Callable[[Any, Sequence[Any], dict[str, Any]], Any]] = []
 
 
 def engage() -> None:
@@ -32,6 +35,11 @@ def engage() -> None:
         engaged = True
         for action in _at_engagement:
             action()
+
+
+def pass_down(takes: Callable[[Any, Sequence[Any], dict[str, Any]], Any]) -> None:
+    """Let `takes(public, args, kwargs)` have the calls that nothing above it took."""
+    _below[:] = [takes]
 
 
 def when_engaged(action: Callable[[], None]) -> None:
@@ -206,8 +214,6 @@ def qualified_name(func: Any) -> str:
     found = _places.get(id(func))
     if found is None:
         return f"{getattr(func, '__module__', None)}.{getattr(func, '__name__', func)}"
-    from .overriding_forms import FUNCTIONAL
-
     place, name = found
     if place == "torch" and name in FUNCTIONAL:
         return f"torch.functional.{name}"
@@ -289,11 +295,7 @@ def guard_method(function: Any, name: str) -> Any:
 def send(public: Any, found: Sequence[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Dispatch a call in the form in which torch's Python functions hand over their arguments."""
     if not found and (not state.function_modes or state.overriding_off == 2):
-        from .dispatching import run
-
-        return run(public, args, kwargs)  # nothing is on but dispatch modes
-    from .overriding_forms import arranged
-
+        return _below[0](public, args, kwargs)  # nothing is on but dispatch modes
     form = arranged(*_places.get(id(public), ("", "")), args, kwargs)
     if form is None:
         return dispatch(public, found, args, kwargs)

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ..linalg.einsum import written_out
+from ..shared.subscripts import written_out
 
 FORMS = {
     "torch": """

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._random import draws
@@ -317,21 +316,6 @@ def check_probability(p: float, dt: dtype) -> None:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={number(p)}")
     if dt.is_complex:
         raise not_implemented("bernoulli_scalar_cpu_", dt)
-
-
-@composite(into=("method",))
-def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-    """Fill with 1 where u < p, else 0; `p` is a number or a tensor that broadcasts.
-
-    Raises: RuntimeError for a probability outside [0, 1].
-    """
-    if isinstance(p, TensorBase) and p._aval.ndim + p._aval.dtype.category >= dtypes.FLOAT:
-        from .sample import bernoulli_from
-
-        return bernoulli_from(self, p, generator)
-    p = as_float(p, "bernoulli_", "p")
-    check_probability(p, self._aval.dtype)
-    return fill(self, BERNOULLI, (p,), generator, "BernoulliBackward2")
 
 
 @composite(into=("method",))

@@ -31,7 +31,7 @@ from ..call.fronts import into
 from ..call.operator import broadcast_check
 from ..registry import Scalar, Tensor, composite, internal, op, ops
 from .create import _invalid, _Target
-from .drawing import as_float, counters, draw, key_of, not_implemented, overwrite, pick
+from .drawing import as_float, counters, draw, fill, key_of, not_implemented, overwrite, pick
 from .fills import (
     BERNOULLI,
     EXPONENTIAL,
@@ -107,6 +107,19 @@ def bernoulli_from(target: Any, p: Any, generator: Any) -> Any:
     u = _unit_draws(wide, shape, strides, target._storage.device, generator)
     made = internal.bernoulli_compare(wide, u, target._aval.dtype)
     return overwrite(target, made._value(), "BernoulliBackward1")
+
+
+@composite(into=("method",))
+def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with 1 where u < p, else 0; `p` is a number or a tensor that broadcasts.
+
+    Raises: RuntimeError for a probability outside [0, 1].
+    """
+    if isinstance(p, TensorBase) and p._aval.ndim + p._aval.dtype.category >= dtypes.FLOAT:
+        return bernoulli_from(self, p, generator)
+    p = as_float(p, "bernoulli_", "p")
+    check_probability(p, self._aval.dtype)
+    return fill(self, BERNOULLI, (p,), generator, "BernoulliBackward2")
 
 
 @composite()

@@ -18,8 +18,6 @@ class layout:
         return f"torch.{self.name}"
 
     def __reduce__(self) -> Any:
-        from ..._serialization.locations import _get_layout
-
         return _get_layout, (repr(self),)
 
 
@@ -29,3 +27,11 @@ sparse_csr = layout("sparse_csr")
 sparse_csc = layout("sparse_csc")
 sparse_bsr = layout("sparse_bsr")
 sparse_bsc = layout("sparse_bsc")
+_BY_NAME = {
+    repr(x): x for x in (strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc)
+}
+
+
+def _get_layout(name: str) -> layout:
+    """The layout object that prints as `name` (checkpoints name it `torch.serialization`'s)."""
+    return _BY_NAME[name if name.startswith("torch.") else f"torch.{name}"]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._basics.devices import device as Device
 from torchish._basics.dtypes import dtype as Dtype
 from torchish._ops.registry import ops

@@ -7,7 +7,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter, is_lazy
 from torchish.utils.hooks import RemovableHandle

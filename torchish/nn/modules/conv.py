@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._ops.registry import nnf, ops
 from torchish._tensor.tensor import Tensor
 from torchish.nn import init

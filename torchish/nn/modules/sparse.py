@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._ops.registry import nnf, ops
 from torchish._tensor.tensor import Tensor
 from torchish.nn import init

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.backward import is_grad_enabled
+from torchish._autograd.grad_mode import is_grad_enabled
 from torchish._autograd.interop import host_array
 from torchish._ops.registry import nnf, ops
 from torchish._tensor.tensor import Tensor

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from torchish import distributed as dist
-from torchish._autograd.backward import is_grad_enabled
+from torchish._autograd.grad_mode import is_grad_enabled
 from torchish._ops.registry import ops
 from torchish.distributed.algorithms.join import Join, JoinHook
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from torchish import distributed as dist
-from torchish._autograd.backward import is_grad_enabled, no_grad, queue_callback
+from torchish._autograd.backward import queue_callback
+from torchish._autograd.grad_mode import is_grad_enabled, no_grad
 from torchish._autograd.interop import host_array, wrap_host
 from torchish._autograd.nodes import AccumulateGrad
 from torchish._basics.errors import not_supported

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._autograd.interop import is_host
 from torchish._autograd.tensor_base import from_value, from_values
 from torchish._basics.devices import resolve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
 from torchish.nn.modules.module import Module
 

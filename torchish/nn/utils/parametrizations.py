@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._ops.registry import linalg, nnf, ops
 from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module

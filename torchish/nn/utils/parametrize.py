@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-from torchish._autograd.backward import no_grad
+from torchish._autograd.grad_mode import no_grad
 from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.container import ModuleDict, ModuleList
 from torchish.nn.modules.module import Module

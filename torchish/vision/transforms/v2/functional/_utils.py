@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -181,8 +182,7 @@ def register_kernel(functional: Any, tv_tensor_cls: type) -> Callable[..., Any]:
     Raises: ValueError for other functions, other classes and those built in.
     """
     if isinstance(functional, str):
-        from .. import functional as namespace
-
+        namespace = sys.modules[__package__]
         try:
             functional = getattr(namespace, functional)
         except AttributeError:
