@@ -6,6 +6,7 @@ inputs are donated, device), never on the values that flow through it.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,27 +18,12 @@ import numpy as np
 from .._basics.forking import tracing
 from .._basics.stats import stats
 from .._basics.wide import widened
+from .graph import NodeError, Numbers, Scalars, evaluate, last_uses, scalars, steps
 from .kernels import Kernel
 from .values import Aval
 
-# Slots: 0.. are outputs of nodes, -1.. are external inputs, the rest are numbers by type.
-FLOATS, INTS, COMPLEXES = 1 << 40, 2 << 40, 3 << 40
 _CAPACITY = 1024
 _CODE_BYTES = 256 << 20
-
-Numbers = tuple[list[float], list[int], list[complex]]
-
-
-def steps(entries: Sequence[Any]) -> list[tuple[Kernel, tuple[int, ...]]]:
-    """Split the flat record of a trace into (kernel, input slots)."""
-    found = []
-    position = 0
-    while position < len(entries):
-        kernel = entries[position]
-        end = position + 1 + kernel.n_in
-        found.append((kernel, tuple(entries[position + 1 : end])))
-        position = end
-    return found
 
 
 def compile_program(
@@ -47,35 +33,14 @@ def compile_program(
 
     `shardings`, one a live output, are given for a program over several devices.
     """
-    plan = steps(entries)
-    donated_at = {e: k for k, e in enumerate(donated)}
+    nodes = steps(entries)
 
     def program(kept: list[Any], given: list[Any], floats: Any, ints: Any, comps: Any) -> list[Any]:
-        env: list[Any] = []
-        kept_at: dict[int, int] = {}
-        position = 0
-        for e in range(len(kept) + len(given)):
-            if e not in donated_at:
-                kept_at[e] = position
-                position += 1
-
-        def fetch(slot: int, kind: Any) -> Any:
-            if slot < 0:
-                e = -1 - slot
-                return given[donated_at[e]] if e in donated_at else kept[kept_at[e]]
-            if slot < FLOATS:
-                return env[slot]
-            if slot < INTS:
-                return floats[slot - FLOATS]
-            if slot < COMPLEXES:
-                number = ints[slot - INTS]
-                return number != 0 if kind is bool else number
-            return comps[slot - COMPLEXES]
-
-        for kernel, slots in plan:
-            args = [fetch(s, k) for s, k in zip(slots, kernel.in_avals, strict=True)]
-            env.extend(kernel.call(*args))
-        return [env[slot] for slot in live]
+        outside = list(kept)
+        for e, x in sorted(zip(donated, given, strict=True)):
+            outside.insert(e, x)
+        made = evaluate(nodes, _call, outside, Scalars(floats, ints, comps).fetch)
+        return [made[slot] for slot in live]
 
     stats.programs_compiled += 1
     donate = (1,) if donated else ()
@@ -111,74 +76,27 @@ def compile_ahead(
         return lowered.compile()  # type: ignore[no-any-return]
 
 
-def pack(numbers: Numbers) -> list[Any]:
-    """The numbers of a trace as (at most) three vectors: few arguments to pass, none in the key."""
-    floats, ints, comps = numbers
-    return [
-        np.array(floats, np.float64) if floats else None,
-        np.array(ints, np.int64) if ints else None,
-        np.array(comps, np.complex128) if comps else None,
-    ]
+def _call(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
+    return kernel.call(*arrays)
 
 
 def run_nodes(
     entries: Sequence[Any], live: Sequence[int], externals: list[Any], numbers: Numbers
 ) -> list[Any]:
     """Run a trace node by node from the per-kernel cache, dropping what is no longer needed."""
-    plan = steps(entries)
-    wanted = set(live)
-    last_use: dict[int, int] = {}
-    for k, (_, slots) in enumerate(plan):
-        for slot in slots:
-            if 0 <= slot < FLOATS:
-                last_use[slot] = k
-    floats, ints, comps = numbers
-    env: dict[int, Any] = {}
 
-    def fetch(slot: int, kind: Any) -> Any:
-        if slot < 0:
-            return externals[-1 - slot]
-        if slot < FLOATS:
-            return env[slot]
-        if slot < INTS:
-            return np.float64(floats[slot - FLOATS])
-        if slot < COMPLEXES:
-            number = ints[slot - INTS]
-            return np.bool_(number) if kind is bool else np.int64(number)
-        return np.complex128(comps[slot - COMPLEXES])
-
-    counter = 0
-    for k, (kernel, slots) in enumerate(plan):
-        numbered = range(counter, counter + kernel.n_out)
-        counter += kernel.n_out
-        if not any(s in wanted or s in last_use for s in numbered):
-            continue
+    def run(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
         try:
-            if kernel.is_jitted:
-                outs = kernel.jitted(*map(fetch, slots, kernel.in_avals))
-            else:
-                with tracing:
-                    outs = kernel.jitted(*map(fetch, slots, kernel.in_avals))
+            with contextlib.nullcontext() if kernel.is_jitted else tracing:
+                outs: Sequence[Any] = kernel.jitted(*arrays)
         except Exception as error:
-            raise NodeError(k, kernel) from error
+            raise NodeError(position, kernel) from error
         stats.kernels_run += 1
-        for s, out in zip(numbered, outs, strict=True):
-            if s in wanted or s in last_use:
-                env[s] = out
-        for s in slots:
-            if 0 <= s < FLOATS and last_use[s] == k and s not in wanted:
-                env.pop(s, None)
-    return [env[slot] for slot in live]
+        return outs
 
-
-class NodeError(RuntimeError):
-    """A node failed while it ran; carries its position so that the trace can name the "
-    "user's line."""
-
-    def __init__(self, position: int, kernel: Kernel) -> None:
-        super().__init__(position, kernel)
-        self.position = position
-        self.kernel = kernel
+    nodes = steps(entries)
+    made = evaluate(nodes, run, externals, scalars(numbers).fetch, last_uses(nodes, live))
+    return [made[slot] for slot in live]
 
 
 class ProgramCache:
@@ -232,7 +150,9 @@ def call_program(
 ) -> list[Any]:
     """Run a compiled program on the external arrays of its trace."""
     stats.programs_run += 1
-    packed = pack(numbers)
+    x = scalars(numbers)
+    # At most three vectors: few arguments to pass, and no number in the key.
+    packed = [v if v.size else None for v in (x.floats, x.ints, x.complexes)]
     if not donated:
         return program(externals, [], *packed)
     gone = set(donated)

@@ -28,22 +28,12 @@ from .._basics.tracebacks import tidied
 from .._basics.wide import widened
 from . import compiling
 from .checks import run_checks
+from .graph import COMPLEXES, FLOATS, INTS, NodeError, steps
 from .gspmd import mesh_for, onto
 from .interpreted import run_trace
 from .kernels import Kernel
 from .policy import NEVER, Policy
-from .program import (
-    COMPLEXES,
-    FLOATS,
-    INTS,
-    NodeError,
-    ProgramCache,
-    call_program,
-    compile_ahead,
-    compile_program,
-    run_nodes,
-    steps,
-)
+from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Layout, MeshKernel, on_one, spread_out
 from .values import Value, check_readable
 

@@ -26,6 +26,7 @@ from .._autograd.subgraph import borders, gradients
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.devices import device
 from .._basics.state import state
+from .._core.graph import COMPLEXES, FLOATS, INTS
 from .._core.spmd import MeshKernel, mesh_of
 from .._core.trace import Trace, record_spmd
 from .._core.values import Aval, Value
@@ -415,8 +416,6 @@ class _Operands:
 
 def _operand(lane: Lane, slot: int, lanes: int) -> Any:
     """What a slot of a region stands for outside of it."""
-    from .._core.program import COMPLEXES, FLOATS, INTS
-
     region = lane.region
     if slot >= COMPLEXES:
         return region.complexes[slot - COMPLEXES]

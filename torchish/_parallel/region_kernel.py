@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
+from .._core.graph import FLOATS, evaluate, steps
 from .._core.kernels import Kernel
-from .._core.program import COMPLEXES, FLOATS, INTS, steps
 from .._core.spmd import MeshKernel
 from .._core.values import Aval, Value, aval_of
 
@@ -75,24 +75,38 @@ class LanePlan:
 
     def run(self, fetch_operand: Callable[[int], Any], index: Any) -> Callable[[int], Any]:
         """Apply the kernels; returns a function from slots to arrays."""
-        made: list[Any] = []
-        base = self.base
+        outside: list[Any] = [None] * (1 + max(self.sources.values(), default=-1))
+        for p in set(self.sources.values()):
+            outside[p] = fetch_operand(p)
 
-        def fetch(slot: int) -> Any:
-            if base <= slot < FLOATS:
-                return made[slot - base]
-            return fetch_operand(self.sources[slot])
-
-        for kernel, slots in steps(self.entries):
-            args = []
-            for slot, kind in zip(slots, kernel.in_avals, strict=True):
-                x = fetch(slot)
-                args.append(x != 0 if kind is bool and INTS <= slot < COMPLEXES else x)
+        def run(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
+            # Numbers come as operands here, booleans among them as integers.
+            args = [
+                x != 0 if kind is bool else x
+                for x, kind in zip(arrays, kernel.in_avals, strict=True)
+            ]
             if kernel.draws:
                 # Each replica draws its own numbers: the device's position enters the seed.
                 args[0] = args[0] ^ (index.astype(args[0].dtype) << 32)
-            made.extend(kernel.call(*args))
+            return kernel.call(*args)
+
+        nodes = [(kernel, tuple(map(self._place, slots))) for kernel, slots in steps(self.entries)]
+        made = evaluate(nodes, run, outside, _no_numbers)
+
+        def fetch(slot: int) -> Any:
+            at = self._place(slot)
+            return made[at] if at >= 0 else outside[-1 - at]
+
         return fetch
+
+    def _place(self, slot: int) -> int:
+        """A slot of the region's trace as a slot of these entries alone."""
+        own = self.base <= slot < FLOATS
+        return slot - self.base if own else -1 - self.sources[slot]
+
+
+def _no_numbers(slot: int, kind: Any) -> Any:
+    raise AssertionError(f"slot {slot} is no operand of the region's kernel")
 
 
 def _local(spec: Any, lane: int, array: Any, first: Any) -> Any:

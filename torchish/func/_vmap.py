@@ -23,8 +23,8 @@ from .._autograd.subgraph import Entry, borders, gradients
 from .._autograd.tensor_base import TensorBase, from_value, from_values
 from .._basics.errors import not_supported
 from .._basics.state import state
+from .._core.graph import COMPLEXES, FLOATS, INTS, steps
 from .._core.kernels import DrawKernel, Kernel
-from .._core.program import COMPLEXES, FLOATS, INTS, steps
 from .._core.storage import moment, older
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
