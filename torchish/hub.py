@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from ._basics.errors import not_supported
-from ._namespace.process import MissingName
+from ._basics.errors import MissingName, not_supported
+from ._basics.settings import torch_home
 
 __all__ = ["download_url_to_file", "get_dir", "load_state_dict_from_url", "set_dir"]
 
@@ -25,9 +25,7 @@ def get_dir() -> str:
     """The folder of downloads: what `set_dir` chose, else `$TORCH_HOME/hub`, else the cache's."""
     if _chosen:
         return _chosen[-1]
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return os.path.join(os.path.expanduser(home), "hub")
+    return os.path.join(torch_home(), "hub")
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:

@@ -68,5 +68,5 @@ def _device(kind: str, which: Any) -> device:
 
 def thread_safe_generator() -> Generator | None:
     """The generator of this thread's DataLoader worker; None outside one."""
-    found: Generator | None = getattr(state, "generator", None)
+    found: Generator | None = state.generator
     return found

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import IO, Any
 
 from ._basics.errors import not_supported
+from ._basics.settings import forced_weights_only
 from ._serialization import legacy, unpickling
 from ._serialization.archive import ArchiveReader, ArchiveWriter
 from ._serialization.loading import load_archive
@@ -269,9 +270,7 @@ def _load_open(
 def _choose_unpickler(weights_only: bool | None, pickle_module: Any) -> tuple[bool, Any]:
     """(weights_only, module to unpickle with or None for the restricted one)."""
     chosen = pickle_module is None if weights_only is None else bool(weights_only)
-    on = ("1", "y", "yes", "true")
-    force = os.getenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0").lower() in on
-    force_not = os.getenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "0").lower() in on
+    force, force_not = forced_weights_only()
     if force and force_not:
         raise RuntimeError(
             "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` "

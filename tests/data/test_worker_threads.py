@@ -315,7 +315,7 @@ class Info(Numbers):
     def __getitem__(self, index: int) -> Any:
         info = data.get_worker_info()
         assert info is not None and info.rng is not None
-        torch_like = draws.integers_default(_host.current_generator(), 1, np.dtype(np.int64))
+        torch_like = draws.integers_default(_host.thread_generator(), 1, np.dtype(np.int64))
         return {
             "id": info.id,
             "workers": info.num_workers,

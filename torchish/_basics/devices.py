@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any
 
 import jax
 
-from .settings import settings
+from .settings import settings, visible_cuda
 from .state import process, state
 
 _TYPES = (
@@ -125,7 +124,7 @@ def _platform(name: str) -> list[Any]:
 def _visible(found: list[Any]) -> list[Any]:
     """CUDA_VISIBLE_DEVICES for simulated devices (the CUDA runtime itself applies it to "
     "real ones)."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = visible_cuda()
     if not settings.fake_cuda or chosen is None:
         return found
     picked = []
@@ -176,7 +175,7 @@ def _no_cuda() -> Exception:
 
 def current_cuda() -> int:
     """Index of the current CUDA device of this thread."""
-    return int(getattr(state, "cuda_index", 0))
+    return state.cuda_index
 
 
 def set_current_cuda(index: int) -> None:

@@ -1,4 +1,4 @@
-"""The one place where environment variables are read."""
+"""The one place where environment variables are read (but for torchrun's, which are a protocol)."""
 
 from __future__ import annotations
 
@@ -55,3 +55,27 @@ class Settings:
 
 
 settings = Settings()
+
+
+# --- torch's own variables, read whenever torch reads them ----------------------------------------
+
+
+def torch_home() -> str:
+    """Where torch keeps downloads: TORCH_HOME, else a folder of the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
+
+
+def forced_weights_only() -> tuple[bool, bool]:
+    """TORCH_FORCE_WEIGHTS_ONLY_LOAD and TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD."""
+    on = ("1", "y", "yes", "true")
+    force, force_not = (
+        os.environ.get(f"TORCH_FORCE_{which}WEIGHTS_ONLY_LOAD", "0").lower() in on
+        for which in ("", "NO_")
+    )
+    return force, force_not
+
+
+def visible_cuda() -> str | None:
+    """CUDA_VISIBLE_DEVICES."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")

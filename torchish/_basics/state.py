@@ -52,6 +52,14 @@ class ThreadState(threading.local):
         self.dispatch_modes: list[Any] = []
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
+        # What draws for a program that is recorded as a function: (make, aval) -> Value.
+        self.draw_sink: Any = None
+        # The current CUDA device.
+        self.cuda_index = 0
+        # What `use_deterministic_algorithms` was told.
+        self.deterministic = False
+        # Autocast's dtypes, cache flag and depth of nesting (torchish/amp), once asked for.
+        self.autocast_switches: dict[str, Any] = {}
 
 
 class ProcessState:
@@ -73,6 +81,10 @@ class ProcessState:
         self.interpret_only = False
         # Whether some storage is laid out over a mesh: programs may then be partitioned.
         self.laid_out = False
+        # Precision of float32 matrix products: "highest", "high" or "medium".
+        self.matmul_precision = "highest"
+        # What `set_warn_always` was told.
+        self.warn_always = False
         # What `get_num_threads` says, where it is not the number of processors.
         self.num_threads: int | None = None
 

@@ -36,7 +36,7 @@ def get_device_module(device: Any = None) -> Any:
 
 def get_float32_matmul_precision() -> str:
     """The precision of float32 matrix products: "highest", "high" or "medium"."""
-    return str(process.__dict__.get("matmul_precision", "highest"))
+    return process.matmul_precision
 
 
 def set_float32_matmul_precision(precision: str) -> None:
@@ -47,14 +47,14 @@ def set_float32_matmul_precision(precision: str) -> None:
         )
     import jax
 
-    process.__dict__["matmul_precision"] = precision
+    process.matmul_precision = precision
     chosen = {"highest": None, "high": "tensorfloat32", "medium": "bfloat16"}[precision]
     jax.config.update("jax_default_matmul_precision", chosen)
 
 
 def get_deterministic_debug_mode() -> int:
     """0 default, 1 warn, 2 error."""
-    return 2 if state.__dict__.get("deterministic", False) else 0
+    return 2 if state.deterministic else 0
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
@@ -70,17 +70,17 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         raise RuntimeError(
             f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
         )
-    state.__dict__["deterministic"] = debug_mode > 0
+    state.deterministic = debug_mode > 0
 
 
 def is_warn_always_enabled() -> bool:
     """Whether warnings that torch gives once are given each time."""
-    return bool(process.__dict__.get("warn_always", False))
+    return process.warn_always
 
 
 def set_warn_always(b: bool) -> None:
     """Ask for every warning each time (here Python's warning filters decide)."""
-    process.__dict__["warn_always"] = bool(b)
+    process.warn_always = bool(b)
 
 
 def is_anomaly_enabled() -> bool:

@@ -170,12 +170,12 @@ def is_deterministic_algorithms_warn_only_enabled() -> bool:
 
 def are_deterministic_algorithms_enabled() -> bool:
     """Whether `use_deterministic_algorithms` was set."""
-    return bool(state.__dict__.get("deterministic", False))
+    return state.deterministic
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Recorded only: XLA's programs are deterministic on CPU; GPU scatters follow XLA_FLAGS."""
-    state.__dict__["deterministic"] = bool(mode)
+    state.deterministic = bool(mode)
 
 
 def get_num_threads() -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .._basics import devices
 from .._basics.devices import device as Device
+from .._basics.state import state
 
 DEFAULT_SEED = 67280421310721  # seed of a `Generator()` that nobody seeded
 STATE_SIZE = 5056
@@ -253,6 +254,12 @@ def random_seed() -> int:
 
 default_generator = Generator()
 default_generator.seed()
+
+
+def thread_generator() -> Generator:
+    """The CPU generator that draws use when none is given (a DataLoader worker has its own)."""
+    return state.generator or default_generator
+
 
 _device_defaults: dict[Any, Generator] = {}
 _device_seed: int | None = None

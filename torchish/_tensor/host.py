@@ -17,14 +17,13 @@ from .._basics.size import Size
 from .._basics.state import process, state
 from .._core.storage import Storage
 from .._core.trace import flush_point
-from .._random.generator import Generator, default_generator
+from .._random.generator import Generator, default_generator, thread_generator
 
 __all__ = [
     "Generator",
     "Size",
     "Storage",
     "contents",
-    "current_generator",
     "default_dtype",
     "default_generator",
     "devices",
@@ -39,6 +38,7 @@ __all__ = [
     "storage_on",
     "tensor_class",
     "tensor_on",
+    "thread_generator",
     "wrap",
 ]
 
@@ -101,11 +101,6 @@ def shared_storage(flat: np.ndarray[Any, Any]) -> Storage:
 def default_dtype() -> dtypes.dtype:
     """The dtype of tensors made from Python floats."""
     return process.default_dtype
-
-
-def current_generator() -> Generator:
-    """The default generator of this thread."""
-    return state.generator or default_generator  # type: ignore[no-any-return]
 
 
 def set_thread_generator(generator: Generator | None) -> None:

@@ -24,10 +24,10 @@ _KNOWN = (
 
 def _thread() -> dict[str, Any]:
     """This thread's switches: chosen dtypes, cache flag, nesting depth."""
-    found: dict[str, Any] = state.__dict__.setdefault(
-        "autocast_switches", {"dtypes": dict(_DEFAULTS), "cache": True, "depth": 0}
-    )
-    return found
+    switches = state.autocast_switches
+    if not switches:
+        switches.update(dtypes=dict(_DEFAULTS), cache=True, depth=0)
+    return switches
 
 
 def _checked(device_type: Any) -> str:

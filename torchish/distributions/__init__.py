@@ -76,8 +76,7 @@ _ABSENT = {
 
 def __getattr__(name: str) -> Any:
     if name in _ABSENT:
-        from .._basics.errors import not_supported
-        from .._namespace.process import MissingName
+        from .._basics.errors import MissingName, not_supported
 
         text = not_supported(
             f"torch.distributions.{name}", "TransformedDistribution of one that is there"

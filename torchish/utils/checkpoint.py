@@ -33,7 +33,7 @@ _ABSENT = ("CheckpointPolicy", "SAC_IGNORED_OPS", "SelectiveCheckpointContext",
 
 def __getattr__(name: str) -> Any:
     if name in _ABSENT:
-        from .._namespace.process import MissingName
+        from .._basics.errors import MissingName
 
         text = f"module 'torch.utils.checkpoint' has no attribute '{name}'"
         raise MissingName(

@@ -14,7 +14,7 @@ from torchish._autograd.interop import host_array, is_host, wrap_host
 from torchish._basics.errors import not_supported
 from torchish._basics.state import process, state
 from torchish._random import draws
-from torchish._random.generator import Generator, default_generator
+from torchish._random.generator import thread_generator
 from torchish._tensor.tensor import Tensor
 
 
@@ -55,10 +55,6 @@ def apply(
 # -- random draws, from the stream and with the arithmetic of the torch call they name -------------
 
 
-def _generator() -> Generator:
-    return state.generator or default_generator
-
-
 def random() -> float:
     """`torch.rand(1)`"""
     return uniform(0.0, 1.0)
@@ -67,26 +63,26 @@ def random() -> float:
 def uniform(low: float, high: float) -> float:
     """`torch.empty(1).uniform_(low, high)`"""
     dtype = np.dtype(process.default_dtype.np)
-    return float(draws.uniform(_generator(), 1, dtype, low, high)[0])
+    return float(draws.uniform(thread_generator(), 1, dtype, low, high)[0])
 
 
 def uniforms(shape: tuple[int, ...]) -> np.ndarray:
     """`torch.rand(shape)`"""
     dtype = np.dtype(process.default_dtype.np)
-    return draws.uniform(_generator(), int(np.prod(shape)), dtype).reshape(shape)
+    return draws.uniform(thread_generator(), int(np.prod(shape)), dtype).reshape(shape)
 
 
 def randint(low: int, high: int) -> int:
     """`torch.randint(low, high, (1,))`"""
-    return int(draws.integers(_generator(), 1, np.dtype(np.int64), high - low, low)[0])
+    return int(draws.integers(thread_generator(), 1, np.dtype(np.int64), high - low, low)[0])
 
 
 def randperm(count: int) -> list[int]:
     """`torch.randperm(count)`"""
-    return draws.permutation(_generator(), count).tolist()
+    return draws.permutation(thread_generator(), count).tolist()
 
 
 def normal(shape: tuple[int, ...], dtype: np.dtype | None = None) -> np.ndarray:
     """`torch.empty(shape, dtype=dtype).normal_()`, in float32 by default"""
-    values = draws.normal(_generator(), int(np.prod(shape)), dtype or np.dtype(np.float32))
+    values = draws.normal(thread_generator(), int(np.prod(shape)), dtype or np.dtype(np.float32))
     return values.reshape(shape)

@@ -21,7 +21,7 @@ from ..._basics.devices import META
 from ..._basics.dtypes import SCALAR_NAMES
 from ..._core.layout import preserved_strides
 from ..._core.values import aval_of
-from ..._random.generator import Generator
+from ..._random.generator import Generator, thread_generator
 from ..call.warning import user_level
 from ..random.drawing import (
     Distribution,
@@ -29,7 +29,6 @@ from ..random.drawing import (
     draw,
     not_implemented,
     on_host,
-    thread_generator,
 )
 from ..random.fills import BERNOULLI
 from ..registry import Scalar, Tensor, composite, internal, methods, op, ops

@@ -25,7 +25,7 @@ from ..._core.kernels import DrawKernel, Kernel
 from ..._core.layout import memory_order
 from ..._core.trace import record_on
 from ..._core.values import Aval, Value, aval_of, contiguous_strides, host_value
-from ..._random.generator import Generator, default_generator, device_generator
+from ..._random.generator import Generator, device_generator, thread_generator
 
 HostDraw = Callable[..., "np.ndarray[Any, Any]"]
 DeviceDraw = Callable[..., Any]
@@ -42,12 +42,6 @@ class Distribution:
     name: str
     host: HostDraw
     device: DeviceDraw
-
-
-def thread_generator() -> Generator:
-    """The CPU generator that draws use when none is given (a DataLoader worker has its own)."""
-    found: Generator | None = getattr(state, "generator", None)
-    return default_generator if found is None else found
 
 
 def pick(generator: Any, dev: device, name: str) -> Generator:
@@ -103,7 +97,7 @@ def on_host(make: Callable[[], np.ndarray[Any, Any]], aval: Aval) -> Value:
 
     A region that is being compiled sets `state.draw_sink(make, aval) -> Value`.
     """
-    sink = getattr(state, "draw_sink", None)
+    sink = state.draw_sink
     if sink is not None:
         made: Value = sink(make, aval)
         return made

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._random.generator import Generator, default_generator, seed_devices
+from ..._random.generator import Generator, default_generator, seed_devices, thread_generator
 from ..registry import composite, register
-from .drawing import thread_generator
 
 register("torch", "default_generator", default_generator)
 

@@ -38,7 +38,7 @@ def seeded(seed: int) -> Generator:
 
 
 def _host_generator(generator: Any) -> Generator:
-    chosen = _host.current_generator() if generator is None else generator
+    chosen = _host.thread_generator() if generator is None else generator
     if not chosen.is_host:
         raise RuntimeError(
             f"Expected a 'cpu' device type for generator but found '{chosen.device.type}'"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._basics.errors import not_supported
-from torchish._namespace.process import MissingName
+from torchish._basics.errors import MissingName, not_supported
 
 
 def __getattr__(name: str) -> Any:
