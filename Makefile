@@ -9,13 +9,14 @@ DATAROOT ?=
 DEMO_DEPS := $(VENV)/.stamp-demo
 DEV_DEPS := $(VENV)/.stamp-dev
 
-.PHONY: help demo env test smoke lint format types compat libraries bench wheel clean
+.PHONY: help demo env test smoke lint format types stubs compat libraries bench wheel clean
 
 help:
 	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
 	@echo "make demo DATAROOT=D   the same on the horses of the CIFAR-10 python batches in folder D"
 	@echo "make test              run the test suite (TEST_ARGS='-k name' for a part of it)"
 	@echo "make lint types        ruff, mypy        make format   let ruff rewrite the files"
+	@echo "make stubs             type stubs, from the registry"
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make libraries         other people's wheels on torchish and on PyTorch"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
@@ -59,6 +60,10 @@ format: $(DEV_DEPS)
 
 types: $(DEV_DEPS)
 	$(PY) -m mypy
+
+# What is generated from the registry: type stubs.
+stubs: $(DEV_DEPS)
+	$(PY) tools/stubs.py
 
 # All of PyTorch's OpInfo entries through both libraries: every sample of float32 and int64, some of
 # each of the other dtypes. About 40 minutes on two cores.
