@@ -40,6 +40,8 @@ class ThreadState(threading.local):
         self.saved_hooks_refused: str | None = None
         # Transformations of functions that run now (torchish/func), the innermost last.
         self.transforms: list[Any] = []
+        # Whether a 0-dim tensor stands for itself in an index, rather than for its number.
+        self.index_by_tensors = False
         # What a running backward pass calls at its end.
         self.after_backward: list[Any] = []
         # The dtype table of autocast (torchish/_ops/call/autocast.py) while it is on, else None.

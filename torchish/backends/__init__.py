@@ -11,6 +11,8 @@ import sys
 import types
 from typing import Any
 
+from . import _attention
+
 
 class _Backend(types.ModuleType):
     """A submodule whose flags are plain attributes."""
@@ -52,7 +54,7 @@ cudnn = _Backend(
     "cudnn", benchmark=False, deterministic=False, enabled=True, allow_tf32=True,
     benchmark_limit=10, is_available=_never, version=lambda: None,
 )  # fmt: skip
-cuda = _Backend("cuda", is_built=_cuda_built)
+cuda = _Backend("cuda", is_built=_cuda_built, **_attention.functions())
 cuda.matmul = types.SimpleNamespace(  # type: ignore[attr-defined]
     allow_tf32=False, allow_fp16_reduced_precision_reduction=True,
     allow_bf16_reduced_precision_reduction=True,

@@ -17,6 +17,7 @@ from ..._autograd.apply import check_inplace
 from ..._autograd.interop import host_array, is_host, wrap_host
 from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
+from ..._basics.state import state
 from ..call.describe import check_expandable
 from ..call.warning import user_level
 from ..registry import Tensor, composite, methods, ops
@@ -155,7 +156,7 @@ def _item(tensor: Any, item: Any) -> Any:
 
 def _tensor_item(item: Any) -> Any:
     dtype = item._aval.dtype
-    if item._aval.ndim == 0 and dtype.category <= dtypes.INT:
+    if item._aval.ndim == 0 and dtype.category <= dtypes.INT and not state.index_by_tensors:
         return bool(item.item()) if dtype in _MASKS else int(item.item())
     if dtype not in (dtypes.int64, dtypes.int32, *_MASKS):
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
