@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from . import constraints, transforms
+from . import _kl_pairs as _kl_pairs, constraints, transforms
 from .composed import Independent, MixtureSameFamily, TransformedDistribution
 from .constraint_registry import biject_to, transform_to
 from .continuous import (
@@ -21,6 +19,7 @@ from .continuous import (
 )
 from .counts import (
     ContinuousBernoulli,
+    ExpRelaxedCategorical as ExpRelaxedCategorical,
     LogitRelaxedBernoulli as LogitRelaxedBernoulli,
     NegativeBinomial,
     RelaxedBernoulli,
@@ -40,6 +39,7 @@ from .distribution import Distribution, ExponentialFamily
 from .gammas import Beta, Chi2, Dirichlet, Gamma, MultivariateNormal
 from .kl import kl_divergence, register_kl
 from .lowrank import LowRankMultivariateNormal
+from .matrices import LKJCholesky, Wishart
 from .tails import (
     FisherSnedecor,
     GeneralizedPareto,
@@ -64,22 +64,7 @@ __all__ += transforms.__all__
 
 __all__ += [
     "ContinuousBernoulli", "FisherSnedecor", "GeneralizedPareto", "InverseGamma", "Kumaraswamy",
-    "LogisticNormal", "LowRankMultivariateNormal", "NegativeBinomial", "Pareto",
-    "RelaxedBernoulli", "RelaxedOneHotCategorical", "VonMises", "Weibull", "biject_to",
+    "LKJCholesky", "LogisticNormal", "LowRankMultivariateNormal", "NegativeBinomial", "Pareto",
+    "RelaxedBernoulli", "RelaxedOneHotCategorical", "VonMises", "Weibull", "Wishart", "biject_to",
     "transform_to",
 ]  # fmt: skip
-
-_ABSENT = {
-    "CatTransform", "CorrCholeskyTransform", "LKJCholesky", "StackTransform", "Wishart",
-}  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ABSENT:
-        from .._basics.errors import MissingName, not_supported
-
-        text = not_supported(
-            f"torch.distributions.{name}", "TransformedDistribution of one that is there"
-        )
-        raise MissingName(f"module 'torch.distributions' has no attribute '{name}'. {text}")
-    raise AttributeError(f"module 'torch.distributions' has no attribute '{name}'")

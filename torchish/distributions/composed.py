@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from .._basics.size import Size
 from .._ops.registry import ops
 from . import constraints
-from .distribution import Distribution, sum_rightmost
+from .distribution import Distribution
 from .transforms import ComposeTransform, Transform
+from .utils import sum_rightmost
 
 
 class Independent(Distribution):

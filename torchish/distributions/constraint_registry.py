@@ -117,3 +117,23 @@ def _lower_cholesky(constraint: Any) -> Any:
 @transform_to.register(constraints.positive_semidefinite)
 def _positive_definite(constraint: Any) -> Any:
     return transforms.PositiveDefiniteTransform()
+
+
+@_both(constraints.corr_cholesky)
+def _corr_cholesky(constraint: Any) -> Any:
+    return transforms.CorrCholeskyTransform()
+
+
+def _parts(registry: ConstraintRegistry) -> None:
+    @registry.register(constraints.cat)
+    def _cat(constraint: Any) -> Any:
+        parts = [registry(c) for c in constraint.cseq]
+        return transforms.CatTransform(parts, constraint.dim, constraint.lengths)
+
+    @registry.register(constraints.stack)
+    def _stack(constraint: Any) -> Any:
+        return transforms.StackTransform([registry(c) for c in constraint.cseq], constraint.dim)
+
+
+_parts(biject_to)
+_parts(transform_to)

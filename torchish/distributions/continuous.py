@@ -9,17 +9,10 @@ from .._namespace.limits import finfo
 from .._ops.registry import ops
 from . import constraints
 from .composed import TransformedDistribution
-from .distribution import (
-    Distribution,
-    ExponentialFamily,
-    all_numbers,
-    batch_shape,
-    broadcast_all,
-    fresh,
-    standard_normal,
-)
+from .distribution import Distribution, ExponentialFamily, batch_shape, fresh
 from .gammas import Chi2
 from .transforms import AbsTransform, AffineTransform, ExpTransform
+from .utils import all_numbers, broadcast_all, standard_normal
 
 _REAL_SCALE = {"loc": constraints.real, "scale": constraints.positive}
 _EULER = 0.57721566490153286060

@@ -9,16 +9,10 @@ from .._ops.registry import nnf, ops
 from . import constraints
 from .composed import TransformedDistribution
 from .discrete import Categorical, _ByChance
-from .distribution import (
-    Distribution,
-    ExponentialFamily,
-    all_numbers,
-    broadcast_all,
-    clamp_probs,
-    one_of,
-)
+from .distribution import Distribution, ExponentialFamily
 from .gammas import Gamma
 from .transforms import ExpTransform, SigmoidTransform
+from .utils import all_numbers, broadcast_all, clamp_probs, one_of
 
 __all__ = [
     "ContinuousBernoulli", "ExpRelaxedCategorical", "LogitRelaxedBernoulli", "NegativeBinomial",

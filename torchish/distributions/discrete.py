@@ -10,15 +10,8 @@ from .._basics.size import Size
 from .._namespace.limits import finfo
 from .._ops.registry import nnf, ops
 from . import constraints
-from .distribution import (
-    Distribution,
-    all_numbers,
-    broadcast_all,
-    fresh,
-    logits_to_probs,
-    one_of,
-    probs_to_logits,
-)
+from .distribution import Distribution, fresh
+from .utils import all_numbers, broadcast_all, logits_to_probs, one_of, probs_to_logits
 
 
 class _ByChance(Distribution):

@@ -12,71 +12,12 @@ from typing import Any, ClassVar
 from .._autograd.interop import is_host
 from .._autograd.tensor_base import TensorBase
 from .._basics.size import Size
-from .._basics.state import process
 from .._core.checks import defer_check
-from .._namespace.limits import finfo
-from .._ops.registry import nnf, ops
+from .._ops.registry import ops
 from . import constraints
+from .utils import all_numbers
 
 _validate: list[bool] = [__debug__]
-
-
-def broadcast_all(*values: Any) -> tuple[Any, ...]:
-    """Numbers and tensors as tensors of one shape; numbers take the dtype of the first tensor.
-
-    Raises: ValueError for anything else.
-    """
-    if not all(isinstance(v, TensorBase | int | float) for v in values):
-        raise ValueError(
-            "Input arguments must all be instances of Number, torch.Tensor or objects implementing "
-            "__torch_function__."
-        )
-    first = next((v for v in values if isinstance(v, TensorBase)), None)
-    kind = process.default_dtype if first is None else first.dtype
-    place = None if first is None else first.device
-    made = [
-        v if isinstance(v, TensorBase) else ops.tensor(v, dtype=kind, device=place) for v in values
-    ]
-    return tuple(ops.broadcast_tensors(*made))
-
-
-def all_numbers(*values: Any) -> bool:
-    """Whether no value is a tensor."""
-    return not any(isinstance(v, TensorBase) for v in values)
-
-
-def batch_shape(tensor: Any, *given: Any) -> Any:
-    """The shape of a parameter; none if all parameters were given as numbers."""
-    return () if all_numbers(*given) else tensor.shape
-
-
-def clamp_probs(probs: Any) -> Any:
-    """Probabilities away from 0 and 1 by the dtype's eps."""
-    eps = finfo(probs.dtype).eps
-    return probs.clamp(min=eps, max=1 - eps)
-
-
-def probs_to_logits(probs: Any, is_binary: bool = False) -> Any:
-    """Log-odds of probabilities; log-probabilities of the several."""
-    safe = clamp_probs(probs)
-    return ops.log(safe) - ops.log1p(-safe) if is_binary else ops.log(safe)
-
-
-def logits_to_probs(logits: Any, is_binary: bool = False) -> Any:
-    """The inverse of `probs_to_logits`."""
-    return ops.sigmoid(logits) if is_binary else nnf.softmax(logits, dim=-1)
-
-
-def one_of(probs: Any, logits: Any) -> None:
-    """Raise unless exactly one of them is given."""
-    if (probs is None) == (logits is None):
-        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-
-
-def standard_normal(shape: Any, dtype: Any, device: Any) -> Any:
-    """Standard normal numbers, as `torch.normal` of tensors draws them."""
-    zeros = ops.zeros(tuple(shape), dtype=dtype, device=device)
-    return ops.normal(zeros, ops.ones_like(zeros))
 
 
 def fresh(like: Any, shape: Any) -> Any:
@@ -84,9 +25,9 @@ def fresh(like: Any, shape: Any) -> Any:
     return ops.empty(tuple(shape), dtype=like.dtype, device=like.device)
 
 
-def sum_rightmost(value: Any, dims: int) -> Any:
-    """The sum over the last `dims` dims."""
-    return value.reshape(*value.shape[:-dims], -1).sum(-1) if dims else value
+def batch_shape(tensor: Any, *given: Any) -> Any:
+    """The shape of a parameter; none if all parameters were given as numbers."""
+    return () if all_numbers(*given) else tensor.shape
 
 
 def demand(valid: Any, error: Any, host: bool) -> None:
@@ -279,7 +220,39 @@ class Distribution:
 
 
 class ExponentialFamily(Distribution):
-    """Distributions of an exponential family."""
+    """Densities exp(<t(x), theta> - F(theta) + k(x)), theta the natural parameters.
+
+    A family that says `_natural_params`, `_log_normalizer` (F) and `_mean_carrier_measure` (the
+    mean of k) has an entropy, and a divergence within the family.
+    """
+
+    @property
+    def _natural_params(self) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def _log_normalizer(self, *natural_params: Any) -> Any:
+        raise NotImplementedError
+
+    @property
+    def _mean_carrier_measure(self) -> float:
+        raise NotImplementedError
+
+    def _normalizer_and_slopes(self) -> tuple[Any, list[tuple[Any, Any]]]:
+        """F, and each natural parameter with the gradient of F by it."""
+        from ..autograd import grad
+
+        params = [x.detach().requires_grad_() for x in self._natural_params]
+        norm = self._log_normalizer(*params)
+        slopes = grad(norm.sum(), params, create_graph=True)
+        return norm, list(zip(params, slopes, strict=True))
+
+    def entropy(self) -> Any:
+        """F(theta) - <theta, F'(theta)> - E[k(x)]."""
+        measure = self._mean_carrier_measure
+        found, pairs = self._normalizer_and_slopes()
+        for param, slope in pairs:
+            found = found - (param * slope).reshape((*self._batch_shape, -1)).sum(-1)
+        return found - measure
 
 
 def _shown(value: Any) -> str:

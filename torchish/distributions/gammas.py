@@ -10,13 +10,9 @@ from .._namespace.limits import finfo
 from .._ops.call.operator import broadcast_check
 from .._ops.registry import linalg, ops, special
 from . import constraints
-from .distribution import (
-    Distribution,
-    ExponentialFamily,
-    batch_shape,
-    broadcast_all,
-    standard_normal,
-)
+from ._covariance import ByCovariance, factor_of
+from .distribution import Distribution, ExponentialFamily, batch_shape
+from .utils import broadcast_all, standard_normal
 
 
 class Gamma(ExponentialFamily):
@@ -197,7 +193,7 @@ class Beta(ExponentialFamily):
         return self._dirichlet.entropy()
 
 
-class MultivariateNormal(Distribution):
+class MultivariateNormal(ByCovariance, Distribution):
     """A normal vector; give one of covariance, precision (its inverse) or Cholesky factor."""
 
     arg_constraints: ClassVar[Any] = {
@@ -238,26 +234,7 @@ class MultivariateNormal(Distribution):
         setattr(self, name, matrix.expand((*batch, *matrix.shape[-2:])))
         self.loc = loc.expand((*batch, loc.shape[-1]))
         super().__init__(batch, loc.shape[-1:], validate_args)
-        if name == "scale_tril":
-            self._unbroadcasted_scale_tril = matrix
-        elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = linalg.cholesky(matrix)
-        else:
-            flipped = linalg.cholesky(ops.flip(matrix, (-2, -1)))
-            inverse = ops.flip(flipped, (-2, -1)).mT
-            eye = ops.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-            self._unbroadcasted_scale_tril = linalg.solve_triangular(inverse, eye, upper=False)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("covariance_matrix", "precision_matrix", "scale_tril"):
-            raise AttributeError(name)
-        factor = self._unbroadcasted_scale_tril
-        if name == "covariance_matrix":
-            factor = factor @ factor.mT
-        elif name == "precision_matrix":
-            factor = ops.cholesky_inverse(factor)
-        n = self._event_shape[0]
-        return factor.expand((*self._batch_shape, n, n))
+        self._unbroadcasted_scale_tril = factor_of(name, matrix)
 
     @property
     def mean(self) -> Any:
@@ -282,13 +259,13 @@ class MultivariateNormal(Distribution):
         off, factor = value - self.loc, self._unbroadcasted_scale_tril
         shape = (*off.shape[:-1], *factor.shape[-2:])
         z = linalg.solve_triangular(factor.expand(shape), off.unsqueeze(-1), upper=False)
-        half = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         n = self._event_shape[0]
-        return -0.5 * (n * math.log(2 * math.pi) + z.squeeze(-1).pow(2).sum(-1)) - half
+        far = n * math.log(2 * math.pi) + z.squeeze(-1).pow(2).sum(-1)
+        return -0.5 * far - self._log_half_det()
 
     def entropy(self) -> Any:
-        half = self._unbroadcasted_scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        found = 0.5 * self._event_shape[0] * (1.0 + math.log(2 * math.pi)) + half
+        n = self._event_shape[0]
+        found = 0.5 * n * (1.0 + math.log(2 * math.pi)) + self._log_half_det()
         return found.expand(self._batch_shape) if self._batch_shape else found
 
 

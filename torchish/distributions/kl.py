@@ -10,8 +10,9 @@ from .._ops.registry import linalg, ops
 from .composed import Independent, TransformedDistribution
 from .continuous import Exponential, Gumbel, HalfNormal, Laplace, LogNormal, Normal, Uniform
 from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
-from .distribution import Distribution, sum_rightmost
+from .distribution import Distribution
 from .gammas import Beta, Dirichlet, Gamma, MultivariateNormal
+from .utils import sum_rightmost
 
 _RULES: dict[tuple[type, type], Callable[[Any, Any], Any]] = {}
 
@@ -167,7 +168,7 @@ def _multivariate(p: Any, q: Any) -> Any:
             "different event shapes cannot be computed"
         )
     a, b = p._unbroadcasted_scale_tril, q._unbroadcasted_scale_tril
-    half = b.diagonal(dim1=-2, dim2=-1).log().sum(-1) - a.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    half = q._log_half_det() - p._log_half_det()
     spread = linalg.solve_triangular(*ops.broadcast_tensors(b, a), upper=False)
     off = (q.loc - p.loc).unsqueeze(-1)
     shape = (*off.shape[:-2], *b.shape[-2:])

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from .._ops.registry import linalg, ops
 from . import constraints
-from .distribution import Distribution, standard_normal
+from .distribution import Distribution
+from .utils import standard_normal
 
 __all__ = ["LowRankMultivariateNormal"]
 

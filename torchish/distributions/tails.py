@@ -10,9 +10,10 @@ from .._ops.registry import ops, special
 from . import constraints
 from .composed import TransformedDistribution
 from .continuous import _EULER, Exponential, Normal, Uniform
-from .distribution import Distribution, batch_shape, broadcast_all
+from .distribution import Distribution, batch_shape
 from .gammas import Gamma
 from .transforms import AffineTransform, ExpTransform, PowerTransform, StickBreakingTransform
+from .utils import broadcast_all
 
 __all__ = [
     "FisherSnedecor", "GeneralizedPareto", "InverseGamma", "Kumaraswamy", "LogisticNormal",

@@ -3,270 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from .._autograd.tensor_base import TensorBase
 from .._ops.registry import linalg, nnf, ops
 from . import constraints
-from .distribution import clamp_probs, sum_rightmost
+from ._transform import (
+    ComposeTransform,
+    PlainTransform,
+    Transform,
+    _InverseTransform as _InverseTransform,
+    identity_transform,
+)
+from ._transforms_joined import CatTransform, CorrCholeskyTransform, StackTransform
+from .utils import clamp_probs, sum_rightmost
 
 __all__ = [
-    "AbsTransform",
-    "AffineTransform",
-    "ComposeTransform",
-    "CumulativeDistributionTransform",
-    "ExpTransform",
-    "IndependentTransform",
-    "LowerCholeskyTransform",
-    "PositiveDefiniteTransform",
-    "PowerTransform",
-    "ReshapeTransform",
-    "SigmoidTransform",
-    "SoftmaxTransform",
-    "SoftplusTransform",
-    "StickBreakingTransform",
-    "TanhTransform",
-    "Transform",
-    "identity_transform",
+    "AbsTransform", "AffineTransform", "CatTransform", "ComposeTransform", "CorrCholeskyTransform",
+    "CumulativeDistributionTransform", "ExpTransform", "IndependentTransform",
+    "LowerCholeskyTransform", "PositiveDefiniteTransform", "PowerTransform", "ReshapeTransform",
+    "SigmoidTransform", "SoftmaxTransform", "SoftplusTransform", "StackTransform",
+    "StickBreakingTransform", "TanhTransform", "Transform", "identity_transform",
 ]  # fmt: skip
 
 
-class Transform:
-    """A function y = f(x); `inv` is its inverse as a transform.
-
-    `cache_size=1` keeps the last pair, so that the inverse of a result is exact.
-    """
-
-    bijective = False
-    domain: Any = constraints.real
-    codomain: Any = constraints.real
-    _sign = 0
-
-    def __init__(self, cache_size: int = 0) -> None:
-        if cache_size not in (0, 1):
-            raise ValueError("cache_size must be 0 or 1")
-        self._cache_size = cache_size
-        self._cached: tuple[Any, Any] = (None, None)
-
-    @property
-    def event_dim(self) -> int:
-        """How many dims belong to one value."""
-        if self.domain.event_dim != self.codomain.event_dim:
-            raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
-        return int(self.domain.event_dim)
-
-    @property
-    def inv(self) -> Transform:
-        """The inverse."""
-        return _Inverse(self)
-
-    @property
-    def sign(self) -> Any:
-        """1 for an increasing function, -1 for a decreasing one.
-
-        Raises: NotImplementedError where it is neither.
-        """
-        if self._sign == 0:
-            raise NotImplementedError
-        return self._sign
-
-    def with_cache(self, cache_size: int = 1) -> Transform:
-        """The same transform with a cache."""
-        if self._cache_size == cache_size:
-            return self
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        made._cache_size, made._cached = cache_size, (None, None)
-        return made
-
-    def __call__(self, x: Any) -> Any:
-        if self._cache_size == 0:
-            return self._call(x)
-        if x is not self._cached[0]:
-            self._cached = (x, self._call(x))
-        return self._cached[1]
-
-    def _inv_call(self, y: Any) -> Any:
-        if self._cache_size and y is self._cached[1]:
-            return self._cached[0]
-        x = self._inverse(y)
-        if self._cache_size:
-            self._cached = (x, y)
-        return x
-
-    def _call(self, x: Any) -> Any:
-        raise NotImplementedError
-
-    def _inverse(self, y: Any) -> Any:
-        raise NotImplementedError
-
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
-        """log |det dy/dx|."""
-        raise NotImplementedError
-
-    def forward_shape(self, shape: Any) -> Any:
-        """The shape of results."""
-        return shape
-
-    def inverse_shape(self, shape: Any) -> Any:
-        """The shape of arguments."""
-        return shape
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
-
-class _Inverse(Transform):
-    def __init__(self, transform: Transform) -> None:
-        super().__init__(transform._cache_size)
-        self._inv = transform
-        self.bijective = transform.bijective
-        self.domain, self.codomain = transform.codomain, transform.domain
-
-    @property
-    def sign(self) -> Any:
-        return self._inv.sign
-
-    @property
-    def inv(self) -> Transform:
-        return self._inv
-
-    def with_cache(self, cache_size: int = 1) -> Transform:
-        return self._inv.with_cache(cache_size).inv
-
-    def __call__(self, x: Any) -> Any:
-        return self._inv._inv_call(x)
-
-    def _inv_call(self, y: Any) -> Any:
-        return self._inv(y)
-
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
-        return -self._inv.log_abs_det_jacobian(y, x)
-
-    def forward_shape(self, shape: Any) -> Any:
-        return self._inv.inverse_shape(shape)
-
-    def inverse_shape(self, shape: Any) -> Any:
-        return self._inv.forward_shape(shape)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Inverse) and self._inv == other._inv
-
-    __hash__ = Transform.__hash__
-
-    def __repr__(self) -> str:
-        return f"_InverseTransform({self._inv!r})"
-
-
-class ComposeTransform(Transform):
-    """Several transforms, one after the other."""
-
-    def __init__(self, parts: Sequence[Transform], cache_size: int = 0) -> None:
-        super().__init__(cache_size)
-        self.parts = [p.with_cache(cache_size) for p in parts] if cache_size else list(parts)
-
-    @property
-    def bijective(self) -> bool:  # type: ignore[override]
-        return all(p.bijective for p in self.parts)
-
-    @property
-    def domain(self) -> Any:  # type: ignore[override]
-        """Where arguments lie, widened to the dims that any part takes as one value."""
-        if not self.parts:
-            return constraints.real
-        first = self.parts[0].domain
-        dims = self.parts[-1].codomain.event_dim
-        for p in reversed(self.parts):
-            dims = max(dims + p.domain.event_dim - p.codomain.event_dim, p.domain.event_dim)
-        extra = dims - first.event_dim
-        return constraints.independent(first, extra) if extra else first
-
-    @property
-    def codomain(self) -> Any:  # type: ignore[override]
-        """Where results lie."""
-        if not self.parts:
-            return constraints.real
-        last = self.parts[-1].codomain
-        dims = self.parts[0].domain.event_dim
-        for p in self.parts:
-            dims = max(dims + p.codomain.event_dim - p.domain.event_dim, p.codomain.event_dim)
-        extra = dims - last.event_dim
-        return constraints.independent(last, extra) if extra else last
-
-    @property
-    def sign(self) -> Any:
-        return math.prod(p.sign for p in self.parts)
-
-    @property
-    def inv(self) -> Transform:
-        return ComposeTransform([p.inv for p in reversed(self.parts)])
-
-    def __call__(self, x: Any) -> Any:
-        for p in self.parts:
-            x = p(x)
-        return x
-
-    def _inv_call(self, y: Any) -> Any:
-        for p in reversed(self.parts):
-            y = p._inv_call(y)
-        return y
-
-    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
-        if not self.parts:
-            return ops.zeros_like(x)
-        steps = [x]
-        for p in self.parts[:-1]:
-            steps.append(p(steps[-1]))
-        steps.append(y)
-        total: Any = 0
-        dims = self.domain.event_dim
-        for p, a, b in zip(self.parts, steps, steps[1:], strict=False):
-            total = total + sum_rightmost(p.log_abs_det_jacobian(a, b), dims - p.domain.event_dim)
-            dims += p.codomain.event_dim - p.domain.event_dim
-        return total
-
-    def forward_shape(self, shape: Any) -> Any:
-        for p in self.parts:
-            shape = p.forward_shape(shape)
-        return shape
-
-    def inverse_shape(self, shape: Any) -> Any:
-        for p in reversed(self.parts):
-            shape = p.inverse_shape(shape)
-        return shape
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ComposeTransform) and self.parts == other.parts
-
-    __hash__ = Transform.__hash__
-
-    def __repr__(self) -> str:
-        return "ComposeTransform(\n    " + ",\n    ".join(map(repr, self.parts)) + "\n)"
-
-
-identity_transform = ComposeTransform([])
-
-
-class _Plain(Transform):
-    """A bijection without parameters: equal to any other of its class."""
-
-    bijective = True
-    _sign = 1
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self)
-
-    __hash__ = Transform.__hash__
-
-
-class ExpTransform(_Plain):
+class ExpTransform(PlainTransform):
     """y = exp(x)."""
 
     codomain = constraints.positive
@@ -307,7 +68,7 @@ class PowerTransform(Transform):
         return (self.exponent * y / x).abs().log()
 
 
-class SigmoidTransform(_Plain):
+class SigmoidTransform(PlainTransform):
     """y = 1 / (1 + exp(-x))."""
 
     codomain = constraints.unit_interval
@@ -323,7 +84,7 @@ class SigmoidTransform(_Plain):
         return -nnf.softplus(-x) - nnf.softplus(x)
 
 
-class SoftplusTransform(_Plain):
+class SoftplusTransform(PlainTransform):
     """y = log(1 + exp(x))."""
 
     codomain = constraints.positive
@@ -338,7 +99,7 @@ class SoftplusTransform(_Plain):
         return -nnf.softplus(-x)
 
 
-class TanhTransform(_Plain):
+class TanhTransform(PlainTransform):
     """y = tanh(x)."""
 
     codomain = constraints.interval(-1.0, 1.0)
@@ -353,7 +114,7 @@ class TanhTransform(_Plain):
         return 2.0 * (math.log(2.0) - x - nnf.softplus(-2.0 * x))
 
 
-class AbsTransform(_Plain):
+class AbsTransform(PlainTransform):
     """y = |x|; its inverse gives the positive one."""
 
     bijective = False
@@ -480,7 +241,7 @@ class ReshapeTransform(Transform):
         return (*shape[: len(shape) - len(self.out_shape)], *self.in_shape)
 
 
-class SoftmaxTransform(_Plain):
+class SoftmaxTransform(PlainTransform):
     """Unconstrained numbers to the simplex (not injective)."""
 
     bijective = False
@@ -494,7 +255,7 @@ class SoftmaxTransform(_Plain):
         return y.log()
 
 
-class StickBreakingTransform(_Plain):
+class StickBreakingTransform(PlainTransform):
     """K-1 unconstrained numbers to K that sum to 1."""
 
     _sign = 0
@@ -525,7 +286,7 @@ class StickBreakingTransform(_Plain):
         return (*shape[:-1], shape[-1] - 1)
 
 
-class LowerCholeskyTransform(_Plain):
+class LowerCholeskyTransform(PlainTransform):
     """Unconstrained matrices to lower triangular ones with a positive diagonal."""
 
     _sign = 0
@@ -539,7 +300,7 @@ class LowerCholeskyTransform(_Plain):
         return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
 
 
-class PositiveDefiniteTransform(_Plain):
+class PositiveDefiniteTransform(PlainTransform):
     """Unconstrained matrices to positive definite ones."""
 
     bijective = False
