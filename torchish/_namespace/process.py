@@ -153,8 +153,7 @@ _AREAS = (
     ("mkldnn_", "the operator of the same name without its prefix"),
     ("cudnn_", "the operator of the same name without its prefix"),
     ("miopen_", "the operator of the same name without its prefix"),
-    ("nested", "padded tensors and a mask"),
-    ("jagged", "padded tensors and a mask"),
+    ("nested", "torch.nested"),
     ("chalf", "complex64 (XLA has no complex32)"),
     ("complex32", "complex64 (XLA has no complex32)"),
 )

@@ -280,6 +280,7 @@ def public() -> dict[str, Any]:
         strided=layout_type.strided, sparse_coo=layout_type.sparse_coo,
         sparse_csr=layout_type.sparse_csr, sparse_csc=layout_type.sparse_csc,
         sparse_bsr=layout_type.sparse_bsr, sparse_bsc=layout_type.sparse_bsc,
+        jagged=layout_type.jagged,
         contiguous_format=memory_format.contiguous_format,
         legacy_contiguous_format=memory_format.contiguous_format,
         preserve_format=memory_format.preserve_format, channels_last=memory_format.channels_last,

@@ -1,4 +1,4 @@
-"""`torch.layout`: strided tensors, and the sparse ones of `torch.sparse`."""
+"""`torch.layout`: strided tensors, sparse and nested ones."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ sparse_csr = layout("sparse_csr")
 sparse_csc = layout("sparse_csc")
 sparse_bsr = layout("sparse_bsr")
 sparse_bsc = layout("sparse_bsc")
+jagged = layout("jagged")
 _BY_NAME = {
-    repr(x): x for x in (strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc)
+    repr(x): x
+    for x in (strided, sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc, jagged)
 }
 
 
