@@ -13,7 +13,7 @@ import torch.utils.benchmark.utils.common
 
 import torchish
 import torchish.utils.benchmark
-from torchish._core.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError
 
 OURS, THEIRS = torchish.utils.benchmark, torch.utils.benchmark
 

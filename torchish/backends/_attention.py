@@ -17,7 +17,7 @@ NAMES = ("flash", "mem_efficient", "math", "cudnn", "overrideable")
 class _Enabled(threading.local):
     def __init__(self) -> None:
         self.names = set(NAMES)
-        self.order = NAMES
+        self.order: tuple[str, ...] = NAMES
 
 
 state = _Enabled()

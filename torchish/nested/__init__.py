@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._basics import dtypes
-from .._autograd.backward import grad_mode
+from .._autograd.grad_mode import grad_mode
 from .._autograd.tensor_base import TensorBase
-from .._ops.shared.layout_type import jagged, strided as strided_layout
+from .._basics import dtypes
 from .._ops.registry import nnf, ops
+from .._ops.shared.layout_type import jagged, strided as strided_layout
 from ._internal.nested_tensor import (
     NestedBase,
     _rebuild_njt as _rebuild_njt,

@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._basics.errors import not_supported
 from .._autograd.tensor_base import TensorBase
-from .._ops.shared import layout_type
+from .._basics.errors import not_supported
 from .._ops.registry import nnf, ops
+from .._ops.shared import layout_type
 from ._internal.nested_tensor import NestedBase, _adopt
 from ._internal.ops import works_elementwise
 
@@ -111,7 +111,12 @@ class StridedNested(NestedBase):
     def grad(self) -> Any:
         """The gradients, nested alike."""
         found = [part.grad for part in self._parts]
-        return None if None in found else strided(found)
+        return None if any(g is None for g in found) else strided(found)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        for k, part in enumerate(self._parts):
+            part.grad = None if value is None else value._parts[k]
 
     def backward(self, gradient: Any = None, *args: Any, **kwargs: Any) -> None:
         """Gradients of all constituents, each weighted by `gradient`.

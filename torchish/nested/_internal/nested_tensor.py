@@ -13,9 +13,9 @@ from typing import Any
 from ..._basics import dtypes
 from ..._basics.errors import not_supported
 from ..._basics.size import Size
-from ..._ops.shared import layout_type
 from ..._ops.protocol.overriding import DisableTorchFunctionSubclass
 from ..._ops.registry import ops
+from ..._ops.shared import layout_type
 from ..._tensor.tensor import Tensor
 from ...utils.weak import WeakTensorKeyDictionary
 from .nested_int import size_of
@@ -46,6 +46,7 @@ class NestedBase(Tensor):
 
     @staticmethod
     def _call(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator does: the module with the layout's rules puts it here."""
         raise NotImplementedError
 
     def dim(self) -> int:
@@ -140,12 +141,6 @@ class NestedTensor(NestedBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
-
-    @staticmethod
-    def _call(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        from .ops import call
-
-        return call(name, func, args, kwargs)
 
     def like(self, values: Any, ragged_idx: int | None = None) -> NestedTensor:
         """The same samples' places with other values."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..._basics.errors import not_supported
 from ..._autograd.tensor_base import TensorBase
+from ..._basics.errors import not_supported
 from ..._ops.registry import nnf, operators, ops
 from .nested_tensor import (
     NestedTensor,
@@ -596,3 +596,6 @@ def equal(a: NestedTensor, b: NestedTensor) -> bool:
     """Whether all samples are equal."""
     same = numbers(a._offsets) == numbers(b._offsets)
     return same and bool(ops.equal(a._values, b._values))
+
+
+NestedTensor._call = staticmethod(call)  # type: ignore[method-assign]

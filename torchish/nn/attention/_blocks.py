@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..._core import dtypes
-from ..._core.errors import not_supported
-from ..._core.size import Size
-from ..._core.tensor_base import TensorBase
-from ..._ops._warning import user_level
+from ..._autograd.tensor_base import TensorBase
+from ..._basics import dtypes
+from ..._basics.errors import not_supported
+from ..._basics.size import Size
+from ..._ops.call.warning import user_level
 from ..._ops.registry import nnf, ops
 from ._mapping import _get_mod_type, _ModificationType, over_places
 
@@ -125,18 +125,17 @@ class BlockMask:
         _check_pair("full_kv", full_kv_num_blocks, full_kv_indices)
         if dq_kv_order is not None and not isinstance(dq_kv_order, bool | TensorBase):
             raise ValueError("dq_kv_order must be a bool, Tensor, or None")
-        columns: tuple[Any, ...] = (None, None, None, None)
+        columns, full = (None, None), (None, None)
         if compute_q_blocks:
             columns = _transposed(kv_num_blocks, kv_indices)
-            full = (None, None)
             if full_kv_num_blocks is not None:
-                full = _transposed(full_kv_num_blocks, full_kv_indices)  # type: ignore[assignment]
-            columns = (*columns, *full)
+                full = _transposed(full_kv_num_blocks, full_kv_indices)
         size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
         if seq_lengths is None:
             seq_lengths = (kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1])
         return cls(
-            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, *columns,
+            seq_lengths, kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices,
+            columns[0], columns[1], full[0], full[1],
             BLOCK_SIZE=size, mask_mod=noop_mask if mask_mod is None else mask_mod,
             dq_write_order=dq_write_order, dq_write_order_full=dq_write_order_full,
             dq_kv_order=dq_kv_order if isinstance(dq_kv_order, TensorBase) else None,
@@ -175,12 +174,15 @@ class BlockMask:
         whole = self.full_kv_indices
         return dense | _dense_of(self.full_kv_num_blocks, whole, whole.shape[-1])
 
-    def _pairs(self, change: Callable[[Any, Any], tuple[Any, Any]]) -> tuple[Any, ...]:
-        """Counts and indices of partial and of full blocks, changed."""
-        partial = change(self.kv_num_blocks, self.kv_indices)
-        if self.full_kv_num_blocks is None:
-            return (*partial, None, None)
-        return (*partial, *change(self.full_kv_num_blocks, self.full_kv_indices))
+    def _changed(self, change: Callable[[Any, Any], tuple[Any, Any]], **facts: Any) -> BlockMask:
+        """With counts and indices of partial and of full blocks changed, and other facts."""
+        rows, full = change(self.kv_num_blocks, self.kv_indices), (None, None)
+        if self.full_kv_num_blocks is not None:
+            full = change(self.full_kv_num_blocks, self.full_kv_indices)  # type: ignore[assignment]
+        return BlockMask.from_kv_blocks(
+            rows[0], rows[1], full[0], full[1], BLOCK_SIZE=self.BLOCK_SIZE,
+            compute_q_blocks=self.q_indices is not None, **facts,
+        )  # fmt: skip
 
     def _check_no_orders(self, verb: str) -> None:
         if self.dq_kv_order is not None or self.dq_write_order is not None:
@@ -199,10 +201,9 @@ class BlockMask:
             if isinstance(i, int) else i
             for i, n in zip(padded, self.kv_num_blocks.shape[:3], strict=True)
         )  # fmt: skip
-        return BlockMask.from_kv_blocks(
-            *self._pairs(lambda counts, places: (counts[where], places[where])),
-            BLOCK_SIZE=self.BLOCK_SIZE, mask_mod=_sliced_mask_mod_error,
-            seq_lengths=self.seq_lengths, compute_q_blocks=self.q_indices is not None,
+        return self._changed(
+            lambda counts, places: (counts[where], places[where]),
+            mask_mod=_sliced_mask_mod_error, seq_lengths=self.seq_lengths,
         )  # fmt: skip
 
     def _adjust(self, new_q_len: int, new_kv_len: int) -> BlockMask:
@@ -210,10 +211,9 @@ class BlockMask:
         self._check_no_orders("Adjusting")
         rows = -(-new_q_len // self.BLOCK_SIZE[0])
         columns = -(-new_kv_len // self.BLOCK_SIZE[1])
-        return BlockMask.from_kv_blocks(
-            *self._pairs(lambda counts, places: _cropped(counts, places, rows, columns)),
-            BLOCK_SIZE=self.BLOCK_SIZE, mask_mod=self.mask_mod,
-            seq_lengths=(new_q_len, new_kv_len), compute_q_blocks=self.q_indices is not None,
+        return self._changed(
+            lambda counts, places: _cropped(counts, places, rows, columns),
+            mask_mod=self.mask_mod, seq_lengths=(new_q_len, new_kv_len),
         )  # fmt: skip
 
     def to(self, device: Any) -> BlockMask:
@@ -344,12 +344,13 @@ def create_block_mask(
             "create_block_mask(compute_dq_write_order=True)",
             "the default: gradients here are deterministic",
         )
-    sizes = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
+    rows, columns = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
     mask = create_mask(mask_mod, B, H, Q_LEN, KV_LEN, device)
-    partial, full = _blocks_of(mask, *sizes, separate_full_blocks)
-    whole = (None, None) if full is None else _ordered_of(full)
+    partial, full = _blocks_of(mask, rows, columns, separate_full_blocks)
+    counts, indices = _ordered_of(partial)
+    full_counts, full_indices = (None, None) if full is None else _ordered_of(full)
     return BlockMask.from_kv_blocks(
-        *_ordered_of(partial), *whole, BLOCK_SIZE=tuple(sizes), mask_mod=mask_mod,
+        counts, indices, full_counts, full_indices, BLOCK_SIZE=(rows, columns), mask_mod=mask_mod,
         seq_lengths=(Q_LEN, KV_LEN),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
-from ..._core.state import state
+from ..._basics.state import state
 from ..._ops.registry import ops
 
 

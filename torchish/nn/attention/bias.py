@@ -6,10 +6,10 @@ import warnings
 from enum import IntEnum, auto
 from typing import Any
 
-from ..._core import dtypes
-from ..._ops._warning import user_level
+from ..._basics import dtypes
+from ..._ops.call.warning import user_level
 from ..._ops.registry import nnf, ops
-from ...tensor import Tensor
+from ..._tensor.tensor import Tensor
 
 __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_left"]
 

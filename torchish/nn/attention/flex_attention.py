@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict
 
-from ..._core import dtypes
-from ..._ops._warning import user_level
+from ..._basics import dtypes
+from ..._ops.call.warning import user_level
 from ..._ops.registry import ops
 from ._blocks import (
     _DEFAULT_SPARSE_BLOCK_SIZE as _DEFAULT_SPARSE_BLOCK_SIZE,

@@ -209,7 +209,7 @@ def ordered_unique(elements: Iterable[Any]) -> list[Any]:
 @contextmanager
 def set_torch_threads(n: int) -> Iterator[None]:
     """`torch.get_num_threads` says `n` inside the block; XLA's pool keeps its size."""
-    from ...._core.state import process
+    from ...._basics.state import process
 
     before, process.num_threads = process.num_threads, n
     try:

@@ -16,7 +16,7 @@ import timeit
 from collections.abc import Callable
 from typing import Any
 
-from ...._core.errors import not_supported
+from ...._basics.errors import not_supported
 from ...._core.trace import flush_point
 from ....cpu import synchronize as _wait_for_host
 from .common import Measurement, TaskSpec, set_torch_threads
