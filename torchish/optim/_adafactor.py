@@ -4,16 +4,73 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from torchish._autograd.interop import wrap_host
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, count_of, counter, run
+from ._rules import Coefficient, mixed, packed, widened
 
 __all__ = ["Adafactor"]
+
+
+def _rms(x: Any) -> Any:
+    return jnp.sqrt(jnp.mean(x * x))
+
+
+@op("none", into=("internal",), out=False, differentiable=False)
+def adafactor_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    row_var: Tensors,
+    col_var: Tensors,
+    variance: Tensors,
+    lr: Scalar,
+    beta2_decay: Scalar,
+    eps1: Scalar,
+    eps2: Scalar,
+    d: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)``, ``u = g / sqrt(v)``.
+
+    Parameters with state in ``row_var`` and ``col_var`` keep only the means of ``g^2`` along the
+    last two dims; those with state in ``variance`` keep all of it. Either kind alone is given.
+    """
+    old = (params, row_var, col_var, variance)
+    params, grads, rows, cols, full = widened(params, grads, *old[1:])
+    if maximize:
+        grads = [-g for g in grads]
+    keep = Coefficient(1 - count**beta2_decay)
+    rate = jnp.minimum(lr, 1 / jnp.sqrt(count))  # type: ignore[arg-type]  # an array here
+    floor = Coefficient(eps1)
+    squares = [g * g for g in grads]
+    if rows:
+        rows = mixed(rows, [jnp.mean(s, -1, keepdims=True) for s in squares], keep)
+        cols = mixed(cols, [jnp.mean(s, -2, keepdims=True) for s in squares], keep)
+        estimates = [
+            r * c / jnp.maximum(jnp.mean(r, -2, keepdims=True), floor.in_dtype_of(r))
+            for r, c in zip(rows, cols, strict=True)
+        ]
+    else:
+        full = mixed(full, squares, keep)
+        estimates = full
+    moved = []
+    for p, g, v in zip(params, grads, estimates, strict=True):
+        u = g / jnp.sqrt(jnp.maximum(v, (floor * floor).in_dtype_of(v)))
+        size = Coefficient(rate).in_dtype_of(p) * jnp.maximum(eps2.astype(p.dtype), _rms(p))
+        clip = jnp.maximum(jnp.ones_like(size), _rms(u) / d.astype(p.dtype))
+        if decays:
+            p = (1 - Coefficient(lr) * Coefficient(weight_decay)) * p
+        moved.append(p - size / clip * u)
+    return packed([moved, rows, cols, full], old)
 
 
 class Adafactor(RuleOptimizer):

@@ -5,18 +5,71 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from torchish._autograd.interop import wrap_host
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, run, zeros_like
+from ._rules import Coefficient, mixed, narrow, packed, widened
 
 __all__ = ["Muon"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+def _orthogonal(x: Any, coefficients: Any, steps: int, eps: Any) -> Any:
+    """Newton-Schulz iteration towards the nearest orthogonal matrix.
+
+    In bfloat16 as in torch, whose sums of products are rounded once, from float32.
+    """
+    a, b, c = coefficients
+    wide = jnp.float32
+
+    def product(p: Any, q: Any) -> Any:
+        return jnp.matmul(p, q, preferred_element_type=wide)
+
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    norm = jnp.sqrt(jnp.sum(jnp.square(x.astype(wide)))).astype(x.dtype)
+    x = x / jnp.maximum(norm, eps.astype(x.dtype))
+    for _ in range(steps):
+        gram = product(x, x.T).astype(x.dtype)
+        update = (b * gram.astype(wide) + c * product(gram, gram)).astype(x.dtype)
+        x = (a * x.astype(wide) + product(update, x)).astype(x.dtype)
+    return x.T if tall else x
+
+
+@op("none", into=("internal",), out=False, differentiable=False)
+def muon_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    momentum_buffer: Tensors,
+    lr: Scalar,
+    weight_decay: Scalar,
+    momentum: Scalar,
+    eps: Scalar,
+    nesterov: bool,
+    ns_coefficients: Any,
+    ns_steps: int,
+    ratios: Any,
+) -> Any:
+    """``b = momentum b + (1 - momentum) g``; ``p`` moves along ``b`` made orthogonal."""
+    old = (params, momentum_buffer)
+    params, grads, buffers = widened(params, grads, momentum_buffer)
+    keep = Coefficient(momentum)
+    buffers = mixed(buffers, grads, keep)
+    updates = mixed(buffers, grads, keep) if nesterov else buffers
+    shrink = 1 - Coefficient(lr) * Coefficient(weight_decay)
+    moved = []
+    for p, u, ratio in zip(params, updates, ratios, strict=True):
+        x = _orthogonal(u.astype(jnp.bfloat16), ns_coefficients, ns_steps, eps)
+        moved.append(shrink * p - (Coefficient(lr) * ratio) * narrow(x, p))
+    return packed([moved, buffers], old)
 
 
 class Muon(RuleOptimizer):

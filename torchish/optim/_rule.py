@@ -151,6 +151,17 @@ class RuleOptimizer(Optimizer):
         """Calls the operator on ``[params, grads, *state arrays]``; also gives the new counters."""
         raise NotImplementedError
 
+    def _moments(
+        self, rule: Any, group: dict[str, Any], numbers: dict[str, float], *lists: Any, **more: Any
+    ) -> tuple[list[Value], dict[str, float]]:
+        """`_update` by a rule of Adam's family: two betas, eps, and what most rules take."""
+        beta1, beta2 = group["betas"]
+        made = run(
+            rule, count_of(numbers), *lists, beta1=beta1, beta2=beta2, eps=group["eps"],
+            **more, **options_of(group),
+        )  # fmt: skip
+        return made, {"step": numbers["step"] + 1}
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters once.
 

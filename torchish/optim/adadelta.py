@@ -5,12 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
+from ._rules import Coefficient, moved, oriented, packed, widened
 
 __all__ = ["Adadelta"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def adadelta_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    square_avg: Tensors,
+    acc_delta: Tensors,
+    lr: Scalar,
+    rho: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``u = sqrt(d + eps) / sqrt(v + eps) g``, running means ``v`` of ``g^2``, ``d`` of ``u^2``."""
+    import optax
+
+    old = (params, square_avg, acc_delta)
+    params, grads, square, delta = widened(params, grads, *old[1:])
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    rule = optax.scale_by_adadelta(rho=Coefficient(rho), eps=Coefficient(eps))
+    updates, state = rule.update(grads, optax.ScaleByAdaDeltaState(e_g=square, e_x=delta))
+    return packed([moved(params, updates, lr), state.e_g, state.e_x], old)
 
 
 class Adadelta(RuleOptimizer):

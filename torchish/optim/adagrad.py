@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import (
@@ -17,8 +19,32 @@ from ._rule import (
     options_of,
     run,
 )
+from ._rules import Coefficient, moved, oriented, packed, widened
 
 __all__ = ["Adagrad"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def adagrad_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    sum: Tensors,
+    lr: Scalar,
+    lr_decay: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``s += g^2``, ``p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)``."""
+    old = (params, sum)
+    params, grads, total = widened(params, grads, sum)
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    epsilon = Coefficient(eps)
+    total = [s + g * g for s, g in zip(total, grads, strict=True)]
+    updates = [g / (jnp.sqrt(s) + epsilon) for g, s in zip(grads, total, strict=True)]
+    return packed([moved(params, updates, lr / (1 + (count - 1) * lr_decay)), total], old)
 
 
 class Adagrad(RuleOptimizer):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import (
@@ -14,12 +16,52 @@ from ._rule import (
     check_flags,
     check_lr,
     check_not_negative,
-    count_of,
-    options_of,
-    run,
 )
+from ._rules import Coefficient, decayed, mixed, moved, packed, widened
 
 __all__ = ["Adam"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def adam_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    exp_avg: Tensors,
+    exp_avg_sq: Tensors,
+    max_exp_avg_sq: Tensors,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    decoupled: bool,
+    maximize: bool,
+) -> Any:
+    """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
+    ``p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``; amsgrad takes the largest ``v``."""
+    import optax
+
+    old = (params, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    params, grads, mean, square, largest = widened(params, grads, *old[1:])
+    params, grads = decayed(
+        params, grads, lr, weight_decay, decays=decays, decoupled=decoupled, maximize=maximize
+    )
+    b1, b2, epsilon = Coefficient(beta1), Coefficient(beta2), Coefficient(eps)
+    if not largest:
+        rule = optax.scale_by_adam(b1=b1, b2=b2, eps=epsilon)
+        state = optax.ScaleByAdamState(count=count - 1, mu=mean, nu=square)
+        updates, state = rule.update(grads, state)
+        return packed([moved(params, updates, lr), state.mu, state.nu, []], old)
+    mean = mixed(mean, grads, b1)
+    square = mixed(square, [g * g for g in grads], b2)
+    largest = [jnp.maximum(a, b) for a, b in zip(largest, square, strict=True)]
+    first, second = 1 - b1**count, 1 - b2**count
+    updates = [
+        m / first / (jnp.sqrt(v / second) + epsilon) for m, v in zip(mean, largest, strict=True)
+    ]
+    return packed([moved(params, updates, lr), mean, square, largest], old)
 
 
 class Adam(RuleOptimizer):
@@ -90,16 +132,8 @@ class Adam(RuleOptimizer):
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
     ) -> tuple[list[Value], dict[str, float]]:
-        beta1, beta2 = group["betas"]
-        made = run(
-            internal.adam_step,
-            count_of(numbers),
-            *lists,
-            *([] if group["amsgrad"] else [[]]),
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
+        largest: list[Any] = [] if group["amsgrad"] else [[]]
+        return self._moments(
+            internal.adam_step, group, numbers, *lists, *largest,
             decoupled=group["decoupled_weight_decay"],
-            **options_of(group),
-        )
-        return made, {"step": numbers["step"] + 1}
+        )  # fmt: skip

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import (
@@ -13,12 +15,36 @@ from ._rule import (
     check_betas,
     check_lr,
     check_not_negative,
-    count_of,
-    options_of,
-    run,
 )
+from ._rules import Coefficient, mixed, moved, oriented, packed, widened
 
 __all__ = ["Adamax"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def adamax_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    exp_avg: Tensors,
+    exp_inf: Tensors,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``m = b1 m + (1 - b1) g``, ``u = max(b2 u, |g| + eps)``, ``p -= lr m / (1 - b1^t) / u``."""
+    old = (params, exp_avg, exp_inf)
+    params, grads, mean, top = widened(params, grads, *old[1:])
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    b1, b2, epsilon = Coefficient(beta1), Coefficient(beta2), Coefficient(eps)
+    mean = mixed(mean, grads, b1)
+    top = [jnp.maximum(b2 * u, jnp.abs(g) + epsilon) for u, g in zip(top, grads, strict=True)]
+    updates = [m / (1 - b1**count) / u for m, u in zip(mean, top, strict=True)]
+    return packed([moved(params, updates, lr), mean, top], old)
 
 
 class Adamax(RuleOptimizer):
@@ -71,14 +97,4 @@ class Adamax(RuleOptimizer):
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
     ) -> tuple[list[Value], dict[str, float]]:
-        beta1, beta2 = group["betas"]
-        made = run(
-            internal.adamax_step,
-            count_of(numbers),
-            *lists,
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            **options_of(group),
-        )
-        return made, {"step": numbers["step"] + 1}
+        return self._moments(internal.adamax_step, group, numbers, *lists)

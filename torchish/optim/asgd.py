@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, run
+from ._rules import Coefficient, oriented, packed, widened
 
 __all__ = ["ASGD"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def asgd_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    ax: Tensors,
+    eta: Scalar,
+    mu: Scalar,
+    lambd: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``p = (1 - lambd eta) p - eta g``, ``ax += mu (p - ax)``."""
+    old = (params, ax)
+    params, grads, average = widened(params, grads, ax)
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    rate, weight = Coefficient(eta), Coefficient(mu)
+    shrink = 1 - Coefficient(lambd) * rate
+    params = [shrink * p - rate * g for p, g in zip(params, grads, strict=True)]
+    average = [
+        jnp.where(mu == 1, p, a + weight * (p - a)) for a, p in zip(average, params, strict=True)
+    ]
+    return packed([params, average], old)
 
 
 class ASGD(RuleOptimizer):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import (
@@ -13,12 +15,45 @@ from ._rule import (
     check_betas,
     check_lr,
     check_not_negative,
-    count_of,
-    options_of,
-    run,
 )
+from ._rules import Coefficient, decayed, mixed, moved, packed, widened
 
 __all__ = ["NAdam"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def nadam_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    exp_avg: Tensors,
+    exp_avg_sq: Tensors,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    grad_share: Scalar,
+    mean_share: Scalar,
+    decays: bool,
+    decoupled: bool,
+    maximize: bool,
+) -> Any:
+    """Adam whose step mixes ``grad_share g + mean_share m`` over the root of the mean square."""
+    old = (params, exp_avg, exp_avg_sq)
+    params, grads, mean, square = widened(params, grads, *old[1:])
+    params, grads = decayed(
+        params, grads, lr, weight_decay, decays=decays, decoupled=decoupled, maximize=maximize
+    )
+    b2, epsilon = Coefficient(beta2), Coefficient(eps)
+    mean = mixed(mean, grads, Coefficient(beta1))
+    square = mixed(square, [g * g for g in grads], b2)
+    of_grad, of_mean = Coefficient(grad_share), Coefficient(mean_share)
+    updates = [
+        (of_grad * g + of_mean * m) / (jnp.sqrt(v / (1 - b2**count)) + epsilon)
+        for g, m, v in zip(grads, mean, square, strict=True)
+    ]
+    return packed([moved(params, updates, lr), mean, square], old)
 
 
 class NAdam(RuleOptimizer):
@@ -83,7 +118,7 @@ class NAdam(RuleOptimizer):
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
     ) -> tuple[list[Value], dict[str, float]]:
-        beta1, beta2 = group["betas"]
+        beta1 = group["betas"][0]
         t = numbers["step"] + 1
 
         def momentum(step: float) -> float:
@@ -91,16 +126,10 @@ class NAdam(RuleOptimizer):
 
         mu, mu_next = momentum(t), momentum(t + 1)
         product = numbers["mu_product"] * mu
-        made = run(
-            internal.nadam_step,
-            count_of(numbers),
-            *lists,
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
+        made, counters = self._moments(
+            internal.nadam_step, group, numbers, *lists,
             grad_share=(1.0 - mu) / (1.0 - product),
             mean_share=mu_next / (1.0 - product * mu_next),
             decoupled=group["decoupled_weight_decay"],
-            **options_of(group),
-        )
-        return made, {"step": t, "mu_product": product}
+        )  # fmt: skip
+        return made, {**counters, "mu_product": product}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import (
@@ -13,12 +15,49 @@ from ._rule import (
     check_betas,
     check_lr,
     check_not_negative,
-    count_of,
-    options_of,
-    run,
 )
+from ._rules import Coefficient, decayed, mixed, moved, packed, widened
 
 __all__ = ["RAdam"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def radam_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    exp_avg: Tensors,
+    exp_avg_sq: Tensors,
+    lr: Scalar,
+    beta1: Scalar,
+    beta2: Scalar,
+    eps: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    decoupled: bool,
+    maximize: bool,
+) -> Any:
+    """Adam with a rectified adaptive rate, plain momentum while that is undefined."""
+    old = (params, exp_avg, exp_avg_sq)
+    params, grads, mean, square = widened(params, grads, *old[1:])
+    params, grads = decayed(
+        params, grads, lr, weight_decay, decays=decays, decoupled=decoupled, maximize=maximize
+    )
+    mean = mixed(mean, grads, Coefficient(beta1))
+    square = mixed(square, [g * g for g in grads], Coefficient(beta2))
+    first, second = 1 - beta1**count, 1 - beta2**count
+    rho_inf = 2 / (1 - beta2) - 1
+    rho = rho_inf - 2 * count * beta2**count / second
+    tractable = rho > 5.0
+    # the unused branch must stay finite
+    safe = jnp.where(tractable, rho, 6.0)
+    ratio = (safe - 4) * (safe - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * safe)
+    factor, epsilon = Coefficient(jnp.sqrt(ratio * second)), Coefficient(eps)
+    updates = [
+        m / Coefficient(first) * jnp.where(tractable, factor / (jnp.sqrt(v) + epsilon), 1)
+        for m, v in zip(mean, square, strict=True)
+    ]
+    return packed([moved(params, updates, lr), mean, square], old)
 
 
 class RAdam(RuleOptimizer):
@@ -78,15 +117,5 @@ class RAdam(RuleOptimizer):
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
     ) -> tuple[list[Value], dict[str, float]]:
-        beta1, beta2 = group["betas"]
-        made = run(
-            internal.radam_step,
-            count_of(numbers),
-            *lists,
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            decoupled=group["decoupled_weight_decay"],
-            **options_of(group),
-        )
-        return made, {"step": numbers["step"] + 1}
+        decoupled = group["decoupled_weight_decay"]
+        return self._moments(internal.radam_step, group, numbers, *lists, decoupled=decoupled)

@@ -5,12 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
+from ._rules import Coefficient, moved, oriented, packed, widened
 
 __all__ = ["RMSprop"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def rmsprop_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    square_avg: Tensors,
+    momentum_buffer: Tensors,
+    grad_avg: Tensors,
+    lr: Scalar,
+    alpha: Scalar,
+    eps: Scalar,
+    momentum: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    maximize: bool,
+) -> Any:
+    """``v = a v + (1 - a) g^2``, ``p -= lr g / (sqrt(v) + eps)``; centered: ``v - mean(g)^2``."""
+    import optax
+
+    old = (params, square_avg, momentum_buffer, grad_avg)
+    params, grads, square, buffers, mean = widened(params, grads, *old[1:])
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    decay, epsilon = Coefficient(alpha), Coefficient(eps)
+    if mean:
+        rule = optax.scale_by_stddev(decay=decay, eps=epsilon, eps_in_sqrt=False)
+        updates, state = rule.update(grads, optax.ScaleByRStdDevState(mu=mean, nu=square))
+        mean = state.mu
+    else:
+        rule = optax.scale_by_rms(decay=decay, eps=epsilon, eps_in_sqrt=False)
+        updates, state = rule.update(grads, optax.ScaleByRmsState(nu=square))
+    if buffers:
+        rule = optax.trace(decay=Coefficient(momentum))
+        updates, _ = rule.update(updates, optax.TraceState(trace=buffers))
+        buffers = updates
+    return packed([moved(params, updates, lr), state.nu, buffers, mean], old)
 
 
 class RMSprop(RuleOptimizer):

@@ -4,13 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from torchish._core.values import Value
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, check_lr, count_of, run
+from ._rules import oriented, packed, widened
 
 __all__ = ["Rprop"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def rprop_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    prev: Tensors,
+    step_size: Tensors,
+    eta_minus: Scalar,
+    eta_plus: Scalar,
+    smallest: Scalar,
+    largest: Scalar,
+    maximize: bool,
+) -> Any:
+    """Each step grows while its gradient keeps its sign, shrinks (and pauses) when it turns."""
+    old = (params, prev, step_size)
+    params, grads, before, sizes = widened(params, grads, prev, step_size)
+    grads = oriented(grads, params, 0.0, decays=False, maximize=maximize)
+    kept, moved, resized = [], [], []
+    for p, g, b, s in zip(params, grads, before, sizes, strict=True):
+        sign = jnp.sign(g * b)
+        numbers = (eta_plus, eta_minus, smallest, largest)
+        up, down, low, high = [x.astype(p.dtype) for x in numbers]
+        factor = jnp.where(sign > 0, up, jnp.where(sign < 0, down, jnp.ones_like(up)))
+        s = jnp.clip(s * factor, low, high)
+        g = jnp.where(sign < 0, jnp.zeros_like(g), g)
+        moved.append(p - jnp.sign(g) * s)
+        kept.append(g)
+        resized.append(s)
+    return packed([moved, kept, resized], old)
 
 
 class Rprop(RuleOptimizer):

@@ -7,12 +7,49 @@ from typing import Any
 import numpy as np
 
 from torchish._autograd.interop import wrap_host
-from torchish._ops.registry import internal
+from torchish._ops.registry import Scalar, Tensors, internal, op
 from torchish._tensor.tensor import Tensor
 
 from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, run, zeros_like
+from ._rules import Coefficient, moved, oriented, packed, widened
 
 __all__ = ["SGD"]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def sgd_step(
+    count: Tensor,
+    params: Tensors,
+    grads: Tensors,
+    momentum_buffer: Tensors,
+    lr: Scalar,
+    momentum: Scalar,
+    dampening: Scalar,
+    weight_decay: Scalar,
+    decays: bool,
+    nesterov: bool,
+    maximize: bool,
+    first: bool,
+) -> Any:
+    """``b = momentum b + (1 - dampening) g``, ``p -= lr b``; the first ``b`` is ``g``."""
+    import optax
+
+    old = (params, momentum_buffer)
+    params, grads, buffers = widened(params, grads, momentum_buffer)
+    grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
+    if not buffers:
+        return packed([moved(params, grads, lr)], old[:1])
+    factor = Coefficient(momentum)
+    if first:
+        buffers = grads
+    else:
+        share = 1 - Coefficient(dampening)
+        state = optax.TraceState(trace=buffers)
+        buffers, _ = optax.trace(decay=factor).update([share * g for g in grads], state)
+    updates = buffers
+    if nesterov:
+        updates = [g + factor * b for g, b in zip(grads, buffers, strict=True)]
+    return packed([moved(params, updates, lr), buffers], old)
 
 
 class SGD(RuleOptimizer):

@@ -1,1 +1,0 @@
-"""The update rules of the optimizers."""
