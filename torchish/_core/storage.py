@@ -42,25 +42,23 @@ class VersionCounter:
 class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
-    __slots__ = (
-        "__weakref__", "_address", "_geometry", "_value", "aval", "counter", "host", "made_at",
-        "pinned", "placement", "strides", "version", "writes",
-    )  # fmt: skip
-
+    # The defaults stand on the class, so that making a result sets only what differs.
     made_at: int  # set only once somebody asks for moments
+    strides: tuple[int, ...] | None = None
+    version: int = 0
+    counter: VersionCounter | None = None  # what counts in place of `version`
+    writes: int = 0
+    host: np.ndarray[Any, Any] | None = None
+    pinned: bool = False  # whether the address of `host` has been given away
+    _geometry: Geometry | None = None
+    _address: int = 0
+    placement: Placement | None = None  # how it lies over several devices
 
     def __init__(self, value: Value, strides: tuple[int, ...] | None = None) -> None:
         self._value = value
         self.aval = value.aval
-        self.strides = strides
-        self.version = 0
-        self.counter: VersionCounter | None = None  # what counts in place of `version`
-        self.writes = 0
-        self.host: np.ndarray[Any, Any] | None = None
-        self.pinned = False  # whether the address of `host` has been given away
-        self._geometry: Geometry | None = None
-        self._address = 0
-        self.placement: Placement | None = None  # how it lies over several devices
+        if strides is not None:
+            self.strides = strides
 
     @property
     def dtype(self) -> dtype:

@@ -76,8 +76,11 @@ class Trace:
         # The devices of a MeshKernel that was recorded: the program then spans them.
         self.mesh: Any = None
 
-    def record(self, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
-        """Append one node; returns its pending outputs."""
+    def record(self, kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
+        """Append one node; returns its pending outputs.
+
+        `depth`: how many frames above this one the user's may be, at the least.
+        """
         with self.lock:
             if (
                 len(self.sites) >= settings.max_nodes
@@ -106,7 +109,10 @@ class Trace:
                 else:
                     entries.append(COMPLEXES + len(self.complexes))
                     self.complexes.append(v)
-            frame = sys._getframe(2)
+            try:
+                frame = sys._getframe(depth)
+            except ValueError:  # called from C, with no frame of the user's
+                frame = sys._getframe(1)
             while _is_ours.get(frame.f_code, True) and frame.f_back is not None:
                 code = frame.f_code
                 if code not in _is_ours:
@@ -437,8 +443,8 @@ def current_trace(dev: device) -> Trace:
     return found
 
 
-def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
-    """Record one application of `kernel`."""
+def record(kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
+    """Record one application of `kernel` (`depth`: see `Trace.record`)."""
     dev = None
     for v in operands:
         if type(v) is Value:
@@ -452,7 +458,7 @@ def record(kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
         if dev is META:
             return [_meta_value(a) for a in kernel.out_avals]
         trace = current_trace(dev)
-    return trace.record(kernel, operands)
+    return trace.record(kernel, operands, depth)
 
 
 def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
@@ -474,6 +480,13 @@ def record_spmd(kernel: MeshKernel, operands: Sequence[Any], home: device) -> li
 
 def _meta_value(aval: Any) -> Value:
     return Value(None, aval, META)
+
+
+def forget_programs() -> None:
+    """Drop every compiled program: what lowering depends on has changed."""
+    flush_all("programs are dropped")
+    with _cache_lock:
+        _cache.clear()
 
 
 def flush_all(reason: str = "asked for") -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
 from .._ops import registry
-from .._ops.call.calling import call_binary
+from .._ops.call import calling
 from .._ops.protocol import overriding
 from .._ops.registry import ops
 
@@ -48,7 +48,7 @@ def _binary(name: str, label: str, swapped: bool = False, own: bool = False) -> 
             else:
                 return function(other, self) if swapped else function(self, other)
         if direct:
-            return call_binary(operator, self, other)
+            return calling.call(operator, (self, other), {})
         return function(other, self) if swapped else function(self, other)
 
     seen = method if own else registry.table("method")[name]

@@ -29,12 +29,20 @@ from ..._core.kernels import Kernel
 from ..._core.layout import elementwise_strides, is_dense
 from ..._core.values import aval_of, contiguous_strides
 from ..protocol import overriding
+from .forms import MISS, make_form
 from .operator import Operator
 from .warning import user_level
 
 
 def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Apply an operator: bind, specialise, record, wrap."""
+    """Apply an operator: bind, specialise, record, wrap (in one step where a form can)."""
+    shape: Any = (len(args), *kwargs) if kwargs else len(args)
+    form = operator.forms.get(shape)
+    if form is None:
+        form = operator.forms[shape] = make_form(operator, len(args), tuple(kwargs))
+    quick = form(*args, **kwargs)
+    if quick is not MISS:
+        return quick
     operands, key = operator.binder.bind(args, kwargs)
     found = tuple(key)
     kernel = operator.kernels.get(found) or operator.specialise(found)
@@ -55,28 +63,6 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     if operator.result is not None:
         return operator.result(made)
     return made[0] if kernel.n_out == 1 else tuple(made)
-
-
-def call_binary(operator: Operator, a: Any, b: Any) -> Any:
-    """`call` for two operands, the commonest case (Python's operators), without the "
-    "binder's loop."""
-    second = b._aval if isinstance(b, TensorBase) else type(b)
-    kernel = operator.kernels.get((a._aval, second, *operator.tail))
-    if kernel is None or a._layout is not None or a._storage.strides is not None:
-        return call(operator, (a, b), {})
-    value = a._value()
-    if isinstance(b, TensorBase):
-        if b._layout is not None or b._storage.strides is not None:
-            return call(operator, (a, b), {})
-        values = (value, b._value())
-    else:
-        values = (value, b)
-    made = from_value(tracing.record(kernel, values)[0])
-    if state.grad_enabled:
-        edges = input_edges((a, b))
-        if edges is not None:
-            link(kernel, (a, b), values, edges, (made,))
-    return made
 
 
 def result_strides(kernel: Kernel, operands: Sequence[Any]) -> tuple[int, ...] | None:

@@ -72,9 +72,9 @@ class Operator:
             "cast" if promote != "none" else "found" if elementwise else "exact"
         )
         self.kernels: dict[tuple[Any, ...], Kernel] = {}
+        # Functions for the ways it is called (forms.py).
+        self.forms: dict[Any, Callable[..., Any]] = {}
         self.takes_tensors = any(p.kind in ("tensor", "operand") for p in binder.params)
-        # What a key of two operands ends with when nothing else is given.
-        self.tail = (MISSING,) * max(len(binder.params) - 2, 0)
         _all.append(self)
 
     def __repr__(self) -> str:
