@@ -6,9 +6,11 @@ the mean is large, and measured only 3% faster over a whole DCGAN step on the CP
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -20,10 +22,20 @@ from ..shared.memory_format import follow, preserve
 _MIXED = "mixed dtype (CPU): all inputs must share same datatype."
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
     """Mean and biased variance over `axes`, dimensions kept."""
     mean = jnp.mean(x, axes, keepdims=True)
     return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+
+
+@_moments.defjvp
+def _moments_jvp(axes: tuple[int, ...], primals: Any, tangents: Any) -> Any:
+    """Deviations add up to 0, so the mean's tangent has no part in the variance's: one sum less."""
+    (x,), (dx,) = primals, tangents
+    mean, var = _moments(x, axes)
+    spread = 2 * jnp.mean((x - mean) * dx, axes, keepdims=True)
+    return (mean, var), (jnp.mean(dx, axes, keepdims=True), spread)
 
 
 def _affine(x: Any, weight: Any, bias: Any, shape: tuple[int, ...]) -> Any:

@@ -13,6 +13,11 @@ from ..shared import numeric as num
 from ..shared.dims import accumulate_dtype
 
 
+def _exact(x: Array) -> Array:
+    """`x` in the dtype that torch accumulates in on the CPU."""
+    return x.astype(jnp.float64) if x.dtype == jnp.float32 else x
+
+
 @op("bool_int64", inplace=True, overlap="lines")
 @num.widened
 def cumsum(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
@@ -21,7 +26,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     axis = wrap_dim(dim, x.ndim)
     if num.is_bool(x) and x.ndim and x.size:
         raise num.not_implemented_for("cumsum_out_cpu", x)
-    return jnp.cumsum(x, axis=axis).astype(x.dtype) if x.ndim else x
+    return jnp.cumsum(_exact(x), axis=axis).astype(x.dtype) if x.ndim else x
 
 
 @op("bool_int64", inplace=True, overlap="lines")
@@ -32,7 +37,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Dtype = None) -> Array:
     axis = wrap_dim(dim, x.ndim)
     if num.is_bool(x) and x.ndim and x.size:
         raise num.not_implemented_for("cumprod_out_cpu", x)
-    return jnp.cumprod(x, axis=axis).astype(x.dtype) if x.ndim else x
+    return jnp.cumprod(_exact(x), axis=axis).astype(x.dtype) if x.ndim else x
 
 
 def _log_add(a: Array, b: Array) -> Array:

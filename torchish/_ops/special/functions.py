@@ -84,7 +84,12 @@ def _lgamma_tangent(out: Array, primals: Any, tangents: Any) -> Array:
     return _digamma(primals[0]) * tangents[0]
 
 
-_lgamma = num.with_derivative(jax.lax.lgamma, _lgamma_tangent)
+def _lgamma_value(x: Array) -> Array:
+    """In float64: XLA's float32 form loses four digits near its zeros at 1 and 2."""
+    return jax.lax.lgamma(x.astype(jnp.float64)).astype(x.dtype)
+
+
+_lgamma = num.with_derivative(_lgamma_value, _lgamma_tangent)
 
 
 def _order(n: int, x: Array) -> Array:
