@@ -8,7 +8,14 @@ def show() -> str:
     import jax
     import jaxlib
 
-    return f"torchish on JAX {jax.__version__}, jaxlib {jaxlib.__version__}\n"
+    from ._ops.conv import onednn
+
+    why = onednn.reason()
+    kernels = f"none ({why})" if why else onednn.version()
+    return (
+        f"torchish on JAX {jax.__version__}, jaxlib {jaxlib.__version__}\n"
+        f"oneDNN for convolutions on the CPU: {kernels}\n"
+    )
 
 
 def parallel_info() -> str:

@@ -29,6 +29,11 @@ with _uncollected():
         _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+    if _settings.keep_memory:
+        from ._basics.allocator import keep_freed_memory as _keep
+
+        _keep()
+
     from ._basics import tracebacks as _tracebacks
     from ._namespace import public as _namespace
     from ._tensor.tensor import Tensor as Tensor

@@ -32,6 +32,8 @@ class Settings:
     TORCHISH_MAX_BYTES bounds what pending values may hold (default 4 GiB).
     TORCHISH_JAX_X64=0 leaves JAX's own default of 32 bits for code outside of torchish.
     TORCHISH_TRACEBACK=full shows the frames of torchish and JAX in tracebacks.
+    TORCHISH_ONEDNN=0 leaves oneDNN out where torchish-cpu is installed.
+    TORCHISH_MALLOC=default leaves the C allocator's thresholds alone (allocator.py).
     TORCHISH_FAKE_CUDA=1 presents JAX's host devices as cuda:0..N-1.
     """
 
@@ -50,6 +52,10 @@ class Settings:
     jax_x64: bool = field(default_factory=lambda: _flag("TORCHISH_JAX_X64", "1"))
     full_tracebacks: bool = field(
         default_factory=lambda: os.environ.get("TORCHISH_TRACEBACK", "").lower() == "full"
+    )
+    onednn: bool = field(default_factory=lambda: _flag("TORCHISH_ONEDNN", "1"))
+    keep_memory: bool = field(
+        default_factory=lambda: os.environ.get("TORCHISH_MALLOC", "keep").lower() != "default"
     )
     fake_cuda: bool = field(default_factory=lambda: _flag("TORCHISH_FAKE_CUDA"))
 

@@ -2,7 +2,8 @@
 
 XLA chooses algorithms itself, so flags that only steer a choice of algorithm (`cudnn.benchmark`,
 `cudnn.deterministic`, TF32) are kept and read back, and change nothing. What would change results
-(`cuda.matmul.allow_tf32` on a GPU) follows JAX's `jax_default_matmul_precision`.
+(`cuda.matmul.allow_tf32` on a GPU) follows JAX's `jax_default_matmul_precision`. `mkldnn` tells of
+the optional package torchish-cpu, and switches it.
 """
 
 from __future__ import annotations
@@ -34,10 +35,31 @@ class _Flags:
 
     def __enter__(self) -> None:
         self.before = {k: getattr(self.backend, k, None) for k in self.wanted}
-        self.backend.__dict__.update(self.wanted)
+        self._set(self.wanted)
 
     def __exit__(self, *exc: object) -> None:
-        self.backend.__dict__.update(self.before)
+        self._set(self.before)
+
+    def _set(self, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            setattr(self.backend, name, value)
+
+
+class _OneDnn(_Backend):
+    """`enabled` decides; programs that were compiled under the other answer are dropped."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "enabled":
+            from .._ops.conv import onednn
+
+            onednn.switch(bool(value))
+
+
+def _onednn_available() -> bool:
+    from .._ops.conv import onednn
+
+    return onednn.is_available()
 
 
 def _never() -> bool:
@@ -59,7 +81,7 @@ cuda.matmul = types.SimpleNamespace(  # type: ignore[attr-defined]
     allow_tf32=False, allow_fp16_reduced_precision_reduction=True,
     allow_bf16_reduced_precision_reduction=True,
 )  # fmt: skip
-mkldnn = _Backend("mkldnn", enabled=True, is_available=_never)
+mkldnn = _OneDnn("mkldnn", enabled=True, is_available=_onednn_available)
 mkl = _Backend("mkl", is_available=_never)
 openmp = _Backend("openmp", is_available=_never)
 mps = _Backend("mps", is_available=_never, is_built=_never)

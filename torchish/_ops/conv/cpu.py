@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from . import onednn
 from .xla_maps import Geometry, xla_conv, xla_input_grad, xla_weight_grad
 
 CHANNELS_LAST = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC")}
@@ -32,6 +33,9 @@ def conv(x: Any, w: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
         return y.reshape(x.shape[0], w.shape[0], *geo.output)
+    if onednn.takes(onednn.FORWARD, x.dtype, x.shape, w.shape, geo):
+        shape = (x.shape[0], w.shape[0], *geo.output)
+        return onednn.conv(onednn.FORWARD, x, w, shape, geo)
     if _is_depthwise(w, geo):
         return _depthwise(x, w, geo)
     if 1 < geo.groups <= MOST_GROUPS:
@@ -45,6 +49,9 @@ def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
         return x.reshape(g.shape[0], w.shape[1], *geo.size)
+    image = (g.shape[0], w.shape[1] * geo.groups, *geo.size)
+    if onednn.takes(onednn.INPUT_GRAD, g.dtype, image, w.shape, geo):
+        return onednn.conv(onednn.INPUT_GRAD, g, w, image, geo)
     if _is_depthwise(w, geo):
         like = jax.ShapeDtypeStruct((g.shape[0], geo.groups, *geo.size), g.dtype)
         return jax.linear_transpose(lambda x: _depthwise(x, w, geo), like)(g)[0]
@@ -62,6 +69,9 @@ def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
         return w.reshape(g.shape[1], x.shape[1], *geo.kernel)
+    kernel = (g.shape[1], x.shape[1] // geo.groups, *geo.kernel)
+    if onednn.takes(onednn.WEIGHT_GRAD, g.dtype, x.shape, kernel, geo):
+        return onednn.conv(onednn.WEIGHT_GRAD, x, g, kernel, geo)
     if 1 < geo.groups <= MOST_GROUPS and x.shape[1] > geo.groups:
         one = geo._replace(groups=1)
         parts = [weight_grad(a, b, one) for a, b in _by_group(geo, (x, 1), (g, 1))]

@@ -1,0 +1,138 @@
+"""Convolutions by oneDNN (the optional package torchish-cpu), and what happens without it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch as oracle
+
+import torchish as torch
+from torchish._ops.conv import onednn, primitive as conv_primitive
+from torchish._ops.conv.xla_maps import Geometry
+
+present = pytest.mark.skipif(not onednn.is_available(), reason="torchish-cpu is not installed")
+
+# batch, channels, size, outputs, kernel, stride, padding, dilation, groups
+CASES = [
+    (2, 3, (19,), 8, (3,), (1,), (1,), (1,), 1),
+    (5, 32, (40,), 48, (5,), (2,), (0,), (2,), 1),
+    (4, 3, (16, 17), 16, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (3, 16, (9, 12), 32, (3, 2), (2, 1), (0, 1), (1, 2), 1),
+    (1, 64, (8, 8), 128, (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    (4, 128, (4, 4), 128, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 32, (14, 14), 32, (3, 3), (1, 1), (1, 1), (1, 1), 32),
+    (2, 24, (10, 10), 48, (3, 3), (2, 2), (1, 1), (1, 1), 4),
+    (2, 16, (9, 9), 32, (4, 4), (2, 2), (1, 1), (1, 1), 1),
+    (2, 8, (6, 7, 8), 16, (3, 3, 3), (1, 2, 1), (1, 1, 0), (1, 1, 1), 1),
+]
+
+
+def _arrays(case: Any) -> tuple[Any, Any, Any, Geometry]:
+    n, c, size, o, kernel, stride, padding, dilation, groups = case
+    geo = Geometry(size, kernel, stride, tuple((p, p) for p in padding), dilation, groups)
+    rng = np.random.default_rng(0)
+    shapes = ((n, c, *size), (o, c // groups, *kernel), (n, o, *geo.output))
+    x, w, g = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    return x, w, g, geo
+
+
+@present
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_three_maps_are_pytorchs(case: Any) -> None:
+    x, w, g, geo = _arrays(case)
+    options = (geo.stride, [p[0] for p in geo.padding], geo.dilation, False, [0] * len(geo.size))
+    tx, tw, tg = (oracle.from_numpy(a).double() for a in (x, w, g))
+    y = oracle.ops.aten.convolution(tx, tw, None, *options, geo.groups)
+    dx, dw, _ = oracle.ops.aten.convolution_backward(
+        tg, tx, tw, None, *options, geo.groups, [True, True, False]
+    )
+    for kind, function, a, b, want in (
+        (onednn.FORWARD, conv_primitive.conv, x, w, y),
+        (onednn.INPUT_GRAD, conv_primitive.input_grad, g, w, dx),
+        (onednn.WEIGHT_GRAD, conv_primitive.weight_grad, x, g, dw),
+    ):
+        assert onednn.takes(kind, x.dtype, x.shape, w.shape, geo)
+        lowered = jax.jit(lambda a, b, f=function: f(a, b, geo)).lower(a, b)
+        assert onednn.CONV in lowered.as_text()
+        got = np.asarray(lowered.compile()(a, b))
+        scale = np.abs(want.numpy()).max()
+        np.testing.assert_allclose(got, want.numpy(), atol=2e-6 * scale, rtol=1e-4)
+
+
+@present
+@pytest.mark.parametrize(
+    "geo",
+    [
+        Geometry((5, 5), (3, 3), (1, 1), ((4, 4), (4, 4)), (1, 1), 1),  # padding beyond the kernel
+        Geometry((5, 5), (3, 3), (2, 2), ((1, -2), (1, -2)), (1, 1), 1),
+        Geometry((5, 5), (3, 3), (2, 2), ((-1, 1), (0, 0)), (1, 1), 1),
+    ],
+    ids=["overlapping padding", "cut after", "cut before"],
+)
+def test_odd_geometries_are_left_to_xla(geo: Geometry) -> None:
+    for kind in (onednn.FORWARD, onednn.INPUT_GRAD, onednn.WEIGHT_GRAD):
+        assert not onednn.takes(kind, np.float32, (2, 8, 5, 5), (8, 8, 3, 3), geo)
+
+
+@present
+def test_other_dtypes_and_empty_ones_are_left_to_xla() -> None:
+    geo = Geometry((5, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    shapes = ((2, 8, 5, 5), (8, 8, 3, 3))
+    for dtype in (np.float64, np.int32, np.float16, np.complex64):
+        assert not onednn.takes(onednn.FORWARD, np.dtype(dtype), *shapes, geo)
+    assert not onednn.takes(onednn.FORWARD, np.float32, (0, 8, 5, 5), shapes[1], geo)
+
+
+@present
+def test_a_refused_convolution_is_an_exception() -> None:
+    x, w = (jnp.ones(s, jnp.float32) for s in ((2, 8, 5, 5), (8, 8, 3, 3)))
+    wrong = Geometry((5, 5), (3, 3), (1, 1), ((9, 9), (1, 1)), (1, 1), 1)
+    with pytest.raises(Exception, match=r"oneDNN convolution: could not create a primitive"):
+        call = jax.jit(lambda x, w: onednn.conv(onednn.FORWARD, x, w, (2, 8, 5, 5), wrong))
+        jax.block_until_ready(call(x, w))
+
+
+@present
+def test_programs_can_be_kept() -> None:
+    from jax.experimental import serialize_executable
+
+    x, w, _, geo = _arrays(CASES[2])
+    compiled = jax.jit(lambda x, w: conv_primitive.conv(x, w, geo)).lower(x, w).compile()
+    again = serialize_executable.deserialize_and_load(*serialize_executable.serialize(compiled))
+    np.testing.assert_array_equal(np.asarray(again(x, w)), np.asarray(compiled(x, w)))
+
+
+@present
+def test_mkldnn_tells_and_switches() -> None:
+    mkldnn = torch.backends.mkldnn
+    assert mkldnn.is_available() and mkldnn.enabled
+    x, w, _, geo = _arrays(CASES[2])
+
+    def text() -> str:
+        return jax.jit(lambda x, w: conv_primitive.conv(x, w, geo)).lower(x, w).as_text()
+
+    with mkldnn.flags(enabled=False):
+        assert onednn.CONV not in text()
+    assert onednn.CONV in text()
+
+
+def test_without_the_package() -> None:
+    program = (
+        "import torchish as torch\n"
+        "x, w = torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3)\n"
+        "print(torch.nn.functional.conv2d(x, w).sum().item(), torch.backends.mkldnn.is_available())\n"
+        "print(torch.__config__.show())\n"
+    )
+    env = {**os.environ, "TORCHISH_ONEDNN": "0", "TORCHISH_COMPILE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.splitlines()[0] == f"{2 * 4 * 36 * 27:.1f} False", done.stderr
+    assert "switched off by TORCHISH_ONEDNN=0" in done.stdout

@@ -1,0 +1,136 @@
+"""oneDNN through XLA's foreign function interface, where the optional package torchish-cpu is.
+
+Nothing is loaded before a program on the CPU contains an operator that oneDNN could run. What it
+cannot run, or runs by its slow reference code only, is known before a program is built: the same
+primitive is made on trial (`implementation`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..._basics.settings import settings
+from ..._core.trace import forget_programs
+from .xla_maps import Geometry
+
+# Names of targets end in a version: programs in the persistent cache refer to them by name.
+CONV = "torchish_conv_1"
+FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
+
+# `torch.backends.mkldnn.enabled`.
+enabled = True
+
+
+def switch(on: bool) -> None:
+    """Let new programs use oneDNN or not; the compiled ones were made for the other answer."""
+    global enabled
+    if on != enabled:
+        enabled = on
+        forget_programs()
+
+
+@functools.cache
+def library() -> Any:
+    """The loaded library with its targets registered, or a text that says why there is none."""
+    if not settings.onednn:
+        return "switched off by TORCHISH_ONEDNN=0"
+    if importlib.util.find_spec("torchish_cpu") is None:
+        return "the package torchish-cpu is not installed"
+    import torchish_cpu
+
+    try:
+        loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
+    except OSError as error:
+        return f"the library of torchish-cpu cannot be loaded: {error}"
+    capsule = jax.ffi.pycapsule(loaded.torchish_conv)
+    jax.ffi.register_ffi_target(CONV, capsule, platform="cpu")
+    return loaded
+
+
+def is_available() -> bool:
+    """Whether convolutions on the CPU may be oneDNN's."""
+    return not isinstance(library(), str)
+
+
+def reason() -> str:
+    """Why oneDNN is not there; empty where it is."""
+    found = library()
+    return found if isinstance(found, str) else ""
+
+
+def version() -> str:
+    """The version of oneDNN that the package brings."""
+    text = ctypes.create_string_buffer(64)
+    library().torchish_onednn_version(text, ctypes.c_int64(64))
+    return text.value.decode()
+
+
+def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: Geometry) -> bool:
+    """Whether oneDNN runs this map well: x and w are the shapes of image and kernel."""
+    if not enabled or not is_available() or dtype != jnp.float32:
+        return False
+    # What oneDNN is not made for, or refuses in ways of its own.
+    if 0 in (*x, *w, *geo.output) or max(map(np.prod, (x, w))) >= 1 << 31:
+        return False
+    for n, k, s, d, (low, _), out in zip(
+        geo.size, geo.kernel, geo.stride, geo.dilation, geo.padding, geo.output, strict=True
+    ):
+        reach = d * (k - 1) + 1
+        high = (out - 1) * s + reach - n - low
+        if not (0 <= low < reach and -s < high < reach):
+            return False
+    name = implementation(kind, tuple(x), tuple(w), geo)
+    return bool(name) and "ref" not in name
+
+
+@functools.lru_cache(maxsize=4096)
+def implementation(kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: Geometry) -> str:
+    """The name of the kernel that oneDNN has for a convolution, empty if it has none."""
+    y = (x[0], w[0], *geo.output)
+    nd = len(geo.size)
+    low = [p[0] for p in geo.padding]
+    arrays = [(ctypes.c_int64 * len(v))(*v) for v in (x, w, y, geo.stride, low, geo.dilation)]
+    text = ctypes.create_string_buffer(256)
+    numbers = map(ctypes.c_int64, (kind, 0, geo.groups, int(LAST), nd))
+    failed = library().torchish_conv_implementation(*numbers, *arrays, text, ctypes.c_int64(256))
+    return "" if failed else text.value.decode()
+
+
+# Whether images lie with their channels last inside programs.
+LAST = False
+
+
+def conv(kind: int, a: Any, b: Any, shape: tuple[int, ...], geo: Geometry) -> Any:
+    """One of the three maps of a convolution, by oneDNN; `shape` is that of the result."""
+    nd = len(geo.size)
+    last = (0, *range(2, nd + 2), 1) if LAST else tuple(range(nd + 2))
+    rows = tuple(range(nd + 2))
+    layouts = {
+        FORWARD: ((last, rows), last),
+        INPUT_GRAD: ((last, rows), last),
+        WEIGHT_GRAD: ((last, last), rows),
+    }[kind]
+    call = jax.ffi.ffi_call(
+        CONV,
+        jax.ShapeDtypeStruct(shape, a.dtype),
+        input_layouts=layouts[0],
+        output_layouts=layouts[1],
+    )
+    return call(
+        a,
+        b,
+        kind=np.int64(kind),
+        groups=np.int64(geo.groups),
+        last=np.int64(LAST),
+        stride=np.array(geo.stride, np.int64),
+        low=np.array([p[0] for p in geo.padding], np.int64),
+        dilation=np.array(geo.dilation, np.int64),
+    )
