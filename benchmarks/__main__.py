@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("imports", "cold", "chain", "mlp", "dcgan", "conv", "parallel")
+NAMES = ("imports", "cold", "chain", "mlp", "dcgan", "conv", "models", "parallel")
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or NAMES:
+    for name in [a for a in sys.argv[1:] if a in NAMES] or NAMES:
         importlib.import_module(f"benchmarks.{name}").main()

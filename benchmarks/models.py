@@ -1,0 +1,281 @@
+"""Ten further kinds of models, one step each: `python -m benchmarks models` prints the ratios.
+
+Each builder is given PyTorch or torchish as `torch` and returns a step that reads its loss.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .timing import medians, report
+
+Step = Callable[[], Any]
+
+
+def _training(torch: Any, model: Any, lr: float, loss_of: Callable[[], Any]) -> Step:
+    optimizer = torch.optim.Adam(model.parameters(), lr)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def _classifier(torch: Any, model: Any, x: Any, classes: int = 10) -> Step:
+    y = torch.arange(x.shape[0]) % classes
+    return _training(
+        torch, model, 1e-3, lambda: torch.nn.functional.cross_entropy(model(x), y)
+    )
+
+
+def depthwise(torch: Any) -> Step:
+    """A MobileNet-like stack of depthwise and pointwise convolutions, batch 16 of 3x32x32."""
+    nn = torch.nn
+    layers: list[Any] = [nn.Conv2d(3, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6()]
+    width = 32
+    for out, stride in ((64, 1), (128, 2), (128, 1), (256, 2)):
+        layers += [
+            nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False), nn.BatchNorm2d(width),
+            nn.ReLU6(), nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU6(),
+        ]  # fmt: skip
+        width = out
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+    return _classifier(torch, model, torch.randn(16, 3, 32, 32))
+
+
+def unet(torch: Any) -> Step:
+    """A U-Net of two levels on 4 images of 3x64x64, one logit a pixel."""
+    nn = torch.nn
+
+    def block(i: int, o: int) -> Any:
+        return nn.Sequential(nn.Conv2d(i, o, 3, 1, 1), nn.ReLU(), nn.Conv2d(o, o, 3, 1, 1), nn.ReLU())
+
+    class UNet(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = block(3, 32), block(32, 64), block(64, 128)
+            self.up_b, self.up_a = nn.ConvTranspose2d(128, 64, 2, 2), nn.ConvTranspose2d(64, 32, 2, 2)
+            self.dec_b, self.dec_a = block(128, 64), block(64, 32)
+            self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(32, 1, 1)
+
+        def forward(self, x: Any) -> Any:
+            a = self.a(x)
+            b = self.b(self.pool(a))
+            c = self.c(self.pool(b))
+            b = self.dec_b(torch.cat([self.up_b(c), b], 1))
+            return self.head(self.dec_a(torch.cat([self.up_a(b), a], 1)))
+
+    model, x = UNet(), torch.randn(4, 3, 64, 64)
+    mask = (torch.randn(4, 1, 64, 64) > 0).float()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits
+    return _training(torch, model, 1e-3, lambda: loss(model(x), mask))
+
+
+def conv1d(torch: Any) -> Step:
+    """Strided 1-d convolutions over 16 signals of 4000 samples."""
+    nn = torch.nn
+    layers: list[Any] = []
+    for i, o in ((1, 32), (32, 64), (64, 128), (128, 128)):
+        layers += [nn.Conv1d(i, o, 9, 4, 4), nn.BatchNorm1d(o), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, 10))
+    return _classifier(torch, model, torch.randn(16, 1, 4000))
+
+
+def conv3d(torch: Any) -> Step:
+    """3-d convolutions over 4 clips of 16 frames of 32x32."""
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv3d(1, 16, 3, 1, 1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(16, 32, 3, 1, 1), nn.ReLU(),
+        nn.MaxPool3d(2), nn.Conv3d(32, 64, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool3d(1),
+        nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    return _classifier(torch, model, torch.randn(4, 1, 16, 32, 32))
+
+
+def vit(torch: Any) -> Step:
+    """A vision transformer of four layers of width 128 on 16 images in 64 patches."""
+    nn = torch.nn
+
+    class ViT(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.patch = nn.Conv2d(3, 128, 4, 4)
+            self.place = nn.Parameter(torch.zeros(1, 64, 128))
+            layer = nn.TransformerEncoderLayer(128, 4, 256, 0.0, "gelu", batch_first=True)
+            self.body = nn.TransformerEncoder(layer, 4)
+            self.head = nn.Linear(128, 10)
+
+        def forward(self, x: Any) -> Any:
+            x = self.patch(x).flatten(2).transpose(1, 2) + self.place
+            return self.head(self.body(x).mean(1))
+
+    return _classifier(torch, ViT(), torch.randn(16, 3, 32, 32))
+
+
+def vae(torch: Any) -> Step:
+    """A variational autoencoder 784-400-20, batch 128."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class VAE(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.enc, self.mu, self.var = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+            self.dec, self.out = nn.Linear(20, 400), nn.Linear(400, 784)
+
+        def forward(self, x: Any) -> Any:
+            h = F.relu(self.enc(x))
+            mu, logvar = self.mu(h), self.var(h)
+            z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+            return self.out(F.relu(self.dec(z))), mu, logvar
+
+    model, x = VAE(), torch.rand(128, 784)
+
+    def loss() -> Any:
+        y, mu, logvar = model(x)
+        match = F.binary_cross_entropy_with_logits(y, x, reduction="sum")
+        return match - 0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+
+    return _training(torch, model, 1e-4, loss)
+
+
+def wavenet(torch: Any) -> Step:
+    """Gated dilated causal convolutions, 8 layers of 32 channels, 4 sequences of 1024 samples."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class WaveNet(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv1d(1, 32, 1), nn.Conv1d(32, 64, 1)
+            self.gates = nn.ModuleList([nn.Conv1d(32, 64, 2, dilation=2**k) for k in range(8)])
+            self.mix = nn.ModuleList([nn.Conv1d(32, 32, 1) for _ in range(8)])
+
+        def forward(self, x: Any) -> Any:
+            x = self.first(x)
+            total: Any = 0
+            for k, (gate, mix) in enumerate(zip(self.gates, self.mix, strict=True)):
+                a, b = gate(F.pad(x, (2**k, 0))).chunk(2, 1)
+                y = mix(torch.tanh(a) * torch.sigmoid(b))
+                x, total = x + y, total + y
+            return self.last(F.relu(total))
+
+    model, x = WaveNet(), torch.randn(4, 1, 1024)
+    y = torch.arange(4 * 1024).view(4, 1024) % 64
+    return _training(torch, model, 1e-3, lambda: F.cross_entropy(model(x), y))
+
+
+def gnn(torch: Any) -> Step:
+    """Two layers of mean message passing on a graph of 1000 nodes and 8000 edges."""
+    nn, F = torch.nn, torch.nn.functional
+    nodes, edges = 1000, 8000
+    source = torch.arange(edges) * 7919 % nodes
+    target = torch.arange(edges) * 104729 % nodes
+    degree = torch.zeros(nodes).index_add(0, target, torch.ones(edges)).clamp(min=1).unsqueeze(1)
+
+    class GNN(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.own = nn.ModuleList([nn.Linear(64, 64), nn.Linear(64, 16)])
+            self.near = nn.ModuleList([nn.Linear(64, 64), nn.Linear(64, 16)])
+
+        def forward(self, x: Any) -> Any:
+            for k in range(2):
+                around = torch.zeros_like(x).index_add(0, target, x[source]) / degree
+                x = self.own[k](x) + self.near[k](around)
+                x = F.relu(x) if k == 0 else x
+            return x
+
+    return _classifier(torch, GNN(), torch.randn(nodes, 64), 16)
+
+
+def char_rnn(torch: Any) -> Step:
+    """A GRU of 128 units over 32 sequences of 64 characters."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class CharRNN(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.rnn = nn.Embedding(65, 64), nn.GRU(64, 128, batch_first=True)
+            self.head = nn.Linear(128, 65)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.rnn(self.embed(x))[0])
+
+    model, x = CharRNN(), torch.arange(32 * 64).view(32, 64) * 7 % 65
+    y = (x + 1) % 65
+    return _training(
+        torch, model, 1e-3, lambda: F.cross_entropy(model(x).view(-1, 65), y.view(-1))
+    )
+
+
+def decoder(torch: Any) -> Step:
+    """A decoder of two layers that writes 24 tokens with a cache of keys and values."""
+    nn, F = torch.nn, torch.nn.functional
+
+    class Layer(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv, self.out = nn.Linear(128, 384), nn.Linear(128, 128)
+            self.norm1, self.norm2 = nn.LayerNorm(128), nn.LayerNorm(128)
+            self.mlp = nn.Sequential(nn.Linear(128, 512), nn.GELU(), nn.Linear(512, 128))
+
+        def forward(self, x: Any, cache: Any) -> tuple[Any, Any]:
+            q, k, v = self.qkv(self.norm1(x)).view(1, 1, 3, 4, 32).permute(2, 0, 3, 1, 4)
+            if cache is not None:
+                k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
+            y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(1, 1, 128)
+            x = x + self.out(y)
+            return x + self.mlp(self.norm2(x)), (k, v)
+
+    layers = nn.ModuleList([Layer(), Layer()])
+    embed, head = nn.Embedding(65, 128), nn.Linear(128, 65)
+
+    def step() -> Any:
+        with torch.no_grad():
+            token, caches = torch.zeros(1, 1, dtype=torch.int64), [None, None]
+            for _ in range(24):
+                x = embed(token)
+                for k, layer in enumerate(layers):
+                    x, caches[k] = layer(x, caches[k])
+                token = head(x).argmax(-1)
+            return token.item()
+
+    return step
+
+
+def tiny_mlp(torch: Any) -> Step:
+    """A two-layer perceptron, one sample a step."""
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 4))
+    return _classifier(torch, model, torch.randn(1, 32), 4)
+
+
+MODELS = (
+    depthwise, unet, conv1d, conv3d, vit, vae, wavenet, gnn, char_rnn, decoder, tiny_mlp,
+)  # fmt: skip
+
+
+def main() -> None:
+    """Measure every model, or those named after `models` on the command line."""
+    import torch
+
+    import torchish
+
+    named = set(sys.argv[1:]) & {m.__name__ for m in MODELS}
+    for build in MODELS:
+        if named and build.__name__ not in named:
+            continue
+        torch.manual_seed(0)
+        torchish.manual_seed(0)
+        contestants = {"PyTorch": build(torch), "torchish": build(torchish)}
+        times = medians(contestants, warmup=30, rounds=15)
+        report(f"{build.__name__}: {(build.__doc__ or '').split('.')[0]}", times)
+
+
+if __name__ == "__main__":
+    main()
