@@ -29,9 +29,7 @@ def _training(torch: Any, model: Any, lr: float, loss_of: Callable[[], Any]) -> 
 
 def _classifier(torch: Any, model: Any, x: Any, classes: int = 10) -> Step:
     y = torch.arange(x.shape[0]) % classes
-    return _training(
-        torch, model, 1e-3, lambda: torch.nn.functional.cross_entropy(model(x), y)
-    )
+    return _training(torch, model, 1e-3, lambda: torch.nn.functional.cross_entropy(model(x), y))
 
 
 def depthwise(torch: Any) -> Step:
@@ -54,13 +52,18 @@ def unet(torch: Any) -> Step:
     nn = torch.nn
 
     def block(i: int, o: int) -> Any:
-        return nn.Sequential(nn.Conv2d(i, o, 3, 1, 1), nn.ReLU(), nn.Conv2d(o, o, 3, 1, 1), nn.ReLU())
+        return nn.Sequential(
+            nn.Conv2d(i, o, 3, 1, 1), nn.ReLU(), nn.Conv2d(o, o, 3, 1, 1), nn.ReLU()
+        )
 
     class UNet(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.a, self.b, self.c = block(3, 32), block(32, 64), block(64, 128)
-            self.up_b, self.up_a = nn.ConvTranspose2d(128, 64, 2, 2), nn.ConvTranspose2d(64, 32, 2, 2)
+            self.up_b, self.up_a = (
+                nn.ConvTranspose2d(128, 64, 2, 2),
+                nn.ConvTranspose2d(64, 32, 2, 2),
+            )
             self.dec_b, self.dec_a = block(128, 64), block(64, 32)
             self.pool, self.head = nn.MaxPool2d(2), nn.Conv2d(32, 1, 1)
 
@@ -91,9 +94,9 @@ def conv3d(torch: Any) -> Step:
     """3-d convolutions over 4 clips of 16 frames of 32x32."""
     nn = torch.nn
     model = nn.Sequential(
-        nn.Conv3d(1, 16, 3, 1, 1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(16, 32, 3, 1, 1), nn.ReLU(),
-        nn.MaxPool3d(2), nn.Conv3d(32, 64, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool3d(1),
-        nn.Flatten(), nn.Linear(64, 10),
+        nn.Conv3d(1, 16, 3, 1, 1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(16, 32, 3, 1, 1),
+        nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(32, 64, 3, 1, 1), nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip
     return _classifier(torch, model, torch.randn(4, 1, 16, 32, 32))
 
@@ -125,7 +128,11 @@ def vae(torch: Any) -> Step:
     class VAE(nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.enc, self.mu, self.var = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+            self.enc, self.mu, self.var = (
+                nn.Linear(784, 400),
+                nn.Linear(400, 20),
+                nn.Linear(400, 20),
+            )
             self.dec, self.out = nn.Linear(20, 400), nn.Linear(400, 784)
 
         def forward(self, x: Any) -> Any:
@@ -208,9 +215,7 @@ def char_rnn(torch: Any) -> Step:
 
     model, x = CharRNN(), torch.arange(32 * 64).view(32, 64) * 7 % 65
     y = (x + 1) % 65
-    return _training(
-        torch, model, 1e-3, lambda: F.cross_entropy(model(x).view(-1, 65), y.view(-1))
-    )
+    return _training(torch, model, 1e-3, lambda: F.cross_entropy(model(x).view(-1, 65), y.view(-1)))
 
 
 def decoder(torch: Any) -> Step:

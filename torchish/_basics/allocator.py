@@ -2,8 +2,8 @@
 
 XLA's CPU client allocates a program's temporary arena anew at every call. glibc maps what is larger
 than 32 MiB from the system and gives it back when it is freed, so each step would touch every page
-for the first time again: a page fault for 4 KiB costs as much as computing on it. With the thresholds
-raised such blocks stay in the heap of the process.
+for the first time again: a page fault for 4 KiB costs as much as computing on it. With the
+thresholds raised such blocks stay in the heap of the process.
 """
 
 from __future__ import annotations

@@ -11,19 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..._core import trace as tracing
 from ..._autograd.apply import input_edges, link
+from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
 from ..._basics.state import process, state
+from ..._core import trace as tracing
 from ..._core.storage import Storage
-from ..._autograd.tensor_base import TensorBase
 from .binding import MISSING, NUMBERS, Parameter, static
 
 MISS = object()
 # The user's frame seen from `Trace.record`: `record`, the form, `call` and the public function lie
 # between them at least.
 DEPTH = 5
-_NO_FORM: Callable[..., Any] = lambda *args, **kwargs: MISS  # noqa: E731
+
+
+def _no_form(*args: Any, **kwargs: Any) -> Any:
+    return MISS
+
+
 _PLAIN_STATIC = frozenset((int, str, bool, type(None), dtype))
 
 
@@ -33,24 +38,25 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     names = {p.name for p in params}
     positional = operator.binder.positional
     if given > len(positional) or operator.result is not None:
-        return _NO_FORM
+        return _no_form
     first = {p.name for p in positional[:given]}
     if any(k not in names or k in first for k in keywords):
-        return _NO_FORM
+        return _no_form
     if operator.layout is not None and not operator.elementwise:
-        return _NO_FORM
+        return _no_form
     passed = first | set(keywords)
     if any(p.name not in passed and p.default is MISSING for p in params):
-        return _NO_FORM
+        return _no_form
     kinds = [p.kind for p in params if p.name in passed]
-    if "tensors" in kinds or "tensor" not in kinds and "operand" not in kinds:
-        return _NO_FORM
+    if "tensors" in kinds or ("tensor" not in kinds and "operand" not in kinds):
+        return _no_form
     source = _source(params, passed, [p.name for p in positional[:given]], keywords)
     space: dict[str, Any] = {
         "operator": operator, "kernels": operator.kernels, "MISS": MISS, "MISSING": MISSING,
         "TensorBase": TensorBase, "NUMBERS": frozenset(NUMBERS), "static": static,
         "PLAIN": _PLAIN_STATIC, "record": tracing.record, "state": state, "process": process,
-        "DEPTH": DEPTH, "Storage": Storage, "input_edges": input_edges, "link": link, "new": object.__new__,
+        "DEPTH": DEPTH, "Storage": Storage, "input_edges": input_edges, "link": link,
+        "new": object.__new__,
     }  # fmt: skip
     exec(compile(source, f"{__file__}:{operator.name}", "exec"), space)
     return space["form"]  # type: ignore[no-any-return]
@@ -84,9 +90,8 @@ def _argument(p: Parameter, a: str, i: int) -> str:
             f"    elif isinstance({a}, TensorBase):\n{inner}    else: return MISS\n"
         )
     wanted = " or type(k) is not bool" if p.default.__class__ is bool else ""
-    return (
-        f"    k{i} = {a}\n    if type(k{i}) not in PLAIN: k{i} = static(k{i})\n"
-        + (f"    if type(k{i}) is not bool: return MISS\n" if wanted else "")
+    return f"    k{i} = {a}\n    if type(k{i}) not in PLAIN: k{i} = static(k{i})\n" + (
+        f"    if type(k{i}) is not bool: return MISS\n" if wanted else ""
     )
 
 
@@ -120,8 +125,8 @@ def _source(
         wants.append(test if kind == "tensor" else f"v{i} is not {a} and ({test})"
                      if kind == "operand" else f"{a} is not None and ({test})")  # fmt: skip
     return f"""\
-def form({head}{', ' if head else ''}{'**given' if keywords else ''}):
-{named}{lines}    kernel = kernels.get(({', '.join(key)},))
+def form({head}{", " if head else ""}{"**given" if keywords else ""}):
+{named}{lines}    kernel = kernels.get(({", ".join(key)},))
     if kernel is None or kernel.n_out != 1: return MISS
     values = {values_text}
     value = record(kernel, values, DEPTH)[0]
@@ -129,7 +134,7 @@ def form({head}{', ' if head else ''}{'**given' if keywords else ''}):
     made._aval = value.aval
     made._storage = Storage(value)
     if state.inference: made._inference = True
-    if state.grad_enabled and ({' or '.join(f'({w})' for w in wants)}):
+    if state.grad_enabled and ({" or ".join(f"({w})" for w in wants)}):
         operands = {operands_text}
         edges = input_edges(operands)
         if edges is not None: link(kernel, operands, values, edges, (made,))
