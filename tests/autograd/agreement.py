@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from typing import Any
 
-import torch
-import torch.func
-
-import torchish
-import torchish.func
-
-Work = Callable[[Any], Any]
+from tests import oracle
+from tests.oracle import Work
 
 
 def shown(value: Any) -> Any:
@@ -28,26 +21,6 @@ def shown(value: Any) -> Any:
     return value
 
 
-def outcome(work: Work, m: Any, lines: int | None = None) -> Any:
-    """What `work` gives on library `m`: its value, or the class and text of its error."""
-    m.manual_seed(0)
-    before = torch.is_warn_always_enabled()
-    torch.set_warn_always(True)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            result = shown(work(m))
-        except Exception as error:
-            text = str(error).replace("torchish", "torch")
-            result = [type(error).__name__, *text.split("\n")[:lines]]
-    torch.set_warn_always(before)
-    texts = [str(w.message).split(" (Triggered internally")[0] for w in caught]
-    texts = [t for t in texts if "torch.jit" not in t]  # forward mode loads deprecated parts
-    return result, texts
-
-
 def agree(work: Work, lines: int | None = None) -> Any:
-    """Assert equal outcomes; returns PyTorch's."""
-    theirs = outcome(work, torch, lines)
-    assert outcome(work, torchish, lines) == theirs
-    return theirs
+    """Assert equal outcomes, to the fourth decimal; returns PyTorch's."""
+    return oracle.agree(lambda m: shown(work(m)), 0.0, lines=lines)

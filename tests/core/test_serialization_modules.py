@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import torchish
+from tests.oracle import same
 from torchish import nn, optim
 from torchish._serialization.names import torch_name
 
@@ -56,13 +57,6 @@ def build(lib: Any) -> Any:
     )
 
 
-def equal(mine: Any, theirs: Any) -> None:
-    assert list(mine) == list(theirs)
-    for name, value in theirs.items():
-        assert str(mine[name].dtype) == str(value.dtype), name
-        assert mine[name].tolist() == value.tolist(), name
-
-
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_classes_have_pytorchs_names(cls: type) -> None:
     name = torch_name(cls.__module__, cls.__qualname__)
@@ -75,9 +69,9 @@ def test_classes_have_pytorchs_names(cls: type) -> None:
 
 def test_state_dicts() -> None:
     mine, theirs = build(torchish), build(torch)
-    equal(mine.state_dict(), theirs.state_dict())
-    equal(from_torch(theirs.state_dict()), theirs.state_dict())
-    equal(mine.state_dict(), to_torch(mine.state_dict()))
+    same(mine.state_dict(), theirs.state_dict(), 0.0)
+    same(from_torch(theirs.state_dict()), theirs.state_dict(), 0.0)
+    same(mine.state_dict(), to_torch(mine.state_dict()), 0.0)
     assert mine.load_state_dict(from_torch(theirs.state_dict())) is not None
     assert from_torch(theirs.state_dict())._metadata == theirs.state_dict()._metadata
     assert to_torch(mine.state_dict())._metadata == theirs.state_dict()._metadata
@@ -89,8 +83,8 @@ def test_whole_modules() -> None:
     back = to_torch(mine, weights_only=False)
     assert type(loaded) is nn.Sequential and type(back) is torch.nn.Sequential
     assert repr(loaded) == repr(theirs) == repr(back)
-    equal(loaded.state_dict(), theirs.state_dict())
-    equal(mine.state_dict(), back.state_dict())
+    same(loaded.state_dict(), theirs.state_dict(), 0.0)
+    same(mine.state_dict(), back.state_dict(), 0.0)
     for model, lib in ((loaded, torchish), (back, torch)):
         part = model.eval()[:3]
         assert part(lib.ones(2, 1, 5, 5)).shape == (2, 4, 2, 2)
@@ -167,7 +161,7 @@ def test_deepcopy_and_pickle_of_modules() -> None:
     mine = build(torchish)
     for other in (copy.deepcopy(mine), pickle.loads(pickle.dumps(mine))):
         assert repr(other) == repr(mine)
-        equal(other.state_dict(), mine.state_dict())
+        same(other.state_dict(), mine.state_dict(), 0.0)
         with torchish.no_grad():
             next(other.parameters()).zero_()
     assert next(mine.parameters()).abs().sum().item() > 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 SEQUENTIAL = {
     "index": "str(s[1]), str(s[-1])",

@@ -9,7 +9,7 @@ import pytest
 import torch as oracle
 
 import torchish
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 CALLS = {
     "uniform_": lambda i, lib: i.uniform_(lib.empty(3, 5), -1, 2),
@@ -53,7 +53,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_call(name: str) -> None:
-    agree(lambda lib: CALLS[name](lib.nn.init, lib), tolerance=2e-6)
+    agree(lambda lib: CALLS[name](lib.nn.init, lib), rtol=2e-6)
 
 
 def test_names_and_signatures() -> None:
@@ -73,4 +73,4 @@ def test_draws_go_on_in_order() -> None:
             lib.nn.init.normal_(module.weight, 0.0, 0.02)
         return [dict(net.state_dict()), lib.rand(3)]
 
-    agree(run, tolerance=1e-6)
+    agree(run, rtol=1e-6)

@@ -14,6 +14,7 @@ import torch as oracle
 
 import torchish
 from tests.nn.module_cases import CASES, ELSEWHERE, Case, Fixed
+from tests.oracle import same
 
 ALL = [
     pytest.param(name, case, id=f"{name}-{k}")
@@ -46,14 +47,6 @@ def flatten(out: Any) -> list[Any]:
     return [] if out is None else [out]
 
 
-def close(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
-    assert tuple(ours.shape) == tuple(theirs.shape), what
-    assert str(ours.dtype) == str(theirs.dtype), what
-    np.testing.assert_allclose(
-        ours.detach().numpy(), theirs.detach().numpy(), tolerance, tolerance, err_msg=what
-    )
-
-
 def run(module: Any, case: Case, lib: Any, backward: bool) -> tuple[list[Any], list[Any]]:
     """Results and input gradients of one call, the seed fixed."""
     inputs = [convert(a, lib, grads=backward) for a in case.inputs]
@@ -79,7 +72,7 @@ def same_state(ours: Any, theirs: Any, tolerance: float) -> None:
         k: dict(v) for k, v in other._metadata.items()
     }
     for key in mine:
-        close(mine[key], other[key], tolerance, key)
+        same(mine[key], other[key], tolerance, what=key)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -93,18 +86,18 @@ def test_layer(name: str, case: Case) -> None:
     expected, expected_grads = run(theirs, case, oracle, True)
     assert len(outs) == len(expected)
     for a, b in zip(outs, expected, strict=True):
-        close(a, b, case.tolerance, "result")
+        same(a, b, case.tolerance, what="result")
     for a, b in zip(grads, expected_grads, strict=True):
-        close(a, b, case.tolerance * 5, "gradient of an input")
+        same(a, b, case.tolerance * 5, what="gradient of an input")
     for (key, a), (_, b) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
         assert (a.grad is None) == (b.grad is None), key
         if a.grad is not None:
-            close(a.grad, b.grad, case.tolerance * 5, key)
+            same(a.grad, b.grad, case.tolerance * 5, what=key)
     same_state(ours, theirs, case.tolerance)
     outs, _ = run(ours.eval(), case, torchish, False)
     expected, _ = run(theirs.eval(), case, oracle, False)
     for a, b in zip(outs, expected, strict=True):
-        close(a, b, case.tolerance, "result in evaluation mode")
+        same(a, b, case.tolerance, what="result in evaluation mode")
 
 
 @pytest.mark.parametrize("name, case", [pytest.param(n, cs[0], id=n) for n, cs in CASES.items()])

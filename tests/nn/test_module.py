@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 
 def net(lib: Any) -> Any:

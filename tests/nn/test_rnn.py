@@ -10,7 +10,7 @@ import pytest
 import torch as oracle
 
 import torchish
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 
 def draw(lib: Any, *shape: int) -> Any:
@@ -35,7 +35,7 @@ def test_packed(kind: str, options: dict[str, Any]) -> None:
         grads = [p.grad for p in layer.parameters()]
         return [padded, lengths, hidden, grads, [p.grad for p in parts]]
 
-    agree(run, tolerance=2e-5)
+    agree(run, rtol=2e-5)
 
 
 @pytest.mark.parametrize("batched", [True, False])

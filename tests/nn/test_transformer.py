@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 
 def draw(lib: Any, *shape: int) -> Any:
@@ -43,7 +43,7 @@ def test_encoder(name: str, training: bool) -> None:
             out.square().sum().backward()
         return [out, [p.grad for p in encoder.parameters()] if training else None, repr(encoder)]
 
-    agree(run, tolerance=2e-5, ignore="nested tensors is in prototype stage")
+    agree(run, rtol=2e-5, ignore="nested tensors is in prototype stage")
 
 
 def test_decoder() -> None:

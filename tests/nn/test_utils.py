@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch.nn.utils.prune  # noqa: F401 - torch imports it only when asked
 
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 SPECTRAL = {
     "linear": lambda nn: (nn.Linear(4, 3), (2, 4)),
@@ -42,7 +42,7 @@ def test_spectral_norm(kind: str, new: bool) -> None:
             utils.remove_spectral_norm(layer)
         return [*found, repr(layer), dict(layer.state_dict()), layer(x)]
 
-    agree(run, tolerance=2e-5)
+    agree(run, rtol=2e-5)
 
 
 def test_spectral_norm_checkpoints_and_errors() -> None:
@@ -110,7 +110,7 @@ def test_orthogonal(orthogonal_map: str, shape: tuple[int, int]) -> None:
         grad = layer.parametrizations.weight.original.grad
         return [(small.t() @ small), weight.abs(), grad.abs(), list(layer.state_dict())]
 
-    agree(run, tolerance=1e-4)
+    agree(run, rtol=1e-4)
 
 
 def test_parametrize() -> None:
@@ -265,7 +265,7 @@ def test_fusion() -> None:
         x = batch(lib, (1, 2, 5, 5))
         return [fused(x), norm(conv(x)), repr(fused)]
 
-    agree(run, tolerance=1e-4)
+    agree(run, rtol=1e-4)
 
 
 def test_data_parallel_without_gpu() -> None:

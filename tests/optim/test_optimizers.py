@@ -11,7 +11,7 @@ import pytest
 import torch as oracle
 
 import torchish
-from tests.nn.agreement import agree, plain, same
+from tests.oracle import agree, same
 from torchish._basics.stats import stats
 
 # Options that together reach every branch of each rule.
@@ -106,7 +106,7 @@ def test_trajectory(name: str, options: dict[str, Any]) -> None:
         assert list(mine["state"][key]) == list(state)
         for field, value in state.items():
             if isinstance(value, oracle.Tensor) and name != "LBFGS":
-                same(plain(mine["state"][key][field]), plain(value), tolerance * 10)
+                same(mine["state"][key][field], value, tolerance * 10)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -183,7 +183,7 @@ def test_other_dtypes(name: str, dtype: str) -> None:
         wide = lib.complex64 if dtype == "complex64" else lib.float64
         return [param.detach().to(wide), dtypes]
 
-    agree(run, tolerance={"float16": 2e-3, "bfloat16": 1e-2}.get(dtype, 1e-5))
+    agree(run, {"float16": 2e-3, "bfloat16": 1e-2}.get(dtype, 1e-5))
 
 
 ERRORS = {

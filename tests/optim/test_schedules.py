@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch as oracle
 
-from tests.nn.agreement import agree
+from tests.oracle import agree
 
 CASES = {
     "LambdaLR": lambda s, o: s.LambdaLR(o, lambda e: 0.95**e),
@@ -65,7 +65,7 @@ def test_sequence(name: str, kind: str) -> None:
             schedule.step()
         return found
 
-    agree(run, tolerance=0)
+    agree(run, rtol=0)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -84,7 +84,7 @@ def test_state_dict_resumes(name: str) -> None:
         other.step()
         return [list(other.get_last_lr()), sorted(schedule.state_dict())]
 
-    agree(run, tolerance=0)
+    agree(run, rtol=0)
 
 
 def test_every_schedule_has_a_case() -> None:
@@ -168,4 +168,4 @@ def test_averaged_models_and_swalr() -> None:
         utils.update_bn([x, x], models[0])
         return [rates, [dict(model.state_dict()) for model in models], models[0](x)]
 
-    agree(run, tolerance=1e-4)
+    agree(run, rtol=1e-4)

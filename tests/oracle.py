@@ -1,0 +1,109 @@
+"""PyTorch beside torchish: the same work on both, and whether what comes out agrees.
+
+`same` compares values of any kind, `agree` whole pieces of work with their warnings and errors.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.func
+
+import torchish
+import torchish.func
+
+Work = Callable[[Any], Any]
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether it is a tensor of either library."""
+    return isinstance(value, torchish.Tensor | torch.Tensor)
+
+
+def array(tensor: Any) -> np.ndarray[Any, Any]:
+    """A tensor's values on the host; bfloat16 in float32."""
+    tensor = tensor.detach().cpu().resolve_conj()
+    return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
+
+
+def same(
+    ours: Any, theirs: Any, rtol: float = 1e-5, atol: float | None = None, what: str = ""
+) -> None:
+    """Assert that two values agree: tensors in dtype, shape and values, containers item by item.
+
+    `atol` is `rtol` where it is not given; text must be equal but for the library's name.
+    """
+    atol = rtol if atol is None else atol
+    if is_tensor(theirs):
+        assert is_tensor(ours), f"{what}: {ours!r} is no tensor"
+        assert str(ours.dtype) == str(theirs.dtype), what
+        same(array(ours), array(theirs), rtol, atol, what)
+    elif isinstance(theirs, np.ndarray):
+        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), what
+        np.testing.assert_allclose(ours, theirs, rtol, atol, err_msg=what)
+    elif isinstance(theirs, dict):
+        assert list(ours) == list(theirs), what
+        for key, value in theirs.items():
+            same(ours[key], value, rtol, atol, f"{what}[{key!r}]")
+    elif isinstance(theirs, list | tuple):
+        assert isinstance(ours, list | tuple) and len(ours) == len(theirs), what
+        for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            same(a, b, rtol, atol, f"{what}[{k}]")
+    elif isinstance(theirs, float):
+        assert ours == theirs or abs(ours - theirs) <= atol * max(1, abs(theirs)), what
+    elif isinstance(theirs, str):
+        assert named(ours) == named(theirs), what
+    else:
+        assert ours == theirs, f"{what}: {ours!r} != {theirs!r}"
+
+
+def named(text: str) -> str:
+    """A text with PyTorch's name for the library."""
+    return re.sub(r"\btorchish\b", "torch", text)
+
+
+def outcome(work: Work, library: Any, lines: int | None = None) -> tuple[Any, list[str], str]:
+    """What `work(library)` gives from seed 0: its result, warnings, and its error (`""`: none).
+
+    Of warnings and errors `lines` lines count.
+    """
+    library.manual_seed(0)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    result, error = None, ""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            result = work(library)
+        except Exception as problem:
+            text = "\n".join(str(problem).split("\n")[:lines])
+            error = named(f"{type(problem).__name__}: {text}")
+        finally:
+            torch.set_warn_always(before)
+    texts = [f"{w.category.__name__}: {w.message}".split(" (Triggered internally")[0]
+             for w in caught]  # fmt: skip
+    # PyTorch's forward mode loads parts of its own that are deprecated.
+    return result, sorted({named(t) for t in texts if "torch.jit" not in t}), error
+
+
+def agree(
+    work: Work, rtol: float = 1e-5, atol: float | None = None, *, ignore: str = "",
+    lines: int | None = None, warned: bool = True,
+) -> Any:  # fmt: skip
+    """Assert equal results, warnings (but those with `ignore`) and errors; gives PyTorch's result.
+
+    `warned=False`: warnings are of no interest.
+    """
+    theirs, their_warnings, their_error = outcome(work, torch, lines)
+    ours, our_warnings, our_error = outcome(work, torchish, lines)
+    assert our_error == their_error, f"{our_error!r} != {their_error!r}"
+    if warned:
+        their_warnings = [w for w in their_warnings if not ignore or ignore not in w]
+        assert our_warnings == their_warnings, f"{our_warnings} != {their_warnings}"
+    same(ours, theirs, rtol, atol)
+    return theirs
