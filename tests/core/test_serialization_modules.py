@@ -213,6 +213,6 @@ def test_functions_in_modules() -> None:
     loaded = from_torch(theirs, weights_only=False)
     back = to_torch(loaded, weights_only=False)
     x = [-1.0, 0.5]
-    for mine, same, other in zip(loaded, back, theirs, strict=True):
-        assert same is other
+    for mine, again, other in zip(loaded, back, theirs, strict=True):
+        assert again is other
         np.testing.assert_allclose(mine(torchish.tensor(x)).numpy(), other(torch.tensor(x)), 1e-6)
