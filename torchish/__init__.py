@@ -61,6 +61,7 @@ _BORROWED = {
     "Stream": "_devices.streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
     "from_dlpack": "_tensor.dlpack", "to_dlpack": "_tensor.dlpack",
     "compile": "_compile", "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse",
+    "sparse_csc_tensor": "sparse", "sparse_bsr_tensor": "sparse", "sparse_bsc_tensor": "sparse",
     "sparse_compressed_tensor": "sparse",
     **dict.fromkeys(
         ("smm", "spmm", "hspmm", "dsmm", "hsmm", "saddmm", "sspaddmm"), "_namespace.sparse_names"

@@ -165,8 +165,6 @@ def test_checkpoints_go_both_ways() -> None:
 def test_what_is_lacking_is_refused_by_name() -> None:
     with pytest.raises(NotImplementedError, match="cumsum of sparse tensors.*to_dense"):
         coo(torchish).cumsum(0)
-    with pytest.raises(NotImplementedError, match="sparse_csc"):
-        coo(torchish).to_sparse(layout=torchish.sparse_csc)
 
 
 def test_a_graph_convolution_trains_as_in_pytorch() -> None:

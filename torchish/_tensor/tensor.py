@@ -35,7 +35,7 @@ else:
     Methods = TensorBase
 
 _from_dense = later("torchish.sparse.construct:from_dense")
-_to_csr = later("torchish.sparse.tensors:to_csr")
+_to_layout = later("torchish.sparse.tensors:to_layout")
 _sparse_mask = later("torchish.sparse.rules:sparse_mask")
 _reduce_tensor = later("torchish._utils:reduce_tensor")
 _reduce_for_process = later("torchish._utils:reduce_for_process")
@@ -119,7 +119,19 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
 
     def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
         """A matrix in compressed rows."""
-        return _to_csr(self.to_sparse())
+        return _to_layout(self.to_sparse(), "sparse_csr")
+
+    def to_sparse_csc(self, dense_dim: int | None = None) -> Any:
+        """A matrix in compressed columns."""
+        return _to_layout(self.to_sparse(), "sparse_csc")
+
+    def to_sparse_bsr(self, blocksize: Any, dense_dim: int | None = None) -> Any:
+        """A matrix in blocks (height, width), by rows of blocks."""
+        return _to_layout(self.to_sparse(), "sparse_bsr", blocksize)
+
+    def to_sparse_bsc(self, blocksize: Any, dense_dim: int | None = None) -> Any:
+        """A matrix in blocks (height, width), by columns of blocks."""
+        return _to_layout(self.to_sparse(), "sparse_bsc", blocksize)
 
     def sparse_mask(self, mask: Any) -> Any:
         """Its values at the places of a sparse `mask`."""

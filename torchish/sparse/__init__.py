@@ -1,4 +1,4 @@
-"""`torch.sparse`: COO and CSR tensors.
+"""`torch.sparse`: COO tensors and compressed matrices.
 
 Operators go through the values, so gradients reach them and the dense operands. What depends on
 how many values there are (coalesce, to_sparse, products of two sparse matrices) reads indices on
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._basics.errors import not_supported
 from .._ops.registry import ops
 from .construct import (
+    sparse_bsc_tensor as sparse_bsc_tensor,
+    sparse_bsr_tensor as sparse_bsr_tensor,
     sparse_compressed_tensor as sparse_compressed_tensor,
     sparse_coo_tensor as sparse_coo_tensor,
+    sparse_csc_tensor as sparse_csc_tensor,
     sparse_csr_tensor as sparse_csr_tensor,
 )
 from .rules import (
@@ -21,6 +23,7 @@ from .rules import (
     is_sparse as _is_sparse,
     log_softmax as _log_softmax,
     matmul as _matmul,
+    reduced as _reduced,
     softmax as _softmax,
     sum_ as _sum,
 )
@@ -30,9 +33,13 @@ __all__ = ["addmm", "log_softmax", "mm", "softmax", "spdiags", "sum"]
 
 
 def mm(mat1: Any, mat2: Any, reduce: str = "sum") -> Any:
-    """The product of two matrices, one of them sparse."""
+    """The product of two matrices, one of them sparse.
+
+    Args:
+        reduce: how the scaled rows of a dense `mat2` are joined: "sum", "mean", "amax", "amin".
+    """
     if reduce != "sum":
-        raise not_supported(f"torch.sparse.mm(reduce={reduce!r})", "scatter_reduce of rows")
+        return _reduced(mat1, mat2, reduce)
     return _matmul(mat1, mat2) if _is_sparse(mat1) or _is_sparse(mat2) else ops.mm(mat1, mat2)
 
 
@@ -58,7 +65,7 @@ def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:
 
 def sampled_addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1.0, alpha: Any = 1.0) -> Any:
     """(beta input + alpha (mat1 @ mat2)) at the places of a CSR matrix `input`."""
-    rows, cols = input._rows(), input._col
+    rows, cols = input._places()
     found = (mat1.index_select(0, rows) * mat2.index_select(1, cols).t()).sum(-1)
     return input._like(input._v * beta + found * alpha)
 

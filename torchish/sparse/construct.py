@@ -9,7 +9,7 @@ from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
 from .._basics.errors import not_supported
 from .._ops.registry import ops
-from .tensors import coo, csr, to_csr
+from .tensors import BSC, BSR, COMPRESSED, CSC, CSR, Compressed, compressed, coo, to_layout
 
 
 def _tensor(value: Any, dtype: Any = None, device: Any = None) -> Any:
@@ -83,44 +83,100 @@ def _checked_size(places: Any, values: Any, size: Any) -> tuple[int, ...]:
 
 
 def sparse_csr_tensor(
-    crow_indices: Any, col_indices: Any, values: Any, size: Any = None, *, dtype: Any = None,
-    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
-    check_invariants: bool | None = None,
+    crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **kwargs: Any
 ) -> Any:  # fmt: skip
     """A CSR matrix: row r has the values from crow[r] to crow[r + 1].
 
     Raises: RuntimeError for shapes that do not fit.
     """
-    crow, col = _tensor(crow_indices, device=device), _tensor(col_indices, device=device)
+    return _compressed(CSR, crow_indices, col_indices, values, size, **kwargs)
+
+
+def sparse_csc_tensor(
+    ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **kwargs: Any
+) -> Any:
+    """A CSC matrix: column c has the values from ccol[c] to ccol[c + 1].
+
+    Raises: RuntimeError for shapes that do not fit.
+    """
+    return _compressed(CSC, ccol_indices, row_indices, values, size, **kwargs)
+
+
+def sparse_bsr_tensor(
+    crow_indices: Any, col_indices: Any, values: Any, size: Any = None, **kwargs: Any
+) -> Any:
+    """A matrix of blocks (count x height x width), compressed by rows of blocks.
+
+    Raises: RuntimeError for shapes that do not fit.
+    """
+    return _compressed(BSR, crow_indices, col_indices, values, size, **kwargs)
+
+
+def sparse_bsc_tensor(
+    ccol_indices: Any, row_indices: Any, values: Any, size: Any = None, **kwargs: Any
+) -> Any:
+    """A matrix of blocks (count x height x width), compressed by columns of blocks.
+
+    Raises: RuntimeError for shapes that do not fit.
+    """
+    return _compressed(BSC, ccol_indices, row_indices, values, size, **kwargs)
+
+
+def _inferred(kind: type[Compressed], ptr: Any, idx: Any, values: Any) -> tuple[int, int]:
+    """The smallest size that holds the values."""
+    along, across = ptr.shape[0] - 1, int(idx.max().item()) + 1 if idx.numel() else 0
+    size = (across, along) if kind.by_column else (along, across)
+    if kind.blocks:
+        size = (size[0] * values.shape[1], size[1] * values.shape[2])
+    return size
+
+
+def _compressed(
+    kind: type[Compressed], ptr: Any, idx: Any, values: Any, size: Any = None, *,
+    dtype: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+    check_invariants: bool | None = None, layout: Any = None,
+) -> Any:  # fmt: skip
+    ptr_name, idx_name = ("ccol_indices", "row_indices") if kind.by_column else (
+        "crow_indices", "col_indices")  # fmt: skip
+    ptr, idx = _tensor(ptr, device=device), _tensor(idx, device=device)
     found = _tensor(values, dtype, device)
-    if crow.dim() != 1:
-        raise not_supported("batches of CSR matrices", "a list of them")
+    if ptr.dim() != 1:
+        raise not_supported("batches of compressed matrices", "a list of them")
     if size is None:
-        size = (crow.shape[0] - 1, int(col.max().item()) + 1 if col.numel() else 0)
-    if crow.shape[0] != size[0] + 1:
+        size = _inferred(kind, ptr, idx, found)
+    along = size[1 if kind.by_column else 0]
+    if kind.blocks:
+        along //= found.shape[2 if kind.by_column else 1]
+    if ptr.shape[0] != along + 1:
+        what = ("ncols" if kind.by_column else "nrows") + ("blocks" if kind.blocks else "")
         raise RuntimeError(
-            f"crow_indices.shape[-1] must be equal to nrows + 1 ({size[0] + 1}), but got "
-            f"{crow.shape[0]}"
+            f"{ptr_name}.shape[-1] must be equal to {what} + 1 ({along + 1}), but got "
+            f"{ptr.shape[0]}"
         )
-    if col.shape[0] != found.shape[0]:
+    if idx.shape[0] != found.shape[0]:
         raise RuntimeError(
-            "number of col_indices elements must be the same as number of values elements, but got "
-            f"{col.shape[0]} and {found.shape[0]}"
+            f"number of {idx_name} elements must be the same as number of values elements, but got "
+            f"{idx.shape[0]} and {found.shape[0]}"
         )
     if requires_grad:
         found = found.detach().requires_grad_()
-    return csr(crow, col, found, tuple(size))
+    return compressed(kind, ptr, idx, found, tuple(size))
 
 
 def sparse_compressed_tensor(
     compressed_indices: Any, plain_indices: Any, values: Any, size: Any = None, *,
-    dtype: Any = None, layout: Any = None, **kwargs: Any,
+    layout: Any = None, **kwargs: Any,
 ) -> Any:  # fmt: skip
-    """A CSR matrix; the other compressed layouts are refused."""
-    name = getattr(layout, "name", None)
-    if name != "sparse_csr":
-        raise not_supported(f"the layout {layout}", "torch.sparse_csr")
-    return sparse_csr_tensor(compressed_indices, plain_indices, values, size, dtype=dtype, **kwargs)
+    """A matrix in one of the compressed layouts.
+
+    Raises: RuntimeError for another layout.
+    """
+    kind = COMPRESSED.get(getattr(layout, "name", ""))
+    if kind is None:
+        raise RuntimeError(
+            f"expected compressed sparse tensor layout (CSR, CSC, BSR, or BSC) but got {layout}"
+        )
+    return _compressed(kind, compressed_indices, plain_indices, values, size, **kwargs)
 
 
 def from_dense(x: Any, sparse_dim: int | None = None, *, layout: Any = None, **kwargs: Any) -> Any:
@@ -132,8 +188,4 @@ def from_dense(x: Any, sparse_dim: int | None = None, *, layout: Any = None, **k
         flags = flags.reshape(*x.shape[:count], math.prod(x.shape[count:])).any(-1)
     places = ops.nonzero(flags).T.contiguous()
     made = coo(places, x[tuple(places)], x.shape, True)
-    if name == "sparse_csr":
-        return to_csr(made)
-    if name != "sparse_coo":
-        raise not_supported(f"the layout torch.{name}", "torch.sparse_csr")
-    return made
+    return to_layout(made, name, kwargs.get("blocksize"))

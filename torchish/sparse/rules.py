@@ -11,7 +11,18 @@ from .._basics import dtypes
 from .._basics.errors import not_supported
 from .._ops.protocol.overriding import DisableTorchFunctionSubclass
 from .._ops.registry import linalg, nnf, ops
-from .tensors import COO, CSR, RULES, SparseTensor, as_coo, coo, to_csr
+from .tensors import (
+    COO,
+    RULES,
+    Compressed,
+    SparseTensor,
+    as_coo,
+    compressed,
+    coo,
+    to_csr,
+    to_layout,
+    transposed,
+)
 
 _OWN: set[str] = set()  # names that are methods too
 
@@ -53,16 +64,14 @@ def to_dense(x: Any, dtype: Any = None, *, masked_grad: Any = None) -> Any:
 @rule("to_sparse", "to_sparse_coo")
 def to_sparse(x: Any, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
     """The tensor in COO (or another) layout."""
-    name = getattr(layout, "name", "sparse_coo")
-    if name == "sparse_csr":
-        return to_csr(as_coo(x))
-    if name != "sparse_coo":
-        raise not_supported(f"the layout torch.{name}", "torch.sparse_csr")
-    return as_coo(x)
+    return to_layout(x, getattr(layout, "name", "sparse_coo"), kwargs.get("blocksize"))
 
 
 RULES["to_sparse_csr"] = lambda x, *args: to_csr(x)
-_OWN.add("to_sparse_csr")
+RULES["to_sparse_csc"] = lambda x, *args: to_layout(x, "sparse_csc")
+RULES["to_sparse_bsr"] = lambda x, blocksize, *args: to_layout(x, "sparse_bsr", blocksize)
+RULES["to_sparse_bsc"] = lambda x, blocksize, *args: to_layout(x, "sparse_bsc", blocksize)
+_OWN.update(("to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"))
 
 
 @rule("coalesce")
@@ -74,7 +83,7 @@ def _by_values(name: str, zero_stays: bool = True) -> None:
     """An operator that works on each value, and leaves zeros zero."""
 
     def apply(x: Any, *args: Any, **kwargs: Any) -> Any:
-        x = x if x.is_sparse_csr else x.coalesce()
+        x = x.coalesce() if isinstance(x, COO) else x
         found = getattr(ops, name, None) or getattr(nnf, name)
         return x._like(found(x._v, *args, **kwargs))
 
@@ -109,7 +118,7 @@ for _name in ("float", "double", "half", "bfloat16", "int", "long", "detach", "t
 @rule("clone")
 def clone(x: Any, *, memory_format: Any = None) -> Any:
     """Indices and values copied."""
-    if isinstance(x, CSR):
+    if isinstance(x, Compressed):
         return x._like(x._v.clone())
     return coo(x._i.clone(), x._v.clone(), x.shape, x._coalesced)
 
@@ -119,10 +128,9 @@ def _to(x: Any, *args: Any, **kwargs: Any) -> Any:
     values = x._v.to(*args, **kwargs)
     if values.device == x._v.device:
         return x._like(values)
-    if isinstance(x, CSR):
-        from .tensors import csr
-
-        return csr(x._crow.to(values.device), x._col.to(values.device), values, x.shape)
+    if isinstance(x, Compressed):
+        device = values.device
+        return compressed(type(x), x._ptr.to(device), x._idx.to(device), values, x.shape)
     return coo(x._i.to(values.device), values, x.shape, x._coalesced)
 
 
@@ -139,6 +147,10 @@ def _pow(x: Any, exponent: Any) -> Any:
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
+
+
+def _blocksize(x: Any) -> Any:
+    return tuple(x._v.shape[1:3]) if isinstance(x, Compressed) and x.blocks else None
 
 
 def _is_number(x: Any) -> bool:
@@ -161,7 +173,7 @@ def add(a: Any, b: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """a + alpha b; with a dense operand the result is dense."""
     if is_sparse(a) and is_sparse(b):
         found = _joined(a, b, alpha).coalesce()
-        return to_csr(found) if isinstance(a, CSR) else found
+        return to_layout(found, a.layout.name, _blocksize(a))
     if _is_number(a) or _is_number(b):
         raise RuntimeError("add(sparse, number) is not supported: the result is dense. Use "
                            "to_dense() first.")  # fmt: skip
@@ -187,6 +199,8 @@ def mul(a: Any, b: Any, *, out: Any = None) -> Any:
         return b._like(b._v * a)
     if not is_sparse(a):
         a, b = b, a
+    if isinstance(a, Compressed):
+        return to_layout(mul(as_coo(a), b), a.layout.name, _blocksize(a))
     a = as_coo(a).coalesce()
     dense = to_dense(b)
     if dense.shape != a.shape:
@@ -230,7 +244,7 @@ def _times_dense(a: Any, d: Any) -> Any:
 def _times_sparse(a: Any, b: Any) -> Any:
     """Two sparse matrices: every pair of a value of a and one of b that meet."""
     a, b = as_coo(a).coalesce(), as_coo(b).coalesce()
-    starts = to_csr(b)._crow
+    starts = to_csr(b)._ptr
     first, counts = starts[a._i[1]], starts[a._i[1] + 1] - starts[a._i[1]]
     mine = ops.repeat_interleave(ops.arange(a._nnz()), counts)
     before = ops.repeat_interleave(counts.cumsum(0) - counts, counts)
@@ -244,13 +258,25 @@ def _times_sparse(a: Any, b: Any) -> Any:
 def matmul(a: Any, b: Any, *, out: Any = None, reduce: str = "sum") -> Any:
     """a @ b of matrices, one or both of them sparse, or of a sparse matrix and a vector."""
     if is_sparse(a) and is_sparse(b):
-        found = _times_sparse(a, b)
-        return to_csr(found) if isinstance(a, CSR) else found
+        return to_layout(_times_sparse(a, b), a.layout.name, _blocksize(a))
     if is_sparse(a):
         return _times_dense(a, b)
     if a.dim() == 1:
         return _times_dense(as_coo(b).t(), a)
     return _times_dense(as_coo(b).t(), a.t()).t()
+
+
+def reduced(a: Any, d: Any, reduce: str) -> Any:
+    """Rows of a dense matrix, scaled by a sparse one's values, joined by mean or extremes."""
+    if reduce not in ("mean", "amax", "amin"):
+        raise RuntimeError(
+            "reduce argument must be either sum, prod, mean, amax or amin, got " + reduce
+        )
+    a = as_coo(a)
+    rows = d.index_select(0, a._i[1]) * a._v.unsqueeze(-1)
+    zeros = ops.zeros((a.shape[0], *d.shape[1:]), dtype=rows.dtype, device=rows.device)
+    place = a._i[0].unsqueeze(-1).expand_as(rows)
+    return zeros.scatter_reduce(0, place, rows, reduce, include_self=False)
 
 
 RULES["__rmatmul__"] = lambda a, b: matmul(b, a)
@@ -281,9 +307,9 @@ def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
 @rule("transpose", "swapaxes", "swapdims")
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """Two sparse dims exchanged."""
-    if isinstance(x, CSR):
-        x = as_coo(x)
     count = x.dim()
+    if isinstance(x, Compressed):
+        return transposed(x) if dim0 % count != dim1 % count else x
     order = list(range(count))
     i, j = dim0 % count, dim1 % count
     if max(i, j) >= x.sparse_dim():
@@ -446,8 +472,8 @@ def log_softmax(input: Any, dim: int, dtype: Any = None, **kwargs: Any) -> Any:
 def sparse_mask(x: Any, mask: Any) -> Any:
     """The values of `x` at the places of `mask`."""
     dense = to_dense(x)
-    if isinstance(mask, CSR):
-        return mask._like(dense[mask._rows(), mask._col])
+    if isinstance(mask, Compressed):
+        return mask._like(dense[tuple(as_coo(mask)._i)].reshape(mask._v.shape))
     return coo(mask._i, dense[tuple(mask._i)], mask.shape, mask._coalesced)
 
 

@@ -25,7 +25,7 @@ RULES: dict[str, Any] = {}
 
 
 class SparseTensor(Tensor):
-    """What both layouts share."""
+    """What all layouts share."""
 
     __module__ = "torch"
     _v: Any
@@ -221,28 +221,62 @@ class COO(SparseTensor):
         return shown(self, [("indices", self._i)])
 
 
-class CSR(SparseTensor):
-    """Rows as ranges of the columns' indices: row r has those from crow[r] to crow[r + 1]."""
+class Compressed(SparseTensor):
+    """Matrices by rows (or columns): row r has the values from `_ptr[r]` to `_ptr[r + 1]`.
+
+    `_idx` is the column (or row) of each value; where the layout has blocks, each value is one.
+    """
 
     __module__ = "torch"
-    layout = layout_type.sparse_csr
-    is_sparse_csr = True
-    _crow: Any
-    _col: Any
+    by_column = False
+    blocks = False
+    _ptr: Any
+    _idx: Any
 
     def _like(self, values: Any) -> Any:
-        return csr(self._crow, self._col, values, self.shape)
+        return compressed(type(self), self._ptr, self._idx, values, self.shape)
 
     def _nnz(self) -> int:
-        return int(self._col.shape[-1])
+        return int(self._idx.shape[-1])
+
+    def _demand(self, what: str, by_column: bool, of: str) -> None:
+        if self.by_column is not by_column:
+            given = "".join(part.title() for part in self.layout.name.split("_"))
+            raise RuntimeError(
+                f"{what} expected sparse {of} compressed tensor layout but got {given}"
+            )
 
     def crow_indices(self) -> Any:
-        """Where each row starts, and the end."""
-        return self._crow
+        """Where each row starts, and the end.
+
+        Raises: RuntimeError where columns are compressed.
+        """
+        self._demand("crow_indices", False, "row")
+        return self._ptr
 
     def col_indices(self) -> Any:
-        """The column of each value."""
-        return self._col
+        """The column of each value (or block).
+
+        Raises: RuntimeError where columns are compressed.
+        """
+        self._demand("col_indices", False, "row")
+        return self._idx
+
+    def ccol_indices(self) -> Any:
+        """Where each column starts, and the end.
+
+        Raises: RuntimeError where rows are compressed.
+        """
+        self._demand("ccol_indices", True, "column")
+        return self._ptr
+
+    def row_indices(self) -> Any:
+        """The row of each value (or block).
+
+        Raises: RuntimeError where rows are compressed.
+        """
+        self._demand("row_indices", True, "column")
+        return self._idx
 
     def values(self) -> Any:
         """The values."""
@@ -254,22 +288,65 @@ class CSR(SparseTensor):
 
     def dense_dim(self) -> int:
         """How many dims each value has."""
-        return int(self._v.dim()) - 1
+        return int(self._v.dim()) - (3 if self.blocks else 1)
 
-    def _rows(self) -> Any:
-        """The row of each value."""
-        at = ops.arange(self._nnz(), dtype=self._crow.dtype, device=self._crow.device)
-        return ops.searchsorted(self._crow, at, right=True) - 1
+    def _expanded(self) -> Any:
+        """The row (or column) of each value (or block)."""
+        at = ops.arange(self._nnz(), dtype=self._ptr.dtype, device=self._ptr.device)
+        return ops.searchsorted(self._ptr, at, right=True) - 1
+
+    def _places(self) -> tuple[Any, Any]:
+        """The row and column of each value (or block)."""
+        pair = (self._expanded(), self._idx)
+        return pair[::-1] if self.by_column else pair
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        parts = (self._crow, self._col, self._v, self.shape)
-        return _utils._rebuild_sparse_tensor, (self.layout, parts)
+        from .._utils import _rebuild_sparse_tensor
+
+        return _rebuild_sparse_tensor, (self.layout, (self._ptr, self._idx, self._v, self.shape))
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        return shown(self, [("crow_indices", self._crow), ("col_indices", self._col)])
+        names = ("ccol_indices", "row_indices") if self.by_column else (
+            "crow_indices", "col_indices")  # fmt: skip
+        return shown(self, [(names[0], self._ptr), (names[1], self._idx)])
 
 
-for _cls in (COO, CSR, SparseTensor):
+class CSR(Compressed):
+    """By rows."""
+
+    __module__ = "torch"
+    layout = layout_type.sparse_csr
+    is_sparse_csr = True
+
+
+class CSC(Compressed):
+    """By columns."""
+
+    __module__ = "torch"
+    layout = layout_type.sparse_csc
+    by_column = True
+
+
+class BSR(Compressed):
+    """Blocks by rows of blocks."""
+
+    __module__ = "torch"
+    layout = layout_type.sparse_bsr
+    blocks = True
+
+
+class BSC(Compressed):
+    """Blocks by columns of blocks."""
+
+    __module__ = "torch"
+    layout = layout_type.sparse_bsc
+    by_column = blocks = True
+
+
+COMPRESSED: dict[str, type[Compressed]] = {c.layout.name: c for c in (CSR, CSC, BSR, BSC)}
+
+
+for _cls in (COO, Compressed, CSR, CSC, BSR, BSC, SparseTensor):
     _cls.__name__ = _cls.__qualname__ = "Tensor"
 
 
@@ -280,10 +357,10 @@ def coo(indices: Any, values: Any, size: Any, coalesced: bool = False) -> Any:
     return made
 
 
-def csr(crow: Any, col: Any, values: Any, size: Any) -> Any:
-    """A CSR tensor of its parts, unchecked."""
-    made = _set(object.__new__(CSR), values, size)
-    made._crow, made._col = crow, col
+def compressed(kind: type[Compressed], ptr: Any, idx: Any, values: Any, size: Any) -> Any:
+    """A compressed tensor of its parts, unchecked."""
+    made = _set(object.__new__(kind), values, size)
+    made._ptr, made._idx = ptr, idx
     return made
 
 
@@ -291,19 +368,84 @@ def as_coo(x: Any) -> Any:
     """A sparse tensor as a COO one."""
     if isinstance(x, COO):
         return x
-    return coo(ops.stack([x._rows(), x._col]).long(), x._v, x.shape, True)
+    rows, columns = x._places()
+    values = x._v
+    if x.blocks:
+        high, wide = values.shape[1:3]
+        device = values.device
+        rows = rows.reshape(-1, 1, 1) * high + ops.arange(high, device=device).reshape(-1, 1)
+        columns = columns.reshape(-1, 1, 1) * wide + ops.arange(wide, device=device)
+        rows, columns = (r.reshape(-1) for r in ops.broadcast_tensors(rows, columns))
+        values = values.flatten(0, 2)
+    return coo(ops.stack([rows, columns]).long(), values, x.shape, isinstance(x, CSR))
+
+
+def _pointers(rows: Any, count: int) -> Any:
+    """Where each row starts in a sorted list of rows, and the end."""
+    counts = ops.zeros((count + 1,), dtype=dtypes.int64, device=rows.device)
+    return counts.index_add(0, rows + 1, ops.ones_like(rows)).cumsum(0)
 
 
 def to_csr(x: Any) -> Any:
     """A matrix (COO) as a CSR one."""
     if isinstance(x, CSR):
         return x
+    x = as_coo(x)
     if x.dim() != 2 or x.sparse_dim() != 2:
         raise not_supported("CSR tensors that are no matrices", "to_sparse()")
     x = x.coalesce()
-    counts = ops.zeros((x.shape[0] + 1,), dtype=dtypes.int64, device=x._i.device)
-    counts = counts.index_add(0, x._i[0] + 1, ops.ones_like(x._i[0]))
-    return csr(counts.cumsum(0), x._i[1], x._v, x.shape)
+    return compressed(CSR, _pointers(x._i[0], x.shape[0]), x._i[1], x._v, x.shape)
+
+
+def transposed(x: Any) -> Any:
+    """The transpose of a compressed matrix: rows become columns, nothing moves but blocks."""
+    kind = {CSR: CSC, CSC: CSR, BSR: BSC, BSC: BSR}[type(x)]
+    values = x._v.transpose(1, 2) if x.blocks else x._v
+    return compressed(kind, x._ptr, x._idx, values, x.shape[::-1])
+
+
+def _to_bsr(x: Any, high: int, wide: int) -> Any:
+    x = as_coo(x).coalesce()
+    rows, columns = x._i[0], x._i[1]
+    across = x.shape[1] // wide
+    keys, which = ops.unique(
+        rows // high * across + columns // wide, sorted=True, return_inverse=True
+    )
+    place = (which * high + rows % high) * wide + columns % wide
+    flat = ops.zeros((keys.numel() * high * wide,), dtype=x._v.dtype, device=x._v.device)
+    values = flat.index_add(0, place, x._v).reshape(-1, high, wide)
+    ptr = _pointers(keys // across, x.shape[0] // high)
+    return compressed(BSR, ptr, keys % across, values, x.shape)
+
+
+def to_layout(x: Any, name: str, blocksize: Any = None) -> Any:
+    """A sparse matrix in another layout.
+
+    Raises: RuntimeError for blocks that do not fit, or where they are (not) asked for.
+    """
+    if name == "sparse_coo":
+        return as_coo(x)
+    kind = COMPRESSED[name]
+    if not kind.blocks:
+        if type(x) is kind:
+            return x
+        if kind is CSR:
+            return to_csr(x)
+        flipped = transposed(x) if isinstance(x, Compressed) else RULES["t"](x)
+        return transposed(to_csr(as_coo(flipped)))
+    if blocksize is None:
+        raise RuntimeError(
+            f"to_sparse: to_sparse_{name[-3:]} conversion requires blocksize to be specified"
+        )
+    high, wide = blocksize
+    if x.shape[0] % high or x.shape[1] % wide:
+        raise RuntimeError(
+            f"dense_to_{name}: tensor sparse size ({x.shape[0]},{x.shape[1]}) must be divisible by "
+            f"given blocksize ({high},{wide})"
+        )
+    if kind is BSR:
+        return _to_bsr(x, high, wide)
+    return transposed(_to_bsr(RULES["t"](as_coo(x)), wide, high))
 
 
 # --- printing -----------------------------------------------------------------------------------
@@ -336,7 +478,8 @@ def _part(name: str, tensor: Any) -> str:
         text = f"tensor([], size={tuple(tensor.shape)})"
     text = text.replace(f", dtype={tensor.dtype})", ")")  # it stands at the end
     shift = len(name) + 1 + 7  # as far as the part itself is set in
-    return f"{name}=" + text.replace("\n", "\n" + " " * shift)
+    first, *more = text.split("\n")
+    return f"{name}=" + "\n".join([first, *(" " * shift + line if line else "" for line in more)])
 
 
 def _wrapped(body: str, suffixes: list[str], fresh_line: bool) -> str:
