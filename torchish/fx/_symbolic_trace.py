@@ -19,7 +19,7 @@ from torchish.nn.modules.container import Sequential
 from torchish.nn.modules.module import Module
 from torchish.nn.parameter import Parameter
 
-from . import _pytree as pytree
+from ..utils import _pytree as pytree
 from ._names import root_name
 from .codegen import _PyTreeCodeGen, _PyTreeInfo
 from .graph import Graph

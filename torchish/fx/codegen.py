@@ -14,6 +14,7 @@ from torchish._basics.devices import device
 from torchish._basics.dtypes import dtype
 from torchish._tensor.tensor import Tensor
 
+from ..utils import _pytree as pytree
 from . import _pytree as fx_pytree
 from ._magic import inplace_methods, magic_methods
 from ._names import is_from_torch
@@ -25,13 +26,6 @@ class _CustomBuiltin(NamedTuple):
     obj: Any
 
 
-def _copy_of(module: ModuleType) -> ModuleType:
-    """Another module of the same contents: generated code knows it under two names."""
-    made = ModuleType(module.__name__)
-    made.__dict__.update(module.__dict__)
-    return made
-
-
 # Names that generated code may use without importing them itself.
 _custom_builtins = {
     "inf": _CustomBuiltin("from math import inf", math.inf),
@@ -40,7 +34,7 @@ _custom_builtins = {
     "torch": _CustomBuiltin("import torch", torchish),
     "device": _CustomBuiltin("from torch import device", device),
     "fx_pytree": _CustomBuiltin("import torch.fx._pytree as fx_pytree", fx_pytree),
-    "pytree": _CustomBuiltin("import torch.utils._pytree as pytree", _copy_of(fx_pytree)),
+    "pytree": _CustomBuiltin("import torch.utils._pytree as pytree", pytree),
 }
 
 
@@ -319,13 +313,13 @@ class _PyTreeCodeGen(CodeGen):
 
     def process_inputs(self, *inputs: Any) -> Any:
         """The leaves of the arguments."""
-        return fx_pytree.tree_flatten(list(inputs))[0]
+        return pytree.tree_leaves(list(inputs))
 
     def process_outputs(self, out: Any) -> Any:
         """The leaves put back into the function's containers."""
         if not isinstance(out, list | tuple):
             out = [out]
-        return fx_pytree.tree_unflatten(out, self.pytree_info.out_spec)
+        return pytree.tree_unflatten(out, self.pytree_info.out_spec)
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
         """The `def` line, and the line that unpacks the containers."""

@@ -24,7 +24,7 @@ def declare(qualname: str, schema: str) -> Defined:
     op = Defined(qualname, schema)
     DEFINED[qualname] = op
     packet = OpOverloadPacket(
-        space, name.partition(".")[0], lambda *args, **kwargs: call(op, args, kwargs), schema
+        space, name.partition(".")[0], lambda _, args, kwargs: call(op, args, kwargs), schema
     )
     setattr(namespace(space), name.partition(".")[0], packet)
     return op

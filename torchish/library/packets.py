@@ -7,82 +7,8 @@ import inspect
 from typing import Any
 
 from .._basics.errors import not_supported
+from .._ops.protocol.packets import OpOverload as OpOverload, OpOverloadPacket, of_function
 from .schema import parse
-
-
-class OpOverload:
-    """One operator: `torch.ops.aten.add.Tensor`, `torch.ops.mine.f.default`."""
-
-    def __init__(self, packet: OpOverloadPacket, name: str) -> None:
-        self._packet, self._overloadname = packet, name
-        self.__name__ = f"{packet._name}.{name}"
-        self.namespace = packet.namespace
-
-    @property
-    def overloadpacket(self) -> OpOverloadPacket:
-        """The operator with all of its overloads."""
-        return self._packet
-
-    def name(self) -> str:
-        """`aten::add.Tensor`."""
-        tail = "" if self._overloadname == "default" else f".{self._overloadname}"
-        return f"{self._packet._qualified_op_name}{tail}"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._packet(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<OpOverload(op='{self._packet.qualified()}', overload='{self._overloadname}')>"
-
-    def __str__(self) -> str:
-        return f"{self._packet.qualified()}.{self._overloadname}"
-
-    # Equal to what dispatch modes are given (`_ops/protocol/packets.py`) for the same operator.
-    def __eq__(self, other: object) -> bool:
-        return type(other).__name__ == "OpOverload" and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-
-class OpOverloadPacket:
-    """An operator with its overloads, which are one function here."""
-
-    def __init__(self, namespace: str, name: str, call: Any, schema: str | None = None) -> None:
-        self.namespace, self._name, self._call = namespace, name, call
-        self._schema = schema
-        self._qualified_op_name = f"{namespace}::{name}"
-        self.__name__ = name
-
-    def qualified(self) -> str:
-        """`aten.add`."""
-        return f"{self.namespace}.{self._name}"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._call(*args, **kwargs)
-
-    def overloads(self) -> list[str]:
-        """The names of overloads."""
-        return ["default"]
-
-    def __getattr__(self, name: str) -> OpOverload:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        made = OpOverload(self, name)
-        setattr(self, name, made)
-        return made
-
-    def __repr__(self) -> str:
-        return f"<OpOverloadPacket(op='{self.qualified()}')>"
-
-    def __str__(self) -> str:
-        return self.qualified()
-
-    def __eq__(self, other: object) -> bool:
-        return type(other).__name__ == "OpOverloadPacket" and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
 
 
 class OpNamespace:
@@ -97,7 +23,7 @@ class OpNamespace:
         if self.name not in ("aten", "prims", "prim"):
             raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{name}'")
         call = _aten(name) or _refusal(self.name, name)
-        made = OpOverloadPacket(self.name, name, call)
+        made = OpOverloadPacket(self.name, name, of_function(call))
         setattr(self, name, made)
         return made
 

@@ -174,7 +174,8 @@ def sparse_compressed_tensor(
     kind = COMPRESSED.get(getattr(layout, "name", ""))
     if kind is None:
         raise RuntimeError(
-            f"expected compressed sparse tensor layout (CSR, CSC, BSR, or BSC) but got {layout}"
+            "sparse_compressed_tensor expected sparse compressed tensor layout but got "
+            + "".join(part.title() for part in str(layout).rpartition(".")[2].split("_"))
         )
     return _compressed(kind, compressed_indices, plain_indices, values, size, **kwargs)
 

@@ -29,7 +29,7 @@ def packet(name: str) -> OpOverloadPacket:
     """The operator of that name, `aten.name`."""
     found = _packets.get(name)
     if found is None:
-        found = _packets[name] = OpOverloadPacket(name, call)
+        found = _packets[name] = OpOverloadPacket("aten", name, call)
     return found
 
 

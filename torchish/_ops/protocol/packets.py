@@ -1,9 +1,15 @@
-"""`aten` operators as dispatch modes see them: packets of overloads, by torch's names."""
+"""`torch.ops`' objects: operators with their overloads, by torch's names.
+
+Dispatch modes are given overloads of `aten`, `torch.ops` holds those of every namespace; both are
+these, so that they are equal where they are the same operator.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+Call = Callable[["OpOverload", Any, Any], Any]
 
 
 class OpOverload:
@@ -38,20 +44,26 @@ class OpOverload:
         return f"<OpOverload(op='{self._packet}', overload='{self._overloadname}')>"
 
     def __eq__(self, other: object) -> bool:
-        return type(other).__name__ == "OpOverload" and str(self) == str(other)
+        return isinstance(other, OpOverload) and str(self) == str(other)
 
     def __hash__(self) -> int:
         return hash(str(self))
 
 
 class OpOverloadPacket:
-    """An operator: `aten.add`."""
+    """An operator: `aten.add`.
 
-    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+    Args:
+        call: function of (overload, args, kwargs) that runs it.
+        schema: its signature, where it is a custom one.
+    """
+
+    def __init__(self, namespace: str, name: str, call: Call, schema: str | None = None) -> None:
         self.__name__ = name
-        self.namespace = "aten"
-        self._qualified_op_name = f"aten::{name}"
+        self.namespace = namespace
+        self._qualified_op_name = f"{namespace}::{name}"
         self.call = call
+        self._schema = schema
         self._overloads: dict[str, OpOverload] = {}
 
     def __getattr__(self, name: str) -> OpOverload:
@@ -60,20 +72,25 @@ class OpOverloadPacket:
         return self._overloads.setdefault(name, OpOverload(self, name))
 
     def overloads(self) -> list[str]:
-        """The overloads that were met so far."""
-        return list(self._overloads)
+        """The overloads that were met so far, or the default one."""
+        return list(self._overloads) or ["default"]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(self.default, args, kwargs)
 
     def __str__(self) -> str:
-        return f"aten.{self.__name__}"
+        return f"{self.namespace}.{self.__name__}"
 
     def __repr__(self) -> str:
         return f"<OpOverloadPacket(op='{self}')>"
 
     def __eq__(self, other: object) -> bool:
-        return type(other).__name__ == "OpOverloadPacket" and str(self) == str(other)
+        return isinstance(other, OpOverloadPacket) and str(self) == str(other)
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+def of_function(function: Callable[..., Any]) -> Call:
+    """How a packet calls a function that is the same for all overloads."""
+    return lambda overload, args, kwargs: function(*args, **kwargs)
