@@ -79,6 +79,7 @@ def op(
     differentiable: bool = True,
     method_varargs: bool = False,
     check: Callable[..., None] | None = None,
+    guard: Callable[..., None] | None = None,
     overloads: Callable[..., Any] | None = None,
     elementwise: bool | None = None,
     layout: Layout | None = None,
@@ -91,6 +92,7 @@ def op(
 
     promote: "arith", "float", "none" or "bool_int64" (see operator.py).
     saves: "output" where torch's backward saves the result rather than inputs.
+    check, guard: raise by shapes and static values once, by values at every call (operator.py).
     grad_name: torch's name of the grad node, or a function of what `check` receives.
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
     out: whether there is an `out=` form; by default, outside nn.functional only.
@@ -107,6 +109,7 @@ def op(
             public, each_position(body, described) if mapped else body,
             Binder(public, described, overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
+            guard=guard,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
             layout=layout, out_dtype=out_dtype, overlap=overlap, expanded=expanded,
         )  # fmt: skip

@@ -79,7 +79,7 @@ def run(rule: Any, *args: Any, **kwargs: Any) -> list[Value]:
     """Records an update rule; gives its results as bare values, which no tensor has to hold."""
     operator = rule.operator
     operands, key = operator.binder.bind(args, kwargs)
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    kernel = operator.kernel_for(operands, tuple(key))
     return record(kernel, [x._value() if isinstance(x, Tensor) else x for x in operands])
 
 

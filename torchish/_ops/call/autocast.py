@@ -43,15 +43,14 @@ _plain_call = calling.call
 
 
 def guard_listed() -> None:
-    """Note the listed operators; put a check in front of every listed composite, and of operators
-    that look at their arguments before they are called."""
+    """Note the listed operators; put a check in front of every listed composite."""
     for place in registry.PLACES:
         table = registry.table(place)
         for name, function in table.items():
             label = name if place in _PLAIN_PLACES else f"{place}.{name}"
             if label in _LISTED:
                 operator = getattr(function, "operator", None)
-                if operator is None or hasattr(function, "looks_first"):
+                if operator is None:
                     table[name] = _guarded(label, function)
                 else:
                     _labels[operator] = label

@@ -13,7 +13,6 @@ from typing import Any
 
 from ..._autograd.apply import (
     apply_kernel,
-    check_history,
     check_overlap,
     input_edges,
     link,
@@ -45,7 +44,7 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
         return quick
     operands, key = operator.binder.bind(args, kwargs)
     found = tuple(key)
-    kernel = operator.kernels.get(found) or operator.specialise(found)
+    kernel = operator.kernel_for(operands, found)
     strides: Any = None
     if operator.elementwise:
         for x in operands:
@@ -63,6 +62,13 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     if operator.result is not None:
         return operator.result(made)
     return made[0] if kernel.n_out == 1 else tuple(made)
+
+
+def call_strided(function: Any, args: tuple[Any, ...], strides: tuple[int, ...] | None) -> Any:
+    """Call an operator whose single result has the given strides (None: row-major)."""
+    made = function.operator
+    operands, key = made.binder.bind(args, {})
+    return apply_kernel(made.kernel_for(operands, tuple(key)), operands, strides)[0]
 
 
 def result_strides(kernel: Kernel, operands: Sequence[Any]) -> tuple[int, ...] | None:
@@ -172,16 +178,9 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
     operands, key = operator.binder.bind((target, *args), kwargs)
     found = tuple(key)
     return write_inplace(
-        target, lambda: operator.kernels.get(found) or operator.specialise(found), operands,
+        target, lambda: operator.kernel_for(operands, found), operands,
         overlap=operator.overlap, expanded=operator.expanded, key=found,
     )  # fmt: skip
-
-
-def check_inplace_history(operator: Operator, target: Any, args: Any, kwargs: Any) -> None:
-    """Raise what autograd has against an in-place write; torch asks before it looks at shapes."""
-    if state.grad_enabled and isinstance(target, TensorBase):
-        operands = operator.binder.bind((target, *args), kwargs)[0]
-        check_history(target, any(isinstance(x, TensorBase) and x._needs_grad() for x in operands))
 
 
 def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> Any:
@@ -193,7 +192,7 @@ def call_out(operator: Operator, args: Sequence[Any], kwargs: Any, out: Any) -> 
         for target in targets:
             if isinstance(target, TensorBase):
                 check_overlap(target, operands)
-    kernel = operator.kernels.get(tuple(key)) or operator.specialise(tuple(key))
+    kernel = operator.kernel_for(operands, tuple(key))
     check_out(operator, kernel.out_avals, targets, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     for target, value in zip(targets, tracing.record(kernel, values), strict=True):

@@ -37,7 +37,7 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     params: Sequence[Parameter] = operator.binder.params
     names = {p.name for p in params}
     positional = operator.binder.positional
-    if given > len(positional) or operator.result is not None:
+    if given > len(positional) or operator.result is not None or operator.guard is not None:
         return _no_form
     first = {p.name for p in positional[:given]}
     if any(k not in names or k in first for k in keywords):

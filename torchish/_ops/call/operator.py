@@ -33,6 +33,9 @@ class Operator:
     out_dtype is a rule of `calling.check_out_dtype`: what an `out=` of another dtype leads to. By
     default operators that promote cast into it and the others want the very dtype.
 
+    check(**described) raises by shapes, dtypes and static values, once for each combination;
+    guard(**arguments) looks at the values of tensors and numbers, at every call.
+
     overlap and expanded say what in-place forms do with a target whose elements share memory: see
     `apply.write_inplace`.
     """
@@ -49,6 +52,7 @@ class Operator:
         grad_name: str | Callable[..., str] | None = None,
         differentiable: bool = True,
         check: Callable[..., None] | None = None,
+        guard: Callable[..., None] | None = None,
         elementwise: bool = False,
         layout: Layout | None = None,
         out_dtype: str | None = None,
@@ -64,6 +68,7 @@ class Operator:
         self.grad_name = grad_name or _camel(name) + "Backward0"
         self.differentiable = differentiable
         self.check = check
+        self.guard = guard
         self.elementwise = elementwise
         self.layout = layout
         self.overlap = overlap or ("again" if elementwise else "merge")
@@ -100,6 +105,13 @@ class Operator:
         self.kernels[key] = kernel
         return kernel
 
+    def kernel_for(self, operands: Sequence[Any], key: tuple[Any, ...]) -> Kernel:
+        """The kernel of one call; errors of shapes come before those of values."""
+        kernel = self.kernels.get(key) or self.specialise(key)
+        if self.guard is not None:
+            self.guard(**_arguments(self.binder.params, operands, key))
+        return kernel
+
     def _history_name(self, params: Sequence[Parameter], key: tuple[Any, ...]) -> str:
         """torch's name of the grad node; some operators have one a call form."""
         if isinstance(self.grad_name, str):
@@ -124,6 +136,24 @@ class Operator:
         if self.promote == "float" and result.category < dtypes.FLOAT:
             return process.default_dtype
         return result
+
+
+def _arguments(
+    params: Sequence[Parameter], operands: Sequence[Any], key: Sequence[Any]
+) -> dict[str, Any]:
+    """A bound call as the guard sees it."""
+    stream = iter(operands)
+    found: dict[str, Any] = {}
+    for p, k in zip(params, key, strict=True):
+        if k is MISSING:
+            found[p.name] = p.default
+        elif p.kind == "static" or k is None:
+            found[p.name] = plain(k)
+        elif p.kind == "tensors":
+            found[p.name] = [next(stream) for _ in k]
+        else:
+            found[p.name] = next(stream)
+    return found
 
 
 _all: list[Operator] = []

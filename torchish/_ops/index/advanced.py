@@ -16,9 +16,8 @@ from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
 from ..._core.layout import elementwise_strides
 from ..._core.values import contiguous_strides
-from ..call.calling import call_inplace
+from ..call.calling import call_inplace, call_strided
 from ..call.describe import scalar_name, show_size as show
-from ..call.guarded import call_strided
 from ..registry import Operand, Tensor, Tensors, composite, op, ops
 from ..shared.memory_format import preserve
 from ..shared.ranges import check_range

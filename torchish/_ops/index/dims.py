@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..call.describe import scalar_name, show_size as show
-from ..call.guarded import guarded
-from ..registry import Operand, Scalar, Tensor, wrap_dim
+from ..registry import Operand, Scalar, Tensor, op, wrap_dim
 from ..shared.memory_format import preserve
 from ..shared.ranges import check_range
 from .advanced import setter
@@ -54,7 +53,7 @@ def _along(ndim: int, dim: int, index: Any) -> tuple[Any, ...]:
     return (*[slice(None)] * dim, index, *[slice(None)] * (ndim - dim - 1))
 
 
-@guarded(_positions(_out_of_range))
+@op("none", guard=_positions(_out_of_range))
 def index_select(input: Tensor, dim: int, index: Tensor):
     """The slices of `input` at the positions `index` along `dim`, as a copy.
 
@@ -119,7 +118,7 @@ def _check_add(name: str, input: Any, dim: int, index: Any, source: Any) -> None
         )
 
 
-@guarded(_add_fits, inplace=True, overlap="sum")
+@op("none", guard=_add_fits, inplace=True, overlap="sum")
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Scalar = 1):
     """A copy of `input` with `alpha * source[i]` added to slice `index[i]` along `dim`."""
     dim = wrap_dim(dim, input.ndim)
@@ -161,7 +160,7 @@ def _check_copy(input: Any, dim: int, index: Any, source: Any) -> None:
         )
 
 
-@guarded(_positions(_bounds_copy), inplace=True)
+@op("none", guard=_positions(_bounds_copy), inplace=True)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor):
     """A copy of `input` with slice `index[i]` along `dim` replaced by `source[i]`."""
     dim = wrap_dim(dim, input.ndim)
@@ -181,7 +180,7 @@ def _fill_fits(input: Any, dim: int, index: Any, value: Any) -> None:
     _positions(_bounds_fill, negative=True)(input, dim, index)
 
 
-@guarded(_fill_fits, inplace=True, layout=preserve, expanded="index_fill_")
+@op("none", guard=_fill_fits, inplace=True, layout=preserve, expanded="index_fill_")
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand):
     """A copy of `input` with the slices at `index` along `dim` set to one value."""
     dim = wrap_dim(dim, input.ndim)
@@ -201,7 +200,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand):
     return jnp.where(hit, value.astype(x.dtype), x).reshape(input.shape)
 
 
-@guarded(_positions(_out_of_range), inplace=True)
+@op("none", guard=_positions(_out_of_range), inplace=True)
 def index_reduce(
     input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str,
     *, include_self: bool = True,
@@ -239,7 +238,7 @@ def _check_long(name: str, index: Any) -> None:
         )
 
 
-@guarded(_among)
+@op("none", guard=_among)
 def take(input: Tensor, index: Tensor):
     """The elements at positions that count all of `input`, row by row."""
     _check_long("take", index)
@@ -254,8 +253,9 @@ def _put_fits(input: Any, index: Any, *_: Any, **__: Any) -> None:
     _among(input, index)
 
 
-@guarded(
-    _put_fits, into=("torch", "method"), inplace=True, layout=preserve, overlap="accumulate"
+@op(
+    "none",
+    guard=_put_fits, into=("torch", "method"), inplace=True, layout=preserve, overlap="accumulate"
 )  # fmt: skip
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False):
     """A copy of `input` with elements written (or added) at positions that count all of it."""

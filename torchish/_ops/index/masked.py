@@ -13,7 +13,6 @@ from ..._autograd.tensor_base import TensorBase
 from ..._core.values import Aval
 from ..call.describe import check_broadcastable, cpp_name, scalar_name
 from ..call.fronts import into, to
-from ..call.guarded import guarded
 from ..call.operator import broadcast_check
 from ..registry import Operand, Tensor, composite, op
 from .getitem import check_holds
@@ -31,7 +30,7 @@ def _fill_name(value: Any, **_: Any) -> str:
     return f"MaskedFillBackward{int(isinstance(value, Aval))}"
 
 
-@guarded(_number_fits, inplace=True, grad_name=_fill_name, expanded="masked_fill_")
+@op("none", guard=_number_fits, inplace=True, grad_name=_fill_name, expanded="masked_fill_")
 def masked_fill(input: Tensor, mask: Tensor, value: Operand):
     """`value` where `mask` is true, else `input`; both broadcast.
 
@@ -61,7 +60,7 @@ def _enough(input: Any, mask: Any, source: Any) -> None:
     require(("mask_count", count), lambda m: m.sum() > count, [spread], [], error)
 
 
-@guarded(_enough, inplace=True)
+@op("none", guard=_enough, inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor):
     """`input` with its elements where `mask` is true replaced, in order, by those of `source`.
 

@@ -11,10 +11,10 @@ import numpy as np
 from jax import lax
 
 from ..._autograd.tensor_base import TensorBase
+from ..call.calling import call_inplace
 from ..call.describe import scalar_name, show_size as show
-from ..call.guarded import guarded
 from ..call.operator import broadcast_check
-from ..registry import Operand, Tensor, composite, ops, wrap_dim
+from ..registry import Operand, Tensor, composite, op, ops, wrap_dim
 from ..shared.ranges import check_range
 from .advanced import setter
 
@@ -98,7 +98,7 @@ def _part(src: Any, index: Any) -> Any:
 # ---------------------------------------------------------------------------- gather
 
 
-@guarded(in_range)
+@op("none", guard=in_range)
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False):
     """`out[i][j] = input[index[i][j]][j]` for `dim = 0`, and likewise for others.
 
@@ -169,12 +169,12 @@ def _scatter(input: Any, dim: int, index: Any, src: Any, reduce: Any, single: bo
     return made.reshape(input.shape)
 
 
-@guarded(in_range, into=("internal",), name="_scatter_src", grad_name="ScatterBackward0")
+@op("none", guard=in_range, into=("internal",), name="_scatter_src", grad_name="ScatterBackward0")
 def _scatter_src(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: Any = None):
     return _scatter(input, dim, index, src, reduce)
 
 
-@guarded(in_range, into=("internal",), name="_scatter_value", grad_name="ScatterBackward1")
+@op("none", guard=in_range, into=("internal",), name="_scatter_value", grad_name="ScatterBackward1")
 def _scatter_value(input: Tensor, dim: int, index: Tensor, value: Operand, reduce: Any = None):
     return _scatter(input, dim, index, value.astype(input.dtype), reduce, single=True)
 
@@ -200,15 +200,11 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None) -
 @composite(into=("method",))
 def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
     """`scatter`, in place."""
-    from ..call.calling import call_inplace, check_inplace_history
-
     function, given = _which(src, value)
-    check_inplace_history(function.operator, input, (dim, index, given, reduce), {})
-    in_range(input, dim, index)
     return call_inplace(function.operator, input, (dim, index, given, reduce), {})
 
 
-@guarded(in_range, inplace=True, overlap="sum")
+@op("none", guard=in_range, inplace=True, overlap="sum")
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor):
     """A copy of `input` with `src` added at the positions along `dim`."""
     return _scatter(input, dim, index, src, "add")
@@ -326,7 +322,7 @@ def reduce_at(
     return jnp.floor_divide(total, count.astype(x.dtype))
 
 
-@guarded(in_range, inplace=True)
+@op("none", guard=in_range, inplace=True)
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ):

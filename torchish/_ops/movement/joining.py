@@ -13,9 +13,9 @@ from jax import lax
 from ..._autograd.interop import wrap_host
 from ..._basics import dtypes
 from ..._core.layout import preserved_strides
+from ..call.calling import call_strided
 from ..call.describe import show_size as show
 from ..call.fronts import into
-from ..call.guarded import call_strided
 from ..call.operator import broadcast_check
 from ..registry import Tensor, Tensors, composite, op, ops, wrap_dim
 from ..shared.memory_format import follow, follow_all, preserve, stacked
