@@ -34,12 +34,14 @@ with _uncollected():
 
         _keep()
 
+    from . import _jax_arguments
     from ._basics import tracebacks as _tracebacks
     from ._namespace import public as _namespace
     from ._tensor.tensor import Tensor as Tensor
     from .torch_version import __version__ as __version__
 
 globals().update(_namespace.public())
+_jax_arguments.register()
 _tracebacks.hide_in_reports()
 _tracebacks.hide_from_pytest(__name__)
 
@@ -59,7 +61,7 @@ _LAZY = (
 _BORROWED = {
     "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_devices.streams",
     "Stream": "_devices.streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
-    "from_dlpack": "_tensor.dlpack", "to_dlpack": "_tensor.dlpack",
+    "from_dlpack": "_tensor.dlpack", "to_dlpack": "_tensor.dlpack", "from_jax": "_jax",
     "compile": "_compile", "sparse_coo_tensor": "sparse", "sparse_csr_tensor": "sparse",
     "sparse_csc_tensor": "sparse", "sparse_bsr_tensor": "sparse", "sparse_bsc_tensor": "sparse",
     "sparse_compressed_tensor": "sparse",

@@ -12,8 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device, resolve
 from .._basics.dtypes import dtype, from_np
+from .._basics.state import process
 from .._basics.wide import widened
 from .._core.storage import Storage
 from .._core.values import Value, aval_of, aval_of_array, host_value
@@ -84,6 +86,7 @@ def is_host(tensor: TensorBase) -> bool:
     return storage.host is not None or (value.array is not None and value.device is CPU)
 
 
+@concrete
 @widened
 def moved(value: Value, dev: device) -> Value:
     """The same content on another device; what is pending is run first."""
@@ -129,17 +132,46 @@ def tensor_on(
 
 
 def from_jax(array: Any) -> Any:
-    """A tensor on a `jax.Array` (shared: both are immutable)."""
+    """A tensor on a `jax.Array` (shared: both are immutable).
+
+    Raises: TypeError for a tracer, which has no data.
+    """
     from .._basics.devices import from_jax as device_of
 
-    dev = device_of(next(iter(array.devices()))) if hasattr(array, "devices") else CPU
+    if isinstance(array, jax.core.Tracer):
+        raise TypeError(
+            f"from_jax was given {type(array).__name__}, a value that JAX is tracing. A jax.jit, "
+            "jax.grad or jax.vmap cannot run tensors inside; make the PyTorch code a JAX function "
+            "first, with torchish.func.to_jax"
+        )
+    places = sorted(array.devices(), key=lambda d: d.id) if hasattr(array, "devices") else []
+    if len(places) > 1:  # a tensor lies on one device
+        array = jax.device_put(array, places[0])
+    dev = device_of(places[0]) if places else CPU
     return from_value(Value(array, aval_of_array(array), dev))
 
 
+@concrete
 @widened
 def to_jax(tensor: TensorBase) -> Any:
-    """The contents as a `jax.Array`; runs what is pending."""
-    array = tensor._value().read()
-    if isinstance(array, np.ndarray):
-        return jax.device_put(array.copy(), jax_device(tensor._storage.device))
-    return array
+    """The contents as a `jax.Array`; runs what is pending.
+
+    Memory is shared where nobody can write to it: what XLA computed, and arrays of numpy that only
+    this Value holds (XLA takes those at aligned addresses as they are, and copies the others). The
+    Value then keeps the `jax.Array`, so that the next call gives the same one.
+    """
+    value = tensor._value()
+    array = value.read()
+    if not isinstance(array, np.ndarray):
+        return array
+    mine = type(array) is np.ndarray and array.base is None and tensor._storage.host is None
+    made = jax.device_put(array if mine else array.copy(), jax_device(tensor._storage.device))
+    if mine and not process.interpret_only:
+        value.array = made
+    return made
+
+
+def is_recording(tensor: TensorBase) -> bool:
+    """Whether the tensor has no data because a function is being recorded (`vmap`, `to_jax`)."""
+    value = tensor._storage._value
+    return value.array is None and bool(getattr(value.trace, "private", False))

@@ -385,6 +385,7 @@ def view_of(
     if not state.grad_enabled:
         if creation == DEFAULT:
             made._creation = NO_GRAD
+        _note_cut(source)
         return made
     edge = source._edge()
     if edge is not None:
@@ -409,9 +410,17 @@ def _renamed(kernel: Any, name: str) -> Any:
     return Kernel(kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name)
 
 
+def _note_cut(source: TensorBase) -> None:
+    """Tell a region that wants to know of an alias without the history of its source."""
+    trace = source._storage._value.trace
+    if trace is not None and trace.on_cut is not None:
+        trace.on_cut(source)
+
+
 def detached(source: TensorBase, *, share_version: bool = True, cls: Any = None) -> Any:
     """The same memory without history (`detach`, `.data`)."""
     made = alias(source, source._aval.shape, source._strides, source._offset, cls=cls)
+    _note_cut(source)
     if not share_version:
         made._own_version = VersionCounter()
     return made

@@ -52,6 +52,9 @@ class ThreadState(threading.local):
         self.overriding_off = 0
         # Active dispatch modes, innermost last (torchish/_ops/protocol/dispatching.py).
         self.dispatch_modes: list[Any] = []
+        # What gives random values inside a function that is being made a JAX function
+        # (torchish/func/_recorded.py): called with (distribution, numbers, aval, device).
+        self.draw_keys: Any = None
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
         # What draws for a program that is recorded as a function: (make, aval) -> Value.

@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
 from .._basics.forking import before_fork, in_child, tracing
 from .._basics.memory import as_out_of_memory, check_size
@@ -56,6 +57,10 @@ class Trace:
         "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals",
         "floats", "ints", "lock", "mesh", "outs", "sites",
     )  # fmt: skip
+
+    # Told of tensors that are cut from their history (a region that JAX differentiates wants to
+    # know: what it recorded alone does not show it).
+    on_cut: Any = None
 
     def __init__(self, dev: device) -> None:
         self.device = dev
@@ -190,6 +195,7 @@ class _Taken:
         self.values = trace.externals
         trace.externals = []
 
+    @concrete
     @widened
     def run(self) -> None:
         """Find, compile or interpret the program, hand out the arrays."""
@@ -409,6 +415,8 @@ NODE = 2e-6  # modelled seconds of a node beside its equations
 
 class _Lost:
     """Stands in for the trace of values whose program failed: reading them says why."""
+
+    on_cut = None
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

@@ -86,11 +86,14 @@ class Region(Trace):
                 state.traces[self.device] = before
 
 
-class _Outside:
+class Outside:
     """Stands in for the trace of placeholders."""
+
+    private = True
 
     def __init__(self, region: Region) -> None:
         self.flush = region.flush
+        self.on_cut = region.on_cut
 
 
 def in_region(home: device) -> bool:
@@ -132,7 +135,7 @@ class Lane:
     def placeholder(self, aval: Aval, operand: Operand) -> Value:
         """A value of this lane that stands for an operand."""
         value = Value(None, aval, self.region.device)
-        value.trace = _Outside(self.region)  # type: ignore[assignment]
+        value.trace = Outside(self.region)  # type: ignore[assignment]
         self.sources[id(value)] = operand
         self.region._external(value, len(self.region.entries))
         return value
@@ -462,4 +465,4 @@ def _late(error: Callable[[], Exception]) -> Callable[[], Exception]:
     return make
 
 
-__all__ = ["Call", "DataDependent", "Region", "Result", "as_tensor", "in_region"]
+__all__ = ["Call", "DataDependent", "Outside", "Region", "Result", "as_tensor", "in_region"]

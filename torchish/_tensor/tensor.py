@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _ops  # noqa: F401 - registers every operator
-from .._autograd.interop import host_array, strided_view
+from .._autograd.interop import host_array, is_recording, strided_view, to_jax
 from .._autograd.tensor_base import TensorBase, detached
 from .._basics import dtypes
 from .._basics.dtypes import dtype
@@ -241,6 +241,33 @@ class Tensor(TensorAutograd, Methods, metaclass=_TensorMeta):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         array = self.numpy()
         return array if dtype is None else array.astype(dtype, copy=False)
+
+    def jax(self, *, force: bool = False) -> Any:
+        """The contents as a `jax.Array`, in the same memory where that can be; runs what is
+        pending.
+
+        The array never changes: later writes to the tensor show in the tensor only.
+
+        Args:
+            force: leave history and lazy conjugation behind instead of refusing.
+        Raises: RuntimeError for a tensor that requires grad, or inside a function that is being
+            recorded (`torch.func.vmap`, `torchish.func.to_jax`).
+        """
+        if is_recording(self):
+            raise RuntimeError(
+                "Tensor.jax(): a function is being recorded, its tensors have no data yet. Call "
+                "JAX code here through torchish.func.from_jax(function)."
+            )
+        if self.requires_grad and not force:
+            raise RuntimeError(
+                "Can't call jax() on Tensor that requires grad. Use tensor.detach().jax() instead."
+            )
+        return to_jax(self)
+
+    def __jax_array__(self) -> Any:
+        if state.compiled is not None:
+            state.compiled.leave("__jax_array__", "gave a tensor to JAX")
+        return self.jax()
 
     def __dlpack__(self, *, stream: Any = None, **options: Any) -> Any:
         from .dlpack import export

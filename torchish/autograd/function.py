@@ -262,7 +262,7 @@ class Function(metaclass=_FunctionMeta):
 
         Raises: RuntimeError inside a transformation of torch.func that the function is not for.
         """
-        if state.transforms:
+        if any(t.rewrites for t in state.transforms):
             _check_transforms(cls)
         if state.compiled is not None and state.compiled.capture is not None:
             return state.compiled.outside(cls.apply, args, kwargs, "autograd.Function")

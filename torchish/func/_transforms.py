@@ -27,7 +27,7 @@ from ._vmap import ARITHMETIC
 class _Level:
     """One run of a function on tensors of its own."""
 
-    maps = False
+    maps, rewrites = False, True
 
     def __init__(
         self, primals: Any, outer_grad: bool, *, leaves: bool = True, given: Any = ()

@@ -28,7 +28,7 @@ from .._core.kernels import DrawKernel, Kernel
 from .._core.storage import moment, older
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
-from .._parallel.region import DataDependent, Region
+from .._parallel.region import DataDependent, Outside, Region
 
 # In-place operators whose other operand is a tensor to torch even if it is a number.
 ARITHMETIC = ("add", "div", "fmod", "mul", "remainder", "sub")
@@ -82,7 +82,7 @@ class Writes:
     argument gets the values of all samples. Both happen when the function ends, by whatever way.
     """
 
-    maps = True
+    maps = rewrites = True
 
     def __init__(self, level: Level) -> None:
         self.level = level
@@ -132,13 +132,6 @@ def _write_outside(tensor: Any, value: Value) -> None:
         commit(tensor, value, None)
 
 
-class _Outside:
-    """Stands in for the trace of placeholders."""
-
-    def __init__(self, region: Region) -> None:
-        self.flush = region.flush
-
-
 class VariesError(Exception):
     """A result that should be the same for all samples is not."""
 
@@ -174,7 +167,7 @@ class Level:
     def placeholder(self, aval: Aval, value: Value, dim: int) -> Value:
         """A value of one sample."""
         inside = Value(None, aval, self.region.device)
-        inside.trace = _Outside(self.region)  # type: ignore[assignment]
+        inside.trace = Outside(self.region)  # type: ignore[assignment]
         slot = self.region._external(inside, len(self.region.entries))
         self.sources[slot] = Mapped(value, dim)
         return inside

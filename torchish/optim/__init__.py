@@ -48,6 +48,11 @@ hide_from_pytest(__name__)
 
 
 def __getattr__(name: str) -> object:
+    if name == "Optax":  # brings optax, which few programs want
+        from ._optax import Optax
+
+        globals()[name] = Optax
+        return Optax
     if name == "swap_in_optimizer_params_and_state":
         raise MissingName(
             f"torch.optim.{name} is not supported; nearest: load_state_dict of an "

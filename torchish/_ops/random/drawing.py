@@ -20,6 +20,7 @@ from ..._autograd.apply import check_inplace, commit, write_inplace
 from ..._autograd.tensor_base import from_value
 from ..._basics.devices import META, device
 from ..._basics.dtypes import SCALAR_NAMES, dtype
+from ..._basics.errors import not_supported
 from ..._basics.state import state
 from ..._core.kernels import DrawKernel, Kernel
 from ..._core.layout import memory_order
@@ -49,6 +50,8 @@ def pick(generator: Any, dev: device, name: str) -> Generator:
 
     Raises: TypeError for another object, RuntimeError for a generator of another device type.
     """
+    if state.draw_keys is not None:
+        raise not_supported(f"{name} inside a JAX function", "drawing outside, or on a device")
     if generator is None:
         return thread_generator() if dev.type in ("cpu", "meta") else device_generator(dev)
     if not isinstance(generator, Generator):
@@ -76,6 +79,8 @@ def draw(
     aval = aval_of(tuple(shape), dt)
     if dev is META:
         return Value(None, aval, META)
+    if state.draw_keys is not None:
+        return state.draw_keys(dist, numbers, aval, dev)  # type: ignore[no-any-return]
     gen = pick(generator, dev, dist.name)
     if dev.type != "cpu":
         return _draw_on_device(dist, numbers, aval, dev, gen)
@@ -97,6 +102,8 @@ def on_host(make: Callable[[], np.ndarray[Any, Any]], aval: Aval) -> Value:
 
     A region that is being compiled sets `state.draw_sink(make, aval) -> Value`.
     """
+    if state.draw_keys is not None:
+        raise not_supported("this draw inside a JAX function", "drawing outside, or on a device")
     sink = state.draw_sink
     if sink is not None:
         made: Value = sink(make, aval)
