@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -27,8 +27,8 @@ from .._basics.dtypes import uint32
 from .._basics.state import state
 from .._basics.wide import widened
 from .._core.checks import run_checks
+from .._core.graph import LastUses, Nodes, Scalars, evaluate, last_uses, scalars, steps
 from .._core.kernels import Kernel, VjpKernel
-from .._core.program import COMPLEXES, FLOATS, INTS, steps
 from .._core.storage import moment, older
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
@@ -112,6 +112,7 @@ class Recorder:
         self.entered: list[tuple[int, Edge | None]] = []
         self.checks: list[Any] = []
         self.draws = 0
+        self.advice = "give rngs=jax.random.key(...), and another key at every call"
         self.key: Value | None = None
         if key is not None:
             self.implementation = key[1]
@@ -176,10 +177,7 @@ class Recorder:
 
     def _draw(self, dist: Any, numbers: Sequence[Any], aval: Aval, dev: Any) -> Value:
         if self.key is None:
-            raise RuntimeError(
-                f"{self.name}: {dist.name} draws random numbers; give rngs=jax.random.key(...), "
-                "and another key at every call"
-            )
+            raise RuntimeError(f"{self.name}: {dist.name} draws random numbers; {self.advice}")
         self.draws += 1
         kinds = tuple(type(n) for n in numbers)
         kernel = _draw_kernel(dist, aval, kinds, self.key.aval, self.implementation)
@@ -228,32 +226,43 @@ class Recorder:
     def _program(self, slots: Sequence[int], inputs: Sequence[int]) -> Callable[..., list[Any]]:
         """The recorded operators that `slots` need, as one jitted function of the inputs."""
         region = self.region
-        plan = _needed(steps(region.entries), slots)
+        run = _Run(steps(region.entries), tuple(slots))
         given = set(inputs)
-        captured = [s for s in _externals(plan, slots) if s not in given]
+        captured = {s: region.externals[-1 - s] for s in run.externals() if s not in given}
         key = (tuple(region.entries), tuple(slots), tuple(inputs), tuple(captured))
         jitted = _PROGRAMS.get(key)
         if jitted is None:
-            jitted = _PROGRAMS[key] = jax.jit(functools.partial(_evaluate, plan, tuple(slots)))
+            jitted = _PROGRAMS[key] = jax.jit(run)
             if len(_PROGRAMS) > _CAPACITY:
                 _PROGRAMS.popitem(last=False)
         else:
             _PROGRAMS.move_to_end(key)
-        constants = {s: region.externals[-1 - s] for s in captured}
-        numbers = (
-            np.array(region.floats, np.float64),
-            np.array(region.ints, np.int64),
-            np.array(region.complexes, np.complex128),
-        )
-        run = jitted
+        numbers = scalars((region.floats, region.ints, region.complexes))
+        given_numbers = (numbers.floats, numbers.ints, numbers.complexes)
+        call = jitted
 
         @widened
         def program(*arrays: Any) -> list[Any]:
             known = dict(zip(inputs, arrays, strict=True))
-            known |= {s: v.read() for s, v in constants.items()}
-            return run(known, numbers)
+            known |= {s: v.read() for s, v in captured.items()}
+            return call(known, given_numbers)
 
         return program
+
+    def raw(self, results: Sequence[Var]) -> Callable[..., list[Any]]:
+        """As `function`, without a jit of its own and with JAX's differentiation."""
+        region = self.region
+        run = _Run(steps(region.entries), tuple(region.slot(value) for value, _ in results))
+        inputs = [s for s, _ in self.entered]
+        captured = {s: region.externals[-1 - s] for s in run.externals() if s not in set(inputs)}
+        numbers = scalars((region.floats, region.ints, region.complexes))
+
+        def function(*arrays: Any) -> list[Any]:
+            known = dict(zip(inputs, arrays, strict=True))
+            known |= {s: v.read() for s, v in captured.items()}
+            return run(known, (numbers.floats, numbers.ints, numbers.complexes))
+
+        return function
 
     def _differentiated(
         self, slots: Sequence[int], edges: Sequence[Edge | None]
@@ -326,63 +335,33 @@ class Recorder:
             return IndexError(f"index out of range in {self.name}")
 
 
-def _needed(
-    plan: Sequence[tuple[Kernel, tuple[int, ...]]], slots: Iterable[int]
-) -> list[tuple[Kernel | None, tuple[int, ...]]]:
-    """The plan with None for nodes that nobody needs (and their number of outputs)."""
-    wanted = {s for s in slots if 0 <= s < FLOATS}
-    ends = sum(kernel.n_out for kernel, _ in plan)
-    found: list[tuple[Kernel | None, tuple[int, ...]]] = []
-    for kernel, inputs in reversed(plan):
-        first, ends = ends - kernel.n_out, ends - kernel.n_out
-        if any(s in wanted for s in range(first, first + kernel.n_out)):
-            wanted.update(s for s in inputs if 0 <= s < FLOATS)
-            found.append((kernel, inputs))
-        else:
-            found.append((None, (kernel.n_out,)))
-    return found[::-1]
+class _Run:
+    """The nodes of a recording that some slots need, applied to arrays."""
 
+    def __init__(self, nodes: Nodes, slots: tuple[int, ...]) -> None:
+        self.nodes, self.slots = nodes, slots
+        self.uses: LastUses = last_uses(nodes, slots)
 
-def _externals(
-    plan: Sequence[tuple[Kernel | None, tuple[int, ...]]], slots: Sequence[int]
-) -> list[int]:
-    found = dict.fromkeys(s for s in slots if s < 0)
-    for kernel, inputs in plan:
-        if kernel is not None:
-            found.update(dict.fromkeys(s for s in inputs if s < 0))
-    return list(found)
+    def externals(self) -> list[int]:
+        """Slots of the inputs from outside that are needed."""
+        found = dict.fromkeys(s for s in self.slots if s < 0)
+        for (_, inputs), dead in zip(self.nodes, self.uses, strict=True):
+            if dead is not None:
+                found.update(dict.fromkeys(s for s in inputs if s < 0))
+        return list(found)
 
+    def __call__(self, known: dict[int, Any], numbers: tuple[Any, Any, Any]) -> list[Any]:
+        """The arrays of the slots; the kernels' equations join what is being traced."""
+        # Inside shard_map arrays vary over axes, and constants must be told to: jnp does it, a
+        # jaxpr that was traced elsewhere does not.
+        varies = any(_varies(x) for x in known.values())
 
-def _evaluate(
-    plan: Sequence[tuple[Kernel | None, tuple[int, ...]]], slots: Sequence[int],
-    known: dict[int, Any], numbers: tuple[Any, Any, Any],
-) -> list[Any]:  # fmt: skip
-    """Apply the kernels of a plan to arrays: their equations join what is being traced."""
-    floats, ints, complexes = numbers
-    env: list[Any] = []
+        def run(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
+            return kernel.fn(*arrays) if varies else kernel.call(*arrays)
 
-    def fetch(slot: int, kind: Any) -> Any:
-        if slot < 0:
-            return known[slot]
-        if slot < FLOATS:
-            return env[slot]
-        if slot < INTS:
-            return floats[slot - FLOATS]
-        if slot < COMPLEXES:
-            number = ints[slot - INTS]
-            return number != 0 if kind is bool else number
-        return complexes[slot - COMPLEXES]
-
-    # Inside shard_map arrays vary over axes, and constants must be told to: jnp does it, a jaxpr
-    # that was traced elsewhere does not.
-    varies = any(_varies(x) for x in known.values())
-    for kernel, inputs in plan:
-        if kernel is None:
-            env.extend([None] * inputs[0])
-            continue
-        apply = kernel.fn if varies else kernel.call
-        env.extend(apply(*map(fetch, inputs, kernel.in_avals)))
-    return [fetch(s, None) for s in slots]
+        outside = [known.get(-1 - k) for k in range(-min(known, default=0))]
+        made = evaluate(self.nodes, run, outside, Scalars(*numbers).fetch, self.uses)
+        return [made[s] if s >= 0 else known[s] for s in self.slots]
 
 
 def _varies(x: Any) -> bool:

@@ -134,29 +134,35 @@ class Call:
 
         return jax.tree_util.tree_map(enter, tree)
 
-    def run(self) -> list[Any]:
-        """Arrays of the results (leaves of `tree`), then of the buffers if they were given."""
+    def record(self) -> list[Any]:
+        """Run the torch function: the results that are tensors, then the buffers if they were given.
+
+        Leaves what it returned in `leaves` (of `tree`), the places of tensors there in `places`,
+        and the names of the buffers that it wrote in `written`.
+        """
         before = {k: self.state[k] for k in self.buffer_names}
-        places: list[int] = []
-        leaves: list[Any] = []
 
         def work() -> list[Any]:
-            out = self._call()
-            found, self.tree = jax.tree_util.tree_flatten(_known(out))
-            leaves.extend(found)
-            places.extend(k for k, x in enumerate(found) if isinstance(x, TensorBase))
-            results = [found[k] for k in places]
+            self.leaves, self.tree = jax.tree_util.tree_flatten(_known(self._call()))
+            self.places = [k for k, x in enumerate(self.leaves) if isinstance(x, TensorBase)]
+            self.written = [
+                k for k, t in before.items() if self.state[k] is not t or t._storage.writes
+            ]  # fmt: skip
+            results = [self.leaves[k] for k in self.places]
             if self.keeps_buffers:
                 results += [self.state[k] for k in self.buffer_names]
-            else:
-                self._check_unchanged(before)
+            elif self.written:
+                raise self._written()
             return [(t._value(), t._edge()) for t in results]
 
-        results = self.recorder.run(work)
-        made = iter(self.recorder.function(results)(*self.arrays))
-        for k in places:
-            leaves[k] = next(made)
-        return [*leaves, *made]
+        return self.recorder.run(work)  # type: ignore[no-any-return]
+
+    def run(self) -> list[Any]:
+        """Arrays of the results (leaves of `tree`), then of the buffers if they were given."""
+        made = iter(self.recorder.function(self.record())(*self.arrays))
+        for k in self.places:
+            self.leaves[k] = next(made)
+        return [*self.leaves, *made]
 
     def _call(self) -> Any:
         if self.module is None:
@@ -167,16 +173,13 @@ class Call:
         ):
             return self.module(*self.args, **self.kwargs)
 
-    def _check_unchanged(self, before: dict[str, Any]) -> None:
-        written = [
-            k for k, t in before.items() if self.state[k] is not t or t._storage.writes
-        ]  # fmt: skip
-        if written:
-            raise RuntimeError(
-                f"{self.recorder.name}: the module writes its buffers ({', '.join(written[:3])}"
-                f"{', ...' if len(written) > 3 else ''}). Pass buffers= (apply.buffers at first) "
-                "and take the new ones from (out, new_buffers), or call it with train=False."
-            )
+    def _written(self) -> RuntimeError:
+        names = self.written
+        return RuntimeError(
+            f"{self.recorder.name}: the module writes its buffers ({', '.join(names[:3])}"
+            f"{', ...' if len(names) > 3 else ''}). Pass buffers= (apply.buffers at first) and take "
+            "the new ones from (out, new_buffers), or call it with train=False."
+        )
 
 
 def _arrays(named: Iterator[tuple[str, Any]]) -> dict[str, Any]:
