@@ -52,10 +52,11 @@ if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
     "_C", "__config__", "__future__", "_dynamo", "accelerator", "amp", "autograd", "backends",
-    "compiler", "cpu", "cuda", "distributed", "distributions", "fft", "func", "futures", "hub",
-    "jit", "library", "linalg", "mps", "mtia", "multiprocessing", "nested", "nn", "onnx",
-    "ops", "optim", "overrides", "profiler", "random", "return_types", "serialization", "signal",
-    "sparse", "special", "storage", "testing", "types", "utils", "vision", "xpu",
+    "compiler", "cpu", "cuda", "distributed", "distributions", "export", "fft", "func",
+    "futures", "hub", "jit", "library", "linalg", "mps", "mtia", "multiprocessing", "nested",
+    "nn", "onnx", "ops", "optim", "overrides", "profiler", "random", "return_types",
+    "serialization", "signal", "sparse", "special", "storage", "testing", "types", "utils",
+    "vision", "xpu",
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {

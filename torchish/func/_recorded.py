@@ -249,6 +249,12 @@ class Recorder:
 
         return program
 
+    def used(self, results: Sequence[Var]) -> list[bool]:
+        """Of each input, in order, whether the results depend on it."""
+        slots = tuple(self.region.slot(value) for value, _ in results)
+        needed = set(_Run(steps(self.region.entries), slots).externals())
+        return [s in needed for s, _ in self.entered]
+
     def raw(self, results: Sequence[Var]) -> Callable[..., list[Any]]:
         """As `function`, without a jit of its own and with JAX's differentiation."""
         region = self.region

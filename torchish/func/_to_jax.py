@@ -135,7 +135,7 @@ class Call:
         return jax.tree_util.tree_map(enter, tree)
 
     def record(self) -> list[Any]:
-        """Run the torch function: the results that are tensors, then the buffers if they were given.
+        """Run the torch function: its results that are tensors, then the buffers that were given.
 
         Leaves what it returned in `leaves` (of `tree`), the places of tensors there in `places`,
         and the names of the buffers that it wrote in `written`.
@@ -177,8 +177,8 @@ class Call:
         names = self.written
         return RuntimeError(
             f"{self.recorder.name}: the module writes its buffers ({', '.join(names[:3])}"
-            f"{', ...' if len(names) > 3 else ''}). Pass buffers= (apply.buffers at first) and take "
-            "the new ones from (out, new_buffers), or call it with train=False."
+            f"{', ...' if len(names) > 3 else ''}). Pass buffers= (apply.buffers at first) and "
+            "take the new ones from (out, new_buffers), or call it with train=False."
         )
 
 
