@@ -64,9 +64,9 @@ class RecordedRegion(Region):
             )
         super().flush(reason)
 
-    def record(self, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:
+    def record(self, kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
         """Append one node, and note whether gradients go through it in torch as in JAX."""
-        made = super().record(kernel, operands)
+        made = super().record(kernel, operands, depth + 1)
         slots = {self.slot(v) for v in operands if type(v) is Value}
         if not slots & self.moving:
             return made
