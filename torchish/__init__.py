@@ -24,10 +24,9 @@ with _uncollected():
         _settings.cache_folder is not None
         and getattr(_jax.config, "jax_compilation_cache_dir", None) is None
     ):
-        # The second run of a script compiles nothing: all programs are kept, however quick.
-        _jax.config.update("jax_compilation_cache_dir", _settings.cache_folder)
-        _jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-        _jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        from ._basics import xla_cache as _xla_cache
+
+        _xla_cache.install(_settings.cache_folder)
 
     if _settings.keep_memory:
         from ._basics.allocator import keep_freed_memory as _keep

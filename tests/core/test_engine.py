@@ -24,7 +24,7 @@ from torchish._core.policy import Policy
 def counters(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A clean trace, fresh counters, a policy that has seen nothing; every program is compiled."""
     trace.flush_all()
-    monkeypatch.setattr(trace, "_policy", Policy())
+    monkeypatch.setattr(state, "policy", Policy())
     monkeypatch.setattr(settings, "compiled", True)
     stats.reset()
     yield stats

@@ -11,15 +11,15 @@ import pytest
 import torchish as torch
 from torchish import nn
 from torchish._basics.settings import settings
+from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import trace
 from torchish._core.policy import Policy
 
 
 @pytest.fixture(autouse=True)
 def fresh_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether programs are compiled whole depends on the flushes before: start as a script does."""
-    monkeypatch.setattr(trace, "_policy", Policy())
+    monkeypatch.setattr(state, "policy", Policy())
     monkeypatch.setattr(settings, "compiled", True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core import store
 from .._core.kernels import Kernel
 from .._core.trace import record, record_on
 from .._core.values import Aval, Value
@@ -17,8 +18,9 @@ def sum_kernel(aval: Aval) -> Kernel:
     found = _SUMS.get(aval)
     if found is None:
         found = _SUMS[aval] = Kernel(
-            "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0"
-        )
+            "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0",
+            identity=store.identity("sum of gradients", aval),
+        )  # fmt: skip
     return found
 
 
@@ -44,8 +46,9 @@ def constant(aval: Aval, number: float, dev: Any) -> Value:
     if kernel is None:
         shape, dt = tuple(aval.shape), aval.dtype.np
         kernel = _CONSTANTS[key] = Kernel(
-            "full", lambda: (jnp.full(shape, number, dt),), (), (aval,)
-        )
+            "full", lambda: (jnp.full(shape, number, dt),), (), (aval,),
+            identity=store.identity("constant", aval, number),
+        )  # fmt: skip
     return record_on(dev, kernel, ())[0]
 
 

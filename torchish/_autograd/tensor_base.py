@@ -407,7 +407,12 @@ def view_of(
 @functools.lru_cache(maxsize=8192)
 def _renamed(kernel: Any, name: str) -> Any:
     """The same kernel under the grad node name of the view operator that uses it."""
-    return Kernel(kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name)
+    made = Kernel(
+        kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name,
+        identity=kernel.identity,
+    )  # fmt: skip
+    made.twin = kernel
+    return made
 
 
 def _note_cut(source: TensorBase) -> None:

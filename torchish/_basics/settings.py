@@ -26,6 +26,8 @@ class Settings:
 
     TORCHISH_EAGER=1 interprets every program, operator by operator (debugging).
     TORCHISH_COMPILE=1 compiles every program whole at its first flush.
+    TORCHISH_KERNELS=1 runs cold programs as other devices than the CPU do: not in numpy but as one
+    compiled program a kernel.
     TORCHISH_LOG=compiles writes a line to stderr for each program that is compiled.
     TORCHISH_CACHE=PATH moves the compilation cache; 0 turns it off.
     TORCHISH_MAX_NODES bounds a trace (default 10000 nodes).
@@ -39,6 +41,7 @@ class Settings:
 
     eager: bool = field(default_factory=lambda: _flag("TORCHISH_EAGER"))
     compiled: bool = field(default_factory=lambda: _flag("TORCHISH_COMPILE"))
+    kernels: bool = field(default_factory=lambda: _flag("TORCHISH_KERNELS"))
     log_compiles: bool = field(
         default_factory=lambda: "compiles" in os.environ.get("TORCHISH_LOG", "").split(",")
     )

@@ -55,6 +55,9 @@ class ThreadState(threading.local):
         # What gives random values inside a function that is being made a JAX function
         # (torchish/func/_recorded.py): called with (distribution, numbers, aval, device).
         self.draw_keys: Any = None
+        # Which of this thread's structures are compiled (policy.py).
+        self.policy: Any = None
+        self.heir: Any = None
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
         # What draws for a program that is recorded as a function: (make, aval) -> Value.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field, fields
 
 
@@ -20,8 +20,8 @@ class Stats:
     programs_interpreted: int = 0
     nodes_interpreted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
-    # What was compiled whole, and the seconds it took, in order.
-    compilations: list[tuple[str, float]] = field(default_factory=list)
+    # What was compiled whole, and the seconds it took, in order (the latest).
+    compilations: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=512))
 
     def reset(self) -> None:
         """Set every counter to zero."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from . import store
 from .kernels import Kernel
 from .values import Aval
 
@@ -31,5 +32,8 @@ def cast_kernel(aval: Aval, dt: Any) -> Kernel:
                 return (wide.astype(dt.np),)
             return (x.astype(dt.np),)
 
-        found = _CASTS[aval, dt] = Kernel("to", fn, (aval,), grad_name="ToCopyBackward0")
+        name = store.identity("to", aval, dt)
+        found = _CASTS[aval, dt] = Kernel(
+            "to", fn, (aval,), grad_name="ToCopyBackward0", identity=name
+        )
     return found

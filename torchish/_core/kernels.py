@@ -16,12 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import eval_jaxpr
+from jax.extend.core import ClosedJaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 
+from .._basics import dtypes
 from .._basics.forking import tracing
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import wide, widened
+from . import store
 from .values import Aval, aval_of, aval_of_array
 
 if TYPE_CHECKING:
@@ -45,16 +48,20 @@ class Kernel:
 
     `fn` takes one array an operand and returns a tuple. `name` is the operator's; `grad_name` names
     the grad node of results. `differentiable[k]` tells whether output k can carry a gradient.
+    `identity` names all that `fn` depends on (store.py), where that can be named: what tracing
+    found out in another process serves then. `twin` is a kernel of the same function.
     """
 
     __slots__ = (
         "_closed",
         "_jitted",
+        "_kept",
         "_plan",
         "_vjps",
         "differentiable",
         "fn",
         "grad_name",
+        "identity",
         "in_avals",
         "keeps",
         "n_in",
@@ -64,6 +71,7 @@ class Kernel:
         "out_avals",
         "out_bytes",
         "saves_output",
+        "twin",
         "wrapped",
     )
 
@@ -81,14 +89,22 @@ class Kernel:
         saves_output: bool = False,
         differentiable: bool = True,
         wrapped: frozenset[int] = frozenset(),
+        identity: str | None = None,
     ) -> None:
         self.name = name
         self.fn = fn
         self._closed: Any = None
+        self._kept: Any = None
+        self.twin: Kernel | None = None
+        self.identity = identity
         self.in_avals = tuple(in_avals)
         self.n_in = len(self.in_avals)
         if out_avals is None:
-            out_avals = [aval_of_array(s) for s in self._trace().out_avals]
+            self._kept = store.find(identity)
+            if self._kept is not None:
+                out_avals = [aval_of(s, dtypes.by_name(d)) for s, d in self._kept.out_avals]
+            else:
+                out_avals = [aval_of_array(s) for s in self._trace().out_avals]
         self.out_avals = tuple(out_avals)
         self.n_out = len(self.out_avals)
         self.out_bytes = sum(a.nbytes for a in self.out_avals)
@@ -122,17 +138,33 @@ class Kernel:
     @property
     def closed(self) -> Any:
         """The kernel's jaxpr, traced when it is first asked for."""
-        return self._closed if self._closed is not None else self._trace()
+        if self._closed is not None:
+            return self._closed
+        return self._trace() if self.twin is None else self.twin.closed
 
     @property
     def plan(self) -> Plan:
         """How the kernel runs in numpy."""
         if self._plan is None:
-            from .._interpret.plan import Plan  # the rules, loaded when something first runs
-
-            with tracing:
-                self._plan = Plan(self.closed)
+            self._plan = self._planned() if self.twin is None else self.twin.plan
         return self._plan
+
+    def _planned(self) -> Plan:
+        from .._interpret.plan import Plan  # the rules, loaded when something first runs
+
+        if self._kept is None and self._closed is None:
+            self._kept = store.find(self.identity)
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            return Plan(kept.recipe)
+        with tracing:
+            made = Plan(self.closed)
+        store.keep(self.identity, self.out_avals, self._saved(), made.recipe)
+        made.recipe = None
+        return made
+
+    def _saved(self) -> tuple[int, ...] | None:
+        return None
 
     def call(self, *arrays: Any) -> list[Any]:
         """Apply the kernel to arrays or tracers: its equations join what is being traced."""
@@ -179,14 +211,49 @@ class VjpKernel(Kernel):
     `saved` lists the primal's inputs that it takes; the other inputs turned out not to matter.
     """
 
-    __slots__ = ("saved",)
+    __slots__ = ("primal", "saved")
 
     saved: tuple[int, ...]
+    # The kernel, the inputs wanted and the cotangents given, where `jax.vjp` derives this one.
+    primal: tuple[Kernel, tuple[int, ...], tuple[int, ...]]
+
+    def _trace(self) -> Any:
+        if not hasattr(self, "primal"):
+            return super()._trace()
+        self._closed, _ = _traced_vjp(*self.primal)
+        return self._closed
+
+    def _saved(self) -> tuple[int, ...] | None:
+        return self.saved
+
+
+def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
+    """Derive the gradient kernel with `jax.vjp`, and find out which inputs it uses."""
+    name = None
+    if kernel.identity is not None:
+        name = store.identity("vjp", kernel.identity, wanted, given)
+    kept, closed = store.find(name), None
+    if kept is not None:
+        saved = kept.saved
+    else:
+        closed, saved = _traced_vjp(kernel, wanted, given)
+
+    made = VjpKernel(
+        kernel.name + ".vjp", lambda *arrays: tuple(made.call(*arrays)),
+        [kernel.in_avals[i] for i in saved] + [kernel.out_avals[k] for k in given],
+        [kernel.in_avals[i] for i in wanted],
+        grad_name=_double_name(kernel.grad_name), identity=name,
+    )  # fmt: skip
+    made.primal, made.saved = (kernel, wanted, given), saved
+    made._closed, made._kept = closed, kept
+    return made
 
 
 @widened
-def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
-    """Derive the gradient kernel with `jax.vjp`, and find out which inputs it uses."""
+def _traced_vjp(
+    kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]
+) -> tuple[Any, tuple[int, ...]]:
+    """The jaxpr of a gradient on the inputs it needs and all cotangents, and which inputs."""
     structs = [_struct(a) for a in kernel.in_avals]
     cts = [kernel.out_avals[k].struct for k in given]
     stats.kernels_traced += 1
@@ -195,23 +262,10 @@ def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) ->
             closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
     except Exception as error:
         raise tidied(error)  # noqa: B904
-    jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars))
-    saved = tuple(i for i in range(kernel.n_in) if used[i])
-    # What the function takes: saved inputs, then every cotangent (an unused one is dropped here).
-    given_used = [used[kernel.n_in + k] for k in range(len(given))]
-
-    def fn(*arrays: Any) -> tuple[Any, ...]:
-        cotangents = arrays[len(saved) :]
-        taken = [ct for ct, wants in zip(cotangents, given_used, strict=True) if wants]
-        return tuple(eval_jaxpr(jaxpr, closed.consts, *arrays[: len(saved)], *taken))
-
-    in_avals = [kernel.in_avals[i] for i in saved] + [kernel.out_avals[k] for k in given]
-    out_avals = [kernel.in_avals[i] for i in wanted]
-    made = VjpKernel(
-        kernel.name + ".vjp", fn, in_avals, out_avals, grad_name=_double_name(kernel.grad_name)
-    )
-    made.saved = saved
-    return made
+    # Inputs that turn out not to matter go; cotangents are operands all the same.
+    asked = [False] * kernel.n_in + [True] * len(given)
+    jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), asked)
+    return ClosedJaxpr(jaxpr, closed.consts), tuple(i for i in range(kernel.n_in) if used[i])
 
 
 def _double_name(name: str) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 
 from .._basics import dtypes
 from .._basics.dtypes import dtype
+from . import store
 from .kernels import Kernel
 from .values import aval_of, contiguous_strides
 
@@ -300,6 +301,7 @@ def _read_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
         (aval_of(base.shape, base.dtype), *[int] * n_starts),
         (aval_of(slab.shape, slab.elements),),
         grad_name="AsStridedBackward0",
+        identity=store.identity("strided_read", base, slab, n_starts),
     )
 
 
@@ -321,6 +323,7 @@ def _write_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
         (aval, aval_of(slab.shape, slab.elements), *[int] * n_starts),
         (aval,),
         grad_name="CopySlices",
+        identity=store.identity("strided_write", base, slab, n_starts),
     )
 
 
@@ -363,7 +366,9 @@ def relate_read(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
         flat = write_array(into, memory, jnp.zeros(memory.shape, dt.np), x, *into_starts)
         return (read_array(out, flat, *out_starts),)
 
-    return Kernel("strided_read", fn, (aval_of(source[0], dt),), (aval_of(view[0], dt),))
+    name = store.identity("relate_read", source, view, dt, conj)
+    avals = (aval_of(source[0], dt),), (aval_of(view[0], dt),)
+    return Kernel("strided_read", fn, *avals, identity=name)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -379,7 +384,8 @@ def relate_write(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
         return (read_array(base, flat, *base_starts),)
 
     avals = (aval_of(source[0], dt), aval_of(view[0], dt))
-    return Kernel("strided_write", fn, avals, avals[:1], grad_name="CopySlices")
+    name = store.identity("relate_write", source, view, dt, conj)
+    return Kernel("strided_write", fn, avals, avals[:1], grad_name="CopySlices", identity=name)
 
 
 def _memory(source: Layout, view: Layout, dt: dtype) -> Geometry:

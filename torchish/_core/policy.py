@@ -1,25 +1,30 @@
-"""Which tier runs a trace: interpreted in numpy, or compiled whole by XLA.
+"""Which tier runs a trace: its kernels one by one (cold), or one program compiled whole (hot).
 
 Invariant: the choice is a function of the script (structures, counts, a static cost model), never
-of the clock, so the same script prints the same numbers at every run.
+of the clock, so the same script prints the same numbers at every run. Each thread counts for
+itself: what other threads happen to have run first decides nothing.
 
-The rule is the classic one for renting against buying. A structure is interpreted until what that
-has cost (by the model) reaches a share of what compiling it costs; then its program takes over. The
+The rule is the classic one for renting against buying. A structure stays cold until what that has
+cost (by the model) reaches a share of what compiling it costs; then its program takes over. The
 compilation starts earlier, in a background thread, but the flush at which the program takes over
-is fixed by count, and waits if it must. A structure whose interpretation costs less than calling a
-compiled program is interpreted for ever. While most structures are new (a loop over lengths), a
+is fixed by count, and waits if it must. A structure whose cold run costs less than calling a
+compiled program stays cold for ever. While most structures are new (a loop over lengths), a
 structure must pay all of its compilation, not half: few of them will come often enough.
 
-Programs over several devices, and programs of accelerators, have no interpreter: they are compiled
-at once, unless structures hardly repeat (`compile_at_once`).
+On the CPU the cold tier is numpy (`interpret/`). On other devices it is one compiled program a
+kernel: the first run then costs the compilation of the kernels that are new, and a structure whose
+kernels cost as much to compile as the whole is compiled whole at once. Programs over several
+devices have no cold tier: they are compiled at once, unless structures hardly repeat.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 WINDOW = 32
 NOVEL_SHARE = 0.6
@@ -29,11 +34,21 @@ REMEMBERED = 4096
 
 # Modelled seconds: what any compilation takes, and a call of a compiled program.
 COMPILE, CALL = 0.06, 8e-5
-# The share of a compilation that interpretation costs before the program takes over.
+# The share of a compilation that cold runs cost before the program takes over.
 SHARE = 0.5
-# A program takes over at this flush at the earliest, unless interpreting it once costs AT_ONCE
-# times its compilation.
+# A program takes over at this flush at the earliest, unless one cold run costs AT_ONCE times its
+# compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
+NEVER = 1 << 60
+
+
+class Cost(NamedTuple):
+    """What a structure costs by the model: seconds of a cold run, of making its program, and of
+    what the first cold run must compile."""
+
+    seconds: float
+    price: float
+    first: float = 0.0
 
 
 @dataclass
@@ -46,18 +61,24 @@ class Seen:
 
 
 class Policy:
-    """Decides for each structure without a program; see the module's text."""
+    """Decides for each structure of one thread; see the module's text.
+
+    A new thread starts from the counts of threads that have ended, so that a script that starts a
+    thread for each piece of its work reaches its programs too.
+    """
 
     def __init__(self) -> None:
+        self.number = next(_numbers)
         self.recent: deque[bool] = deque(maxlen=WINDOW)
-        self.seen: OrderedDict[Any, Seen] = OrderedDict()
+        with _ended_lock:
+            self.seen = OrderedDict((k, Seen(*v)) for k, v in _ended.items())
 
     def hit(self) -> None:
         """Count a flush that found its program."""
         self.recent.append(False)
 
     def met(self, digest: int) -> Seen | None:
-        """Count a flush of a structure without a program; None when it is new."""
+        """Count a flush of a structure whose program has not taken over; None when it is new."""
         found = self.seen.get(digest)
         self.recent.append(found is None)
         if found is not None:
@@ -65,26 +86,28 @@ class Policy:
             self.seen.move_to_end(digest)
         return found
 
-    def plan(self, digest: int, seconds: float, price: float) -> Seen:
+    def plan(self, digest: int, cost: Cost) -> Seen:
         """Settle when the new structure `digest` is compiled, from what it costs by the model."""
-        found = self.seen[digest] = Seen(1, *self._takeover(seconds, price + COMPILE))
+        found = self.seen[digest] = Seen(1, *self._takeover(cost))
         if len(self.seen) > REMEMBERED:
             self.seen.popitem(last=False)
         return found
 
-    def _takeover(self, seconds: float, price: float) -> tuple[int, int]:
+    def _takeover(self, cost: Cost) -> tuple[int, int]:
+        seconds, price = cost.seconds, cost.price + COMPILE
+        if cost.first >= price or seconds >= AT_ONCE * price:
+            return 1, 1
         if seconds <= CALL:
             return NEVER, NEVER
-        if seconds >= AT_ONCE * price:
-            return 1, 1
-        rent = math.ceil(price / seconds)  # interpreted runs that cost what compiling costs
+        rent = math.ceil(price / seconds)  # cold runs that cost what compiling costs
         share = 1.0 if self.restless else SHARE
-        takeover = max(math.ceil(share * rent), EARLIEST)
+        due = math.ceil(max(share * price - cost.first, 0.0) / seconds)
+        takeover = max(due, EARLIEST)
         # The background thread is given what compiling takes, half the runs at most.
         return max((takeover + 1) // 2, takeover - rent), takeover
 
     def compile_at_once(self, key: Any) -> bool:
-        """Whether a structure that cannot be interpreted is compiled whole now."""
+        """Whether a structure without a cold tier is compiled whole now."""
         digest = hash(key)
         found = self.met(digest)
         if found is None:
@@ -97,5 +120,35 @@ class Policy:
         novel = sum(self.recent)
         return novel > PATIENCE and novel > NOVEL_SHARE * len(self.recent)
 
+    def bequeath(self) -> None:
+        """Leave the counts to threads that start from now on (this one's thread has ended)."""
+        with _ended_lock:
+            for digest, seen in self.seen.items():
+                count = max(seen.count, _ended.get(digest, (0,))[0])
+                _ended[digest] = count, seen.start, seen.takeover
+                _ended.move_to_end(digest)
+            while len(_ended) > REMEMBERED:
+                _ended.popitem(last=False)
 
-NEVER = 1 << 60
+
+_numbers = itertools.count()
+# Structures of threads that have ended: (count, start, takeover).
+_ended: OrderedDict[int, tuple[int, int, int]] = OrderedDict()
+_ended_lock = threading.RLock()
+
+
+class Heir:
+    """Lives as long as a thread's state, and then leaves what its policy counted."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def __del__(self) -> None:
+        if _ended_lock is not None:  # it is None while the process ends
+            self.policy.bequeath()
+
+
+def forget() -> None:
+    """Make the lock anew in a forked child."""
+    global _ended_lock
+    _ended_lock = threading.RLock()

@@ -10,6 +10,7 @@ import contextlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -99,6 +100,16 @@ def run_nodes(
     return [made[slot] for slot in live]
 
 
+@dataclass
+class Cached:
+    """A program in the cache: its bytes, which policies (threads) run it, what is known of it."""
+
+    program: Callable[..., list[Any]]
+    size: int
+    structure: Any = None
+    owners: set[int] = field(default_factory=set)
+
+
 class ProgramCache:
     """Compiled programs by structure; the least recently used make room.
 
@@ -110,25 +121,32 @@ class ProgramCache:
         self.capacity = capacity
         self.limit = limit
         self.bytes = 0
-        self.programs: OrderedDict[Any, tuple[Callable[..., list[Any]], int]] = OrderedDict()
+        self.programs: OrderedDict[Any, Cached] = OrderedDict()
+
+    def entry(self, key: Any) -> Cached | None:
+        """What is kept for this structure, if it was compiled before."""
+        found = self.programs.get(key)
+        if found is not None:
+            self.programs.move_to_end(key)
+        return found
 
     def find(self, key: Any) -> Callable[..., list[Any]] | None:
         """The program of this structure, if it was compiled before."""
-        found = self.programs.get(key)
-        if found is None:
-            return None
-        self.programs.move_to_end(key)
-        return found[0]
+        found = self.entry(key)
+        return None if found is None else found.program
 
-    def add(self, key: Any, program: Callable[..., list[Any]]) -> None:
+    def add(self, key: Any, program: Callable[..., list[Any]], structure: Any = None) -> Cached:
         """Keep a program; one that is larger than the limit is kept alone."""
-        size = _code_bytes(program)
-        self.programs[key] = program, size
-        self.bytes += size
+        old = self.programs.pop(key, None)
+        if old is not None:
+            self.bytes -= old.size
+        made = self.programs[key] = Cached(program, _code_bytes(program), structure)
+        self.bytes += made.size
         while len(self.programs) > 1 and (
             len(self.programs) > self.capacity or self.bytes > self.limit
         ):
-            self.bytes -= self.programs.popitem(last=False)[1][1]
+            self.bytes -= self.programs.popitem(last=False)[1].size
+        return made
 
     def clear(self) -> None:
         """Drop every program."""

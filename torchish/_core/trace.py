@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._basics import notices
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
 from .._basics.forking import before_fork, in_child, tracing
@@ -33,9 +34,11 @@ from .graph import COMPLEXES, FLOATS, INTS, NodeError, steps
 from .gspmd import mesh_for, onto
 from .interpreted import run_trace
 from .kernels import Kernel
-from .policy import NEVER, Policy
+from .policy import NEVER, Cost, Heir, Policy, Seen, forget as forget_policies
+from .price import of_interpreting, of_kernels
 from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Layout, MeshKernel, on_one, spread_out
+from .structures import Structure, place_of, structures
 from .values import Value, check_readable
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
@@ -43,8 +46,9 @@ _PACKAGE = __file__.rsplit("_core", 1)[0]
 _is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
 _layouts = ProgramCache()
-_policy = Policy()
 _cache_lock = threading.RLock()
+# The cold tiers: numpy, or a compiled program a kernel.
+_INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
 _traces: weakref.WeakSet[Trace] = weakref.WeakSet()
 _new_value = Value.__new__
 _ref = weakref.ref
@@ -210,6 +214,8 @@ class _Taken:
         for value, array in zip(self.alive, results, strict=True):
             value.array = array
             value.trace = None
+        if notices.are_waiting():
+            notices.give()
 
     def _results(self) -> list[Any]:
         in_avals = tuple([v.aval for v in self.values])
@@ -227,49 +233,56 @@ class _Taken:
             mesh = mesh_for(self.entries, self.values)
             if mesh is not None:
                 return self._run_partitioned(key, donated, mesh)
-        if jdev.platform == "cpu":
-            return self._run_on_host(key, donated, jdev)
-        arrays = self._place(jdev)
+        if jdev.platform == "cpu" and not settings.kernels:
+            return self._run_tiered(key, donated, jdev, _INTERPRETED)
         with jax.default_device(jdev):
-            return self._run_at_once(key, arrays, donated, None)
+            return self._run_tiered(key, donated, jdev, _BY_KERNELS)
 
-    def _run_on_host(self, key: Any, donated: tuple[int, ...], jdev: Any) -> list[Any]:
-        """Interpret a cold structure, run the program of a hot one."""
-        if settings.eager:
-            return self._interpret(donated)
-        with _cache_lock:
-            program = _cache.find(key)
-            if program is not None:
-                _policy.hit()
-            elif self._is_due(key, donated, jdev):
-                program = self._compiled(key, donated, jdev)
+    def _run_tiered(self, key: Any, donated: tuple[int, ...], jdev: Any, cold: str) -> list[Any]:
+        """Run a cold structure by its kernels, in numpy or one by one; the program of a hot one."""
+        program = structure = None
+        if not settings.eager:
+            with _cache_lock:
+                entry = _cache.entry(key)
+            if entry is not None and _policy().number in entry.owners:
+                _policy().hit()
+                program, structure = entry.program, entry.structure
+            else:
+                program, structure = self._due(key, donated, jdev, cold)
         if program is None:
-            return self._interpret(donated)
+            if structure is not None:
+                structure.cold += 1
+            if cold is _INTERPRETED:
+                return self._interpret(donated)
+            arrays = self._place(jdev)
+            self.values.clear()
+            return self._run_nodes(arrays, None)
+        structure.hot += 1  # type: ignore[union-attr]
         arrays = self._place(jdev)
         self.values.clear()
         return call_program(program, arrays, donated, self.numbers)
 
-    def _is_due(self, key: Any, donated: tuple[int, ...], jdev: Any) -> bool:
-        """Count the structure; whether its program takes over now."""
-        if settings.compiled:
-            return True
-        digest = hash(key)
-        seen = _policy.met(digest)
+    def _due(
+        self, key: Any, donated: tuple[int, ...], jdev: Any, cold: str
+    ) -> tuple[Any, Structure]:
+        """Count the structure; its program if that takes over now."""
+        policy, digest = _policy(), hash(key)
+        seen = policy.met(digest)
         if seen is None:
-            seen = _policy.plan(digest, *_price(self.entries))
+            seen = policy.plan(digest, self._cost(cold))
+        if settings.compiled:
+            seen.takeover = 1
+        structure = structures.meet(digest, key, self.sites, cold, seen.takeover)
         if seen.count >= seen.takeover:
-            return True
+            return self._compiled(key, donated, jdev, structure, seen), structure
         if seen.count >= seen.start:
-            compiling.start(key, self._compilation(key, donated, jdev), self._described())
-        return False
+            compiling.start(key, self._compilation(key, donated, jdev), structure)
+        return None, structure
 
-    def _described(self) -> str:
-        """The trace in words: how many operators, and the user's lines that recorded them."""
-        (first, at), (last, to) = self.sites[0], self.sites[-1]
-        start, end = f"{first.co_filename}:{_line(first, at)}", f"{_line(last, to)}"
-        if last.co_filename != first.co_filename:
-            end = f"{last.co_filename}:{end}"
-        return f"{len(self.sites)} operators, {start} to {end}"
+    def _cost(self, cold: str) -> Cost:
+        if settings.compiled:
+            return Cost(0.0, 0.0)
+        return of_interpreting(self.entries) if cold is _INTERPRETED else of_kernels(self.entries)
 
     def _compilation(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
         entries, live, in_avals = key[:3]
@@ -277,19 +290,31 @@ class _Taken:
         counts = (len(floats), len(ints), len(comps))
         return partial(compile_ahead, entries, live, donated, in_avals, counts, jdev)
 
-    def _compiled(self, key: Any, donated: tuple[int, ...], jdev: Any) -> Any:
+    def _compiled(
+        self, key: Any, donated: tuple[int, ...], jdev: Any, structure: Structure, seen: Seen
+    ) -> Any:
         """The program of a structure that is due; None when XLA cannot compile it."""
+        number = _policy().number
+
+        def keep(program: Any) -> None:
+            with _cache_lock:
+                entry = _cache.entry(key) or _cache.add(key, program, structure)
+                entry.owners.add(number)
+
+        with _cache_lock:
+            program = _cache.find(key)  # another thread's
+        if program is not None:
+            keep(program)
+            return program
         try:
             make = self._compilation(key, donated, jdev)
-            program = compiling.finish(key, make, self._described())
+            return compiling.finish(key, make, structure, keep)
         except Exception as error:
             if settings.compiled:
                 raise
-            compiling.failed(error)
-            _policy.seen[hash(key)].takeover = NEVER
+            compiling.failed(error, structure)
+            seen.takeover = NEVER
             return None
-        _cache.add(key, program)
-        return program
 
     def _interpret(self, donated: tuple[int, ...]) -> list[Any]:
         arrays = [v.array for v in self.values]
@@ -317,8 +342,8 @@ class _Taken:
         with _cache_lock:
             program = _cache.find(key)
             if program is not None:
-                _policy.hit()
-            elif _policy.compile_at_once(key):
+                _policy().hit()
+            elif _policy().compile_at_once(key):
                 program = compile_program(self.entries, self.live, donated, shardings)
                 _cache.add(key, program)
                 is_new = True
@@ -383,34 +408,28 @@ class _Taken:
         if exhausted is not None:
             raise exhausted from cause
         while isinstance(error, NodeError) and error.__cause__ is not None:
-            code, lasti = self.sites[error.position]
             kernel, cause = error.kernel, tidied(error.__cause__)  # type: ignore[arg-type]
             raise RuntimeError(
-                f"{kernel.name}{kernel.in_avals} recorded at {code.co_filename}:"
-                f"{_line(code, lasti)} failed: {cause}"
+                f"{kernel.name}{kernel.in_avals} recorded at "
+                f"{place_of(self.sites[error.position])} failed: {cause}"
             ) from cause
-        first, last = self.sites[0], self.sites[-1]
+        first, last = map(place_of, (self.sites[0], self.sites[-1]))
         names = sorted({k.name for k in self.entries if isinstance(k, Kernel)})
         raise RuntimeError(
             f"a program of {len(self.sites)} nodes ({', '.join(names[:8])}"
-            f"{', ...' if len(names) > 8 else ''}) recorded from {first[0].co_filename}:"
-            f"{_line(*first)} to {last[0].co_filename}:{_line(*last)} failed: {error}. "
+            f"{', ...' if len(names) > 8 else ''}) recorded from {first} "
+            f"to {last} failed: {error}. "
             "TORCHISH_EAGER=1 names the operator."
         ) from error
 
 
-def _price(entries: Sequence[Any]) -> tuple[float, float]:
-    """Modelled seconds of interpreting a trace, and of compiling it."""
-    seconds = price = 0.0
-    for kernel in entries:
-        if isinstance(kernel, Kernel):
-            plan = kernel.plan
-            seconds += NODE + plan.cost
-            price += plan.price
-    return seconds, price
-
-
-NODE = 2e-6  # modelled seconds of a node beside its equations
+def _policy() -> Policy:
+    """This thread's policy, made when the thread first flushes."""
+    found = state.policy
+    if found is None:
+        found = state.policy = Policy()
+        state.heir = Heir(found)
+    return found
 
 
 class _Lost:
@@ -433,14 +452,6 @@ def _is_private(array: Any) -> bool:
 
 
 _DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
-
-
-def _line(code: Any, lasti: int) -> int:
-    """Source line of a bytecode offset."""
-    for start, end, line in code.co_lines():
-        if start <= lasti < end and line is not None:
-            return int(line)
-    return int(code.co_firstlineno)
 
 
 def current_trace(dev: device) -> Trace:
@@ -520,5 +531,6 @@ def _new_locks() -> None:
     global _cache_lock
     _cache_lock = threading.RLock()
     compiling.forget()
+    forget_policies()
     for trace in _traces:
         trace.lock = threading.RLock()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Array, Run, is_half, rule, widened
+from .table import Array, Run, in_float32, is_half, rule
 
 # Ufuncs whose values numpy computes as XLA does, half types included.
 _UFUNCS: dict[str, Any] = {
@@ -71,7 +71,7 @@ def _mathematical(name: str, function: Any) -> Any:
         if name == "logistic" and dtype.kind == "c":
             compute = _complex_logistic
         if is_half(dtype):
-            return widened(compute, dtype)
+            return in_float32(compute, dtype)
         if dtype.kind != "f" or outs[0].ndim:
             return lambda *arrays: np.asarray(compute(*arrays)).astype(dtype, copy=False)
         return lambda *arrays: np.asarray(compute(*arrays), dtype)
@@ -103,7 +103,7 @@ def _abs(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
 @rule("sign")
 def _sign(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     if is_half(outs[0].dtype):
-        return widened(np.sign, outs[0].dtype)
+        return in_float32(np.sign, outs[0].dtype)
     return lambda x: np.asarray(np.sign(x))
 
 
@@ -111,7 +111,7 @@ def _sign(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Ru
 def _rsqrt(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     dtype = outs[0].dtype
     if is_half(dtype):
-        return widened(lambda x: 1 / np.sqrt(x), dtype)
+        return in_float32(lambda x: 1 / np.sqrt(x), dtype)
     one = dtype.type(1)
     return lambda x: np.asarray(np.divide(one, np.sqrt(x)))
 
@@ -146,7 +146,7 @@ def _round(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> R
 
     run = away if int(params["rounding_method"]) == 0 else np.rint
     if is_half(outs[0].dtype):
-        return widened(run, outs[0].dtype)
+        return in_float32(run, outs[0].dtype)
     return lambda x: np.asarray(run(x))
 
 
@@ -167,7 +167,7 @@ def _integer_pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]
             return np.ones_like(x)
         return np.asarray(np.reciprocal(made) if y < 0 else made)
 
-    return widened(run, dtype) if is_half(dtype) else run
+    return in_float32(run, dtype) if is_half(dtype) else run
 
 
 @rule("pow")
@@ -176,7 +176,7 @@ def _pow(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
     if dtype.kind == "c":
         return lambda x, y: _complex_power(x, y.astype(dtype, copy=False))
     if is_half(dtype):
-        return widened(np.power, dtype)
+        return in_float32(np.power, dtype)
     if dtype.kind == "f":
         return lambda x, y: np.asarray(np.power(x, y.astype(dtype, copy=False)))
     return lambda x, y: np.asarray(_integer_power(x, y), dtype)
@@ -224,7 +224,9 @@ def _div(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run
 def _rem(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
     dtype = outs[0].dtype
     if dtype.kind not in "iu":
-        return widened(np.fmod, dtype) if is_half(dtype) else lambda x, y: np.asarray(np.fmod(x, y))
+        if is_half(dtype):
+            return in_float32(np.fmod, dtype)
+        return lambda x, y: np.asarray(np.fmod(x, y))
 
     def run(x: Array, y: Array) -> Array:
         zero = y == 0

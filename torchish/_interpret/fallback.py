@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,17 +20,17 @@ from .table import Array, Run
 missing: Counter[str] = Counter()
 
 
-def jitted(eqn: Any, outs: Sequence[Any]) -> Run:
-    """A function on numpy arrays that runs the equation by XLA."""
-    primitive, params = eqn.primitive, eqn.params
-    missing[primitive.name] += 1
+def bound(eqn: Any) -> Any:
+    """A function on arrays that applies a JAX equation."""
+    return functools.partial(eqn.primitive.bind, **eqn.params)
 
-    def bind(*arrays: Any) -> Any:
-        return primitive.bind(*arrays, **params)
 
-    several = primitive.multiple_results
-    program = _program(bind if several else lambda *arrays: [bind(*arrays)], primitive.name)
-    return program if several else lambda *arrays: program(*arrays)[0]
+def jitted(eqn: Any) -> Run:
+    """A function on numpy arrays that runs the equation (of a recipe) by XLA."""
+    missing[eqn.name] += 1
+    bind = eqn.bind
+    program = _program(bind if eqn.several else lambda *arrays: [bind(*arrays)], eqn.name)
+    return program if eqn.several else lambda *arrays: program(*arrays)[0]
 
 
 def jitted_jaxpr(closed: Any) -> Run:

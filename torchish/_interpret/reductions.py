@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Array, Run, is_half, rule, widened
+from .table import Array, Run, in_float32, is_half, rule
 
 _REDUCTIONS = {
     "reduce_sum": np.add, "reduce_prod": np.multiply, "reduce_max": np.maximum,
@@ -51,7 +51,7 @@ def _reduction(name: str, ufunc: Any) -> Any:
             return lambda x: np.asarray(ufunc.reduce(x, axis=axes))
         if is_half(dtype):
             run = functools.partial(ufunc.reduce, axis=axes, dtype=np.float32)
-            return widened(run, dtype)
+            return in_float32(run, dtype)
         if name == "reduce_sum" and dtype.kind in "fc" and _is_long(ins[0].shape, axes):
             return functools.partial(_long_sum, axes=axes, dtype=dtype)
         return lambda x: np.asarray(ufunc.reduce(x, axis=axes, dtype=dtype))
@@ -106,7 +106,7 @@ def _cumulative(accumulate: Any) -> Any:
             made = accumulate(flipped, axis=axis, dtype=x.dtype)
             return np.flip(made, axis) if reverse else made
 
-        return widened(run, dtype) if is_half(dtype) else run
+        return in_float32(run, dtype) if is_half(dtype) else run
 
     return make
 

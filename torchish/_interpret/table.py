@@ -38,7 +38,7 @@ def is_half(dtype: Any) -> bool:
     return dtype.itemsize <= 2 and dtype.kind in "fV"
 
 
-def widened(run: Run, dtype: Any) -> Run:
+def in_float32(run: Run, dtype: Any) -> Run:
     """`run` on float32 copies of half-precision arguments, rounded to `dtype`."""
 
     def wide(*arrays: Array) -> Array:

@@ -227,8 +227,13 @@ def typename(obj: Any) -> str:
 
 
 def explain() -> None:
-    """Print what the engine did: programs, compilations, flushes and why."""
+    """Print what the engine did.
+
+    Programs, where they were recorded, which tier ran them and how often, what compiling them took,
+    what told each from the nearest one known before; and why programs ended.
+    """
     from .._basics.stats import stats
+    from .._core.structures import structures
 
     print(
         f"torchish: {stats.nodes} nodes in {stats.flushes} flushes; programs interpreted "
@@ -236,8 +241,8 @@ def explain() -> None:
         f"{stats.programs_run}; single kernels traced {stats.kernels_traced}, compiled "
         f"{stats.kernels_compiled}, run {stats.kernels_run}"
     )
-    for what, seconds in stats.compilations:
-        print(f"  compiled in {seconds:.2f} s: {what}")
+    for line in structures.report():
+        print(line)
     for reason, count in stats.reasons.most_common():
         print(f"  {count} x {reason}")
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..._basics import dtypes
 from ..._basics.dtypes import dtype
 from ..._basics.state import process
+from ..._core import store
 from ..._core.kernels import Kernel
 from ..._core.values import Aval
 from .binding import MISSING, Binder, Parameter, plain
@@ -100,6 +101,7 @@ class Operator:
         kernel = Kernel(
             self.name, fn, in_avals, grad_name=self._history_name(params, key),
             saves_output=self.saves_output, differentiable=self.differentiable, wrapped=wrapped,
+            identity=store.identity(self.body.__module__, self.body.__qualname__, self.name, key),
         )  # fmt: skip
         kernel.origin = (self, key)
         self.kernels[key] = kernel

@@ -18,6 +18,7 @@ from ..._basics.devices import CPU, META, device, resolve
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._basics.memory import check_size
 from ..._basics.state import state
+from ..._core import store
 from ..._core.casting import cast_kernel
 from ..._core.kernels import Kernel
 from ..._core.layout import preserved_strides
@@ -36,7 +37,8 @@ from .on_memory import on_storage
 
 @functools.lru_cache(maxsize=4096)
 def _identity(aval: Aval, name: str) -> Kernel:
-    return Kernel("clone", lambda x: (x,), (aval,), (aval,), grad_name=name)
+    known = store.identity("clone", aval)
+    return Kernel("clone", lambda x: (x,), (aval,), (aval,), grad_name=name, identity=known)
 
 
 def _format_strides(input: Any, memory_format: Any) -> tuple[int, ...] | None:
@@ -126,11 +128,13 @@ def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
     def fill(x: Any) -> tuple[Any]:
         return (jnp.broadcast_to(cast(x, np_dtype), shape),)
 
+    name = store.identity("copy_", target, source, with_target)
     if with_target:
         return Kernel(
-            "copy_", lambda old, x: fill(x), (target, source), (result,), grad_name="CopyBackwards"
-        )
-    return Kernel("copy_", fill, (source,), (result,), grad_name="CopyBackwards")
+            "copy_", lambda old, x: fill(x), (target, source), (result,),
+            grad_name="CopyBackwards", identity=name,
+        )  # fmt: skip
+    return Kernel("copy_", fill, (source,), (result,), grad_name="CopyBackwards", identity=name)
 
 
 @composite(into=("method",))
@@ -169,7 +173,8 @@ def _fill_kernel(aval: Aval, source: Any, zero: bool = False) -> Kernel:
         return (jnp.broadcast_to(cast(number, np_dtype), shape),)
 
     name = "ZeroBackward0" if zero else f"FillBackward{3 if isinstance(source, Aval) else 2}"
-    return Kernel("fill_", fn, (aval, source), (aval,), grad_name=name)
+    known = store.identity("fill_", aval, source)
+    return Kernel("fill_", fn, (aval, source), (aval,), grad_name=name, identity=known)
 
 
 @composite()

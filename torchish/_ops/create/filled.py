@@ -19,6 +19,7 @@ from ..._basics.devices import META, resolve
 from ..._basics.dtypes import SCALAR_NAMES, dtype as Type
 from ..._basics.memory import check_size
 from ..._basics.state import process
+from ..._core import store
 from ..._core.kernels import Kernel
 from ..._core.trace import record_on
 from ..._core.values import Aval, Value, aval_of
@@ -221,13 +222,15 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
 def _fill_kernel(aval: Aval, kind: type) -> Kernel:
     """A constant made inside the program, from a number that is its input."""
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
+    name = store.identity("full", aval, kind)
     if aval.dtype.category == dtypes.BOOL:
-        return Kernel("full", lambda x: (jnp.broadcast_to(x != 0, shape),), (kind,), (aval,))
+        fn = lambda x: (jnp.broadcast_to(x != 0, shape),)  # noqa: E731
+        return Kernel("full", fn, (kind,), (aval,), identity=name)
 
     def fill(number: Any) -> Any:
         return (jnp.broadcast_to(number.astype(np_dtype), shape),)
 
-    return Kernel("full", fill, (kind,), (aval,))
+    return Kernel("full", fill, (kind,), (aval,), identity=name)
 
 
 def _like(name: str, input: Any, number: Any, kwargs: dict[str, Any]) -> Any:
