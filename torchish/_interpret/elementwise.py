@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import sys
+import threading
+import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,8 +36,31 @@ def _lgamma(x: Array) -> Array:
 
 
 def _scipy(name: str) -> Any:
-    """A function of scipy.special, loaded when it is first needed: it costs a tenth of a second."""
-    return getattr(importlib.import_module("scipy.special"), name)
+    """A function of scipy.special, loaded when it is first needed."""
+    found = getattr(_ufuncs(), name, None)
+    return getattr(importlib.import_module("scipy.special"), name) if found is None else found
+
+
+@functools.cache
+def _ufuncs() -> Any:
+    """scipy's compiled functions without the package around them, a tenth of a second of imports.
+
+    A package that is imported later finds them loaded. With threads about, who might import it in
+    between, it is imported as usual.
+    """
+    package = "scipy.special"
+    spec = importlib.util.find_spec(package)
+    if package in sys.modules or spec is None or threading.active_count() > 1:
+        return importlib.import_module(package)
+    bare = types.ModuleType(package)
+    bare.__path__ = list(spec.submodule_search_locations or ())
+    sys.modules[package] = bare
+    try:
+        return importlib.import_module(package + "._ufuncs")
+    except ImportError:  # another version of scipy, laid out otherwise
+        return None
+    finally:
+        del sys.modules[package]
 
 
 # Transcendental functions (strings: of scipy.special); half types go through float32.

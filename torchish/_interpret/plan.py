@@ -39,7 +39,11 @@ class Plan:
         self.recipe = recipe
         self.n_in, self.outs = recipe.n_in, recipe.outs
         self.cost, self.price = recipe.cost, recipe.price
-        self.steps = [self._step(*step) for step in recipe.steps]
+        functions: dict[int, Any] = {}
+        for eqn, *_ in recipe.steps:
+            if id(eqn) not in functions:
+                functions[id(eqn)] = self._function(eqn)
+        self.steps = [_step(functions[id(step[0])], *step) for step in recipe.steps]
         filled = self.n_in + len(recipe.constants)
         self.rest: list[Any] = [*recipe.constants, *[None] * (recipe.n_slots - filled)]
         self.single = self._single()
@@ -53,22 +57,12 @@ class Plan:
         self.cost, self.price = CALL, COMPILE_EQUATION * len(closed.jaxpr.eqns)
         self.single = None
 
-    def _step(
-        self, eqn: Equation, ins: tuple[int, ...], outs: tuple[int, ...], dead: Any
-    ) -> tuple[Any, ...]:
+    def _function(self, eqn: Equation) -> Any:
         function = eqn.function()
         if function is None:
             function = jitted(eqn)
             self.recipe = None
-        if eqn.several:
-            return (SEVERAL, function, ins, outs)
-        if len(ins) == 1:
-            return (UNARY, function, ins[0], outs[0])
-        if dead is not None:
-            in_place = _in_place(eqn)
-            if in_place is not None:
-                return (UPDATE, in_place, (dead, *ins), outs[0])
-        return (BINARY if len(ins) == 2 else NARY, function, ins, outs[0])
+        return function
 
     def _single(self) -> Any:
         """The function of a plan that is one call on its inputs in order, else None."""
@@ -135,6 +129,20 @@ def _updated(env: list[Any], function: Any, ins: tuple[Any, ...]) -> Any:
     if not (alone and x.flags.writeable and 0 not in x.strides):
         x = np.array(x, order="C")
     return function(x, *rest)
+
+
+def _step(
+    function: Any, eqn: Equation, ins: tuple[int, ...], outs: tuple[int, ...], dead: Any
+) -> tuple[Any, ...]:
+    if eqn.several:
+        return (SEVERAL, function, ins, outs)
+    if len(ins) == 1:
+        return (UNARY, function, ins[0], outs[0])
+    if dead is not None:
+        in_place = _in_place(eqn)
+        if in_place is not None:
+            return (UPDATE, in_place, (dead, *ins), outs[0])
+    return (BINARY if len(ins) == 2 else NARY, function, ins, outs[0])
 
 
 def _in_place(eqn: Equation) -> Run | None:

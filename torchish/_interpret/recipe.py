@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -55,10 +56,15 @@ class Shaped:
         return Shaped, (self.shape, self.dtype)
 
 
+@functools.lru_cache(maxsize=4096)
+def _interned(shape: tuple[int, ...], dtype: Any) -> Shaped:
+    return Shaped(shape, dtype)
+
+
 def _shaped(aval: Any) -> Shaped:
     if jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended):
         raise TypedKey
-    return Shaped(aval.shape, aval.dtype)
+    return _interned(tuple(aval.shape), aval.dtype)
 
 
 class Equation(NamedTuple):
@@ -149,6 +155,8 @@ class _Flat:
         names: dict[Any, Any] = {v: ("in", k) for k, v in enumerate(jaxpr.invars)}
         self.n_in = len(jaxpr.invars)
         self.temporaries = 0
+        # By id: what is called several times (an optimizer's rule) is made once.
+        self.known: dict[int, Equation] = {}
         self._inline(jaxpr, closed.consts, names)
         self.outs = [self._name(v, names) for v in jaxpr.outvars]
 
@@ -192,14 +200,9 @@ class _Flat:
         return _inner_jaxpr(eqn), ins
 
     def _equation(self, eqn: Any, ins: list[Any], outs: list[Any]) -> None:
-        name = eqn.primitive.name
-        params = eqn.params
-        if name.startswith("scatter"):  # which combination it is, its name says
-            params = {k: v for k, v in params.items() if k not in ("update_jaxpr", "update_consts")}
-        made = Equation(
-            name, params, [_shaped(v.aval) for v in eqn.invars],
-            [_shaped(v.aval) for v in eqn.outvars], eqn.primitive.multiple_results, bound(eqn),
-        )  # fmt: skip
+        made = self.known.get(id(eqn))
+        if made is None:
+            made = self.known[id(eqn)] = _equation(eqn)
         if all(n in self.constants for n in ins) and _size(made.outs) <= FOLD_BYTES:
             self._fold(made, ins, outs)
             return
@@ -213,6 +216,16 @@ class _Flat:
             made = function(*[self.constants[n] for n in ins])
         results = made if eqn.several else [made]
         self.constants.update(zip(outs, results, strict=True))
+
+
+def _equation(eqn: Any) -> Equation:
+    name, params = eqn.primitive.name, eqn.params
+    if name.startswith("scatter"):  # which combination it is, its name says
+        params = {k: v for k, v in params.items() if k not in ("update_jaxpr", "update_consts")}
+    return Equation(
+        name, params, [_shaped(v.aval) for v in eqn.invars], [_shaped(v.aval) for v in eqn.outvars],
+        eqn.primitive.multiple_results, bound(eqn),
+    )  # fmt: skip
 
 
 def _inner_jaxpr(eqn: Any) -> tuple[Any, Sequence[Any]] | None:
