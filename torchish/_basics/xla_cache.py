@@ -30,4 +30,4 @@ def install(path: str) -> None:
             return theirs(where)
         return Folder(where, suffix=".xla"), where
 
-    compilation_cache.get_file_cache = file_cache
+    compilation_cache.get_file_cache = file_cache  # type: ignore[assignment]

@@ -233,7 +233,7 @@ def make_vjp(kernel: Kernel, wanted: tuple[int, ...], given: tuple[int, ...]) ->
     if kernel.identity is not None:
         name = store.identity("vjp", kernel.identity, wanted, given)
     kept, closed = store.find(name), None
-    if kept is not None:
+    if kept is not None and kept.saved is not None:
         saved = kept.saved
     else:
         closed, saved = _traced_vjp(kernel, wanted, given)

@@ -425,7 +425,7 @@ class _Taken:
 
 def _policy() -> Policy:
     """This thread's policy, made when the thread first flushes."""
-    found = state.policy
+    found: Policy | None = state.policy
     if found is None:
         found = state.policy = Policy()
         state.heir = Heir(found)
