@@ -58,9 +58,7 @@ def sizes(torch: Any, count: int) -> float:
     return total
 
 
-LOOPS: dict[str, Callable[[Any, int], float]] = {
-    f.__name__: f for f in (batches, lengths, sizes)
-}
+LOOPS: dict[str, Callable[[Any, int], float]] = {f.__name__: f for f in (batches, lengths, sizes)}
 
 RUN = """
 import gc, importlib, json, sys

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
+from .._basics.memo import Memo
 from .._core import store
 from .._core.kernels import Kernel
 from .._core.trace import record, record_on
@@ -14,17 +17,20 @@ from .tensor_base import TensorBase, from_value
 Buffer = list[Var | None]
 
 
+_SUMS: Memo[Kernel] = Memo()
+_CONSTANTS: Memo[Kernel] = Memo()
+
+
 def sum_kernel(aval: Aval) -> Kernel:
-    found = _SUMS.get(aval)
-    if found is None:
-        found = _SUMS[aval] = Kernel(
+    """The kernel that adds two gradients of one aval."""
+
+    def make() -> Kernel:
+        return Kernel(
             "add", lambda a, b: (a + b,), (aval, aval), (aval,), grad_name="AddBackward0",
             identity=store.identity("sum of gradients", aval),
         )  # fmt: skip
-    return found
 
-
-_SUMS: dict[Aval, Kernel] = {}
+    return _SUMS.find(aval, make)
 
 
 def add_vars(a: Var, b: Var) -> Var:
@@ -39,20 +45,15 @@ def add_vars(a: Var, b: Var) -> Var:
 
 def constant(aval: Aval, number: float, dev: Any) -> Value:
     """A Value filled with `number`, made inside the program."""
-    import jax.numpy as jnp
 
-    key = (aval, number)
-    kernel = _CONSTANTS.get(key)
-    if kernel is None:
+    def make() -> Kernel:
         shape, dt = tuple(aval.shape), aval.dtype.np
-        kernel = _CONSTANTS[key] = Kernel(
+        return Kernel(
             "full", lambda: (jnp.full(shape, number, dt),), (), (aval,),
             identity=store.identity("constant", aval, number),
         )  # fmt: skip
-    return record_on(dev, kernel, ())[0]
 
-
-_CONSTANTS: dict[Any, Kernel] = {}
+    return record_on(dev, _CONSTANTS.find((aval, number), make), ())[0]
 
 
 def as_tensor(var: Var) -> Any:

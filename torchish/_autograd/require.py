@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._basics.dtypes import bool_
+from .._basics.memo import Memo
 from .._basics.settings import settings
 from .._core.checks import defer_check
 from .._core.kernels import Kernel
@@ -19,7 +20,7 @@ from .._core.trace import record
 from .._core.values import Value, aval_of
 from .tensor_base import TensorBase
 
-_kernels: dict[Any, Kernel] = {}
+_kernels: Memo[Kernel] = Memo()
 
 
 def require(
@@ -43,8 +44,8 @@ def require(
             raise error(*arrays)
         return
     key = (name, *[v.aval for v in values], *map(type, numbers))
-    kernel = _kernels.get(key)
-    if kernel is None:
+
+    def make() -> Kernel:
         count = len(values)
 
         def flag(*operands: Any) -> tuple[Any]:
@@ -53,10 +54,10 @@ def require(
             fitted = [n.astype(arrays[0].dtype) for n in operands[count:]]
             return (wrong(*arrays, *fitted).any(),)
 
-        in_avals = (*[v.aval for v in values], *map(type, numbers))
         label = name if isinstance(name, str) else name[0]
-        kernel = _kernels[key] = Kernel(label, flag, in_avals, (aval_of((), bool_),))
-    (found,) = record(kernel, (*values, *numbers))
+        return Kernel(label, flag, key[1:], (aval_of((), bool_),))
+
+    (found,) = record(_kernels.find(key, make), (*values, *numbers))
     defer_check(found, lambda: error(*[v.host() for v in values]))
 
 

@@ -14,7 +14,6 @@ the key of a MeshKernel holds structure only, so a step that repeats compiles no
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from .._autograd.nodes import FREED, Edge, Node, SavedTensor, Var, next_sequence
 from .._autograd.subgraph import borders, gradients
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.devices import device
+from .._basics.memo import Memo
 from .._basics.state import state
 from .._core.graph import COMPLEXES, FLOATS, INTS
 from .._core.spmd import MeshKernel, mesh_of
@@ -32,8 +32,7 @@ from .._core.trace import Trace, record_spmd
 from .._core.values import Aval, Value
 from .region_kernel import LanePlan, Operand, Result, make_kernel
 
-_KERNELS: OrderedDict[Any, MeshKernel] = OrderedDict()
-_CAPACITY = 1024
+_KERNELS: Memo[MeshKernel] = Memo(1024)
 
 
 class DataDependent(BaseException):
@@ -215,21 +214,18 @@ class Call:
             outs = lane.region.outs
             plan.exported = tuple(k for k in range(lane.made, len(outs)) if outs[k]() is not None)
         key = (*key, tuple(plan.exported for plan in plans))
-        kernel = _KERNELS.get(key)
-        if kernel is None:
+
+        def make() -> MeshKernel:
             avals = [
                 tuple(_out_aval(lane.region, k) for k in plan.exported)
                 for plan, lane in zip(plans, self.lanes, strict=True)
             ]
-            kernel = make_kernel(
+            return make_kernel(
                 self.name, self.mesh, self.axis, self.count, plans, operands.specs, descriptions,
                 avals,
             )  # fmt: skip
-            _KERNELS[key] = kernel
-            if len(_KERNELS) > _CAPACITY:
-                _KERNELS.popitem(last=False)
-        else:
-            _KERNELS.move_to_end(key)
+
+        kernel = _KERNELS.find(key, make)
         if check:
             self._unchanged(operands.values)
         values = record_spmd(kernel, operands.values, self.home)

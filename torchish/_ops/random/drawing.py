@@ -21,6 +21,7 @@ from ..._autograd.tensor_base import from_value
 from ..._basics.devices import META, device
 from ..._basics.dtypes import SCALAR_NAMES, dtype
 from ..._basics.errors import not_supported
+from ..._basics.memo import Memo
 from ..._basics.state import state
 from ..._core.kernels import DrawKernel, Kernel
 from ..._core.layout import memory_order
@@ -124,7 +125,7 @@ def arrange(
 
 # -- devices ---------------------------------------------------------------------------------------
 
-_DEVICE_KERNELS: dict[Any, Kernel] = {}
+_DEVICE_KERNELS: Memo[Kernel] = Memo()
 
 
 def key_of(seed: Any, counter: Any) -> Any:
@@ -144,23 +145,21 @@ def _draw_on_device(
     dist: Distribution, numbers: Sequence[Any], aval: Aval, dev: device, gen: Generator
 ) -> Value:
     kinds = tuple(type(n) for n in numbers)
-    cache_key = (dist, aval, kinds)
-    kernel = _DEVICE_KERNELS.get(cache_key)
-    if kernel is None:
-        shape, np_dtype = tuple(aval.shape), aval.dtype.np
+    shape, np_dtype = tuple(aval.shape), aval.dtype.np
 
-        def fn(seed: Any, counter: Any, *values: Any) -> tuple[Any]:
-            return (dist.device(key_of(seed, counter), shape, np_dtype, *values).astype(np_dtype),)
+    def fn(seed: Any, counter: Any, *values: Any) -> tuple[Any]:
+        return (dist.device(key_of(seed, counter), shape, np_dtype, *values).astype(np_dtype),)
 
-        kernel = _DEVICE_KERNELS[cache_key] = DrawKernel(
-            dist.name, fn, (int, int, *kinds), (aval,), differentiable=False
-        )
+    def make() -> Kernel:
+        return DrawKernel(dist.name, fn, (int, int, *kinds), (aval,), differentiable=False)
+
+    kernel = _DEVICE_KERNELS.find((dist, aval, kinds), make)
     return record_on(dev, kernel, (*counters(gen), *numbers))[0]
 
 
 # -- into tensors ----------------------------------------------------------------------------------
 
-_REPLACE: dict[Any, Kernel] = {}
+_REPLACE: Memo[Kernel] = Memo()
 
 
 def fill(
@@ -181,11 +180,12 @@ def overwrite(target: Any, value: Value, grad_name: str) -> Any:
         commit(target, value, None)
         return target
     aval = target._aval
-    kernel = _REPLACE.get((aval, grad_name))
-    if kernel is None:
-        kernel = _REPLACE[aval, grad_name] = Kernel(
-            grad_name, lambda old, new: (new,), (aval, aval), (aval,), grad_name=grad_name
-        )
+
+    def make() -> Kernel:
+        avals = (aval, aval)
+        return Kernel(grad_name, lambda old, new: (new,), avals, (aval,), grad_name=grad_name)
+
+    kernel = _REPLACE.find((aval, grad_name), make)
     return write_inplace(target, kernel, (target, from_value(value)), cast=False)
 
 

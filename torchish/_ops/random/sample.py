@@ -21,6 +21,7 @@ from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics import dtypes
 from ..._basics.devices import META
 from ..._basics.dtypes import SCALAR_NAMES
+from ..._basics.memo import Memo
 from ..._basics.state import process, state
 from ..._core.kernels import DrawKernel, Kernel
 from ..._core.layout import preserved_strides
@@ -357,7 +358,7 @@ def _not_finite(p: Any) -> Any:
 
 # -- samplers that reject --------------------------------------------------------------------------
 
-_KERNELS: dict[Any, Kernel] = {}
+_KERNELS: Memo[Kernel] = Memo()
 
 
 def _sample(
@@ -372,15 +373,14 @@ def _sample(
     if dev.type == "cpu":
         return host_value(host(gen, *[host_array(x) for x in inputs]))
     avals = tuple(x._aval for x in inputs)
-    kernel = _KERNELS.get((name, avals))
-    if kernel is None:
 
-        def fn(seed: Any, counter: Any, *arrays: Any) -> tuple[Any]:
-            return (device(key_of(seed, counter), *arrays).astype(arrays[0].dtype),)
+    def fn(seed: Any, counter: Any, *arrays: Any) -> tuple[Any]:
+        return (device(key_of(seed, counter), *arrays).astype(arrays[0].dtype),)
 
-        kernel = _KERNELS[name, avals] = DrawKernel(
-            name, fn, (int, int, *avals), differentiable=False
-        )
+    def make() -> Kernel:
+        return DrawKernel(name, fn, (int, int, *avals), differentiable=False)
+
+    kernel = _KERNELS.find((name, avals), make)
     return record_on(dev, kernel, (*counters(gen), *[x._value() for x in inputs]))[0]
 
 
