@@ -68,6 +68,11 @@ _BORROWED = {
     **dict.fromkeys(
         ("smm", "spmm", "hspmm", "dsmm", "hsmm", "saddmm", "sspaddmm"), "_namespace.sparse_names"
     ),
+    "Future": "futures",
+    **dict.fromkeys(
+        ("cond", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt",
+         "sym_sum"), "_namespace.symbolic"
+    ),
     **dict.fromkeys((
         "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
         "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype",

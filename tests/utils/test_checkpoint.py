@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -189,5 +190,19 @@ def test_refusals(name: str) -> None:
     assert found[0] == found[1]
 
 
-def test_selective_checkpoints_are_absent() -> None:
-    assert not hasattr(torchish.utils.checkpoint, "create_selective_checkpoint_contexts")
+def test_selective_checkpoints_have_the_same_gradients() -> None:
+    found = []
+    for m in (torchish, torch):
+        c = m.utils.checkpoint
+        keep = c.CheckpointPolicy.PREFER_RECOMPUTE
+        context = functools.partial(
+            c.create_selective_checkpoint_contexts, lambda *args, answer=keep, **kwargs: answer
+        )
+        x = m.arange(3.0).requires_grad_()
+        out = c.checkpoint(lambda t: t.sin().exp(), x, use_reentrant=False, context_fn=context)
+        out.sum().backward()
+        found.append(x.grad.numpy())
+        assert [p.name for p in c.CheckpointPolicy][-1] == "PREFER_CPU_OFFLOAD"
+        with pytest.raises(TypeError, match="either a function or a list"):
+            c.create_selective_checkpoint_contexts(3)
+    np.testing.assert_allclose(*found, 1e-6)

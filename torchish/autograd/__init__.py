@@ -19,7 +19,11 @@ from .._ops.create.copying import born_with_grad
 from .._tensor.tensor import Tensor
 from . import forward_ad as forward_ad, graph as graph
 from .function import Function as Function, once_differentiable as once_differentiable
-from .modes import detect_anomaly as detect_anomaly, set_detect_anomaly as set_detect_anomaly
+from .modes import (
+    detect_anomaly as detect_anomaly,
+    set_detect_anomaly as set_detect_anomaly,
+    set_multithreading_enabled as set_multithreading_enabled,
+)
 
 
 class _VariableMeta(type):

@@ -7,6 +7,19 @@ from typing import Any
 from .._basics.state import state
 
 
+class set_multithreading_enabled:
+    """Whether backward runs on several threads: it is one program here, so nothing changes."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
 class set_detect_anomaly:
     """Switch anomaly detection on or off; also a context manager."""
 

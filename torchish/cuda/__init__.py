@@ -13,16 +13,42 @@ from .._basics.devices import device as Device
 from .._basics.errors import not_supported
 from .._basics.memory import OutOfMemoryError as OutOfMemoryError
 from .._core.trace import flush_all
-
-
-def is_available() -> bool:
-    """Whether JAX finds a GPU (or simulated ones are switched on)."""
-    return device_count() > 0
-
-
-def device_count() -> int:
-    """The number of GPUs."""
-    return len(devices.jax_devices("cuda"))
+from . import _queries
+from ._queries import (
+    CudaError as CudaError,
+    DeferredCudaCallError as DeferredCudaCallError,
+    StreamContext as StreamContext,
+    can_device_access_peer as can_device_access_peer,
+    check_error as check_error,
+    clock_rate as clock_rate,
+    device_memory_used as device_memory_used,
+    get_allocator_backend as get_allocator_backend,
+    get_arch_list as get_arch_list,
+    get_gencode_flags as get_gencode_flags,
+    get_sync_debug_mode as get_sync_debug_mode,
+    has_half as has_half,
+    has_magma as has_magma,
+    host_memory_stats as host_memory_stats,
+    host_memory_stats_as_nested_dict as host_memory_stats_as_nested_dict,
+    is_current_stream_capturing as is_current_stream_capturing,
+    is_tf32_supported as is_tf32_supported,
+    list_gpu_processes as list_gpu_processes,
+    memory_usage as memory_usage,
+    power_draw as power_draw,
+    reset_accumulated_host_memory_stats as reset_accumulated_host_memory_stats,
+    reset_accumulated_memory_stats as reset_accumulated_memory_stats,
+    reset_peak_host_memory_stats as reset_peak_host_memory_stats,
+    set_sync_debug_mode as set_sync_debug_mode,
+    temperature as temperature,
+    utilization as utilization,
+)
+from ._which import (
+    device_count as device_count,
+    index_of,
+    is_available as is_available,
+    jax_of,
+    require,
+)
 
 
 def is_initialized() -> bool:
@@ -32,42 +58,20 @@ def is_initialized() -> bool:
 
 def init() -> None:
     """Nothing to do: JAX initialises its devices at first use."""
-    _require()
-
-
-def _require() -> None:
-    if not is_available():
-        raise AssertionError("Torch not compiled with CUDA enabled")
-
-
-def _index(which: Any = None) -> int:
-    """The index that a device argument names."""
-    if which is None:
-        return devices.current_cuda()
-    if isinstance(which, int):
-        return devices.current_cuda() if which < 0 else which
-    named = which if isinstance(which, Device) else Device(which)
-    if named.type != "cuda":
-        raise ValueError(f"Expected a cuda device, but got: {which}")
-    return devices.current_cuda() if named.index is None else named.index
-
-
-def _jax(which: Any) -> Any:
-    _require()
-    return devices.jax_device(devices.resolve(f"cuda:{_index(which)}"))
+    require()
 
 
 def current_device() -> int:
     """The index of the current GPU."""
-    _require()
+    require()
     return devices.current_cuda()
 
 
 def set_device(device: Any) -> None:
     """Make a GPU the current one."""
-    index = _index(device)
+    index = index_of(device)
     if index >= 0:
-        _require()
+        require()
         devices.resolve(f"cuda:{index}")
         devices.set_current_cuda(index)
 
@@ -76,7 +80,7 @@ class device:
     """Context manager: the current GPU inside a block."""
 
     def __init__(self, device: Any) -> None:
-        self.index = _index(device)
+        self.index = index_of(device)
 
     def __enter__(self) -> None:
         self.before = devices.current_cuda()
@@ -96,12 +100,12 @@ class device_of(device):
 
 def get_device_name(device: Any = None) -> str:
     """The name of a GPU."""
-    return str(_jax(device).device_kind)
+    return str(jax_of(device).device_kind)
 
 
 def get_device_capability(device: Any = None) -> tuple[int, int]:
     """Compute capability (major, minor)."""
-    text = str(getattr(_jax(device), "compute_capability", "0.0"))
+    text = str(getattr(jax_of(device), "compute_capability", "0.0"))
     major, _, minor = text.partition(".")
     return int(major), int(minor or 0)
 
@@ -127,20 +131,20 @@ class _Properties:
 
 def get_device_properties(device: Any = None) -> Any:
     """Name, capability and memory of a GPU."""
-    return _Properties(_jax(device))
+    return _Properties(jax_of(device))
 
 
 def synchronize(device: Any = None) -> None:
     """Run what is pending and wait until the GPU has finished."""
     import jax
 
-    where = _jax(device)
+    where = jax_of(device)
     flush_all("synchronize")
     jax.device_put(0.0, where).block_until_ready()
 
 
 def _stats(device: Any) -> dict[str, int]:
-    return dict(_jax(device).memory_stats() or {}) if is_available() else {}
+    return dict(jax_of(device).memory_stats() or {}) if is_available() else {}
 
 
 def memory_allocated(device: Any = None) -> int:
@@ -216,7 +220,7 @@ def current_stream(device: Any = None) -> Any:
     """The one queue of a GPU."""
     from .._devices.streams import CudaStream
 
-    return CudaStream(_index(device))
+    return CudaStream(index_of(device))
 
 
 default_stream = current_stream
@@ -226,11 +230,9 @@ def set_stream(stream: Any) -> None:
     """Nothing to choose: each device has one queue."""
 
 
-def stream(stream: Any) -> Any:
+def stream(stream: Any) -> StreamContext:
     """A block whose work goes to `stream`: there is one a device, so nothing changes."""
-    import contextlib
-
-    return contextlib.nullcontext(stream)
+    return StreamContext(stream)
 
 
 def get_rng_state(device: Any = "cuda") -> Any:
@@ -259,14 +261,52 @@ def initial_seed() -> int:
     return int(_generator("cuda").initial_seed())
 
 
+def seed() -> None:
+    """Seed the current GPU's generator with a number that nobody chose."""
+    if is_available():
+        _generator("cuda").seed()
+
+
+def seed_all() -> None:
+    """Seed all GPUs' generators with one such number."""
+    if is_available():
+        number = _generator("cuda").seed()
+        manual_seed_all(number)
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """XLA's counters as a table."""
+    require()
+    return _queries.summary_of(_stats(device), index_of(device))
+
+
+def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
+    """XLA's counters."""
+    return _stats(device)
+
+
+def reset_max_memory_allocated(device: Any = None) -> None:
+    """The old name of `reset_peak_memory_stats`; warns."""
+    _queries.deprecated("reset_max_memory_allocated", "reset_peak_memory_stats")
+    reset_peak_memory_stats(device)
+
+
+def reset_max_memory_cached(device: Any = None) -> None:
+    """The old name of `reset_peak_memory_stats`; warns."""
+    _queries.deprecated("reset_max_memory_cached", "reset_peak_memory_stats")
+    reset_peak_memory_stats(device)
+
+
 def _generator(device: Any) -> Any:
     from .._random.generator import device_generator
 
-    _require()
-    return device_generator(Device("cuda", _index(device)))
+    require()
+    return device_generator(Device("cuda", index_of(device)))
 
 
 def __getattr__(name: str) -> Any:
+    if name == "default_generators":
+        return tuple(_generator(k) for k in range(device_count()))
     if name in ("Stream", "Event"):
         from .._devices import streams as _streams
 
