@@ -47,6 +47,7 @@ _tracebacks.hide_from_pytest(__name__)
 if TYPE_CHECKING:  # what an editor sees of the names that are made at run time
     from . import fft as fft, linalg as linalg, random as random, special as special
     from ._generated.torch import *  # noqa: F403
+    from ._generated.torch import _assert as _assert
 
 # Submodules that scripts reach as attributes without importing them; loaded at first use.
 _LAZY = (
@@ -59,6 +60,7 @@ _LAZY = (
 )  # fmt: skip
 # Names that live in submodules which most scripts never load.
 _BORROWED = {
+    "install": "_command.notebook", "load_ipython_extension": "_command.notebook",
     "BufferDict": "nn", "ModuleDict": "nn", "ParameterDict": "nn", "Event": "_devices.streams",
     "Stream": "_devices.streams", "GradScaler": "amp", "autocast": "amp", "vmap": "func",
     "from_dlpack": "_tensor.dlpack", "to_dlpack": "_tensor.dlpack", "from_jax": "_jax",
@@ -83,28 +85,34 @@ _BORROWED = {
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        try:
-            module = importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
-            raise _namespace.absent_module(name) from None
-        globals()[name] = module
-        return module
-    if name in _BORROWED:
-        try:
-            module = importlib.import_module(f"{__name__}.{_BORROWED[name]}")
-        except ModuleNotFoundError:
-            return _namespace.missing(name)
-        globals()[name] = found = getattr(module, name)
-        return found
-    if name.startswith("_foreach_"):
-        module = importlib.import_module(f"{__name__}._ops.foreach")
-        if hasattr(module, name):
-            return getattr(module, name)
-    return _namespace.missing(name)
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY:
+            try:
+                module = importlib.import_module(f"{__name__}.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":
+                    raise
+                raise _namespace.absent_module(name) from None
+            globals()[name] = module
+            return module
+        if name in _BORROWED:
+            try:
+                module = importlib.import_module(f"{__name__}.{_BORROWED[name]}")
+            except ModuleNotFoundError:
+                return _namespace.missing(name)
+            globals()[name] = found = getattr(module, name)
+            return found
+        if name.startswith("_foreach_"):
+            module = importlib.import_module(f"{__name__}._ops.foreach")
+            if hasattr(module, name):
+                return getattr(module, name)
+        return _namespace.missing(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_BORROWED})
 
 
 _finder.finish(_sys.modules[__name__])

@@ -13,13 +13,15 @@ _functions = table("linalg")
 globals().update(_functions)
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
-        raise AttributeError(f"module 'torch.linalg' has no attribute {name!r}")
-    try:
-        return _functions[name]
-    except KeyError:
-        raise AttributeError(f"module 'torch.linalg' has no attribute {name!r}") from None
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"module 'torch.linalg' has no attribute {name!r}")
+        try:
+            return _functions[name]
+        except KeyError:
+            raise AttributeError(f"module 'torch.linalg' has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:

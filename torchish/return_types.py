@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._ops.call.return_types import types
+
+if TYPE_CHECKING:
+    from ._generated.return_types import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:

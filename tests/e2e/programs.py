@@ -12,13 +12,17 @@ STAND_IN = Path(__file__).parent / "stand_in"
 
 
 def run(
-    *arguments: str | Path, torchish: bool = True, cwd: Path | None = None, ok: bool = True
+    *arguments: str | Path,
+    torchish: bool = True,
+    cwd: Path | None = None,
+    ok: bool = True,
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `python [-m torchish] arguments...` and return its output as text.
 
     With PyTorch, `torchvision` is the stand-in beside this file where the real one is absent.
     """
-    environment = dict(os.environ)
+    environment = {**os.environ, **(env or {})}
     paths = [str(ROOT)] if torchish else [str(STAND_IN)]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["OMP_NUM_THREADS"] = "1"

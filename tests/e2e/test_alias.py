@@ -127,7 +127,7 @@ def test_tracebacks_and_exit_codes(tmp_path):
 
 
 def test_command_line_errors():
-    assert "usage: python -m torchish script.py" in run("--help").stdout
+    assert "usage: torchish [options] script.py" in run("--help").stdout
     assert "2.13.0+torchish" in run("--version").stdout
     assert run(ok=False).returncode == 2
     assert "Unknown option: --fast" in run("--fast", ok=False).stderr

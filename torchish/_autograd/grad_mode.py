@@ -9,9 +9,11 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 from .._basics.state import state
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @contextmanager
@@ -45,18 +47,18 @@ class _Mode:
     def __exit__(self, *exc: object) -> None:
         state.grad_enabled, state.inference = self._stack.pop()
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: F) -> F:
         if inspect.isclass(function):
             raise RuntimeError(f"{type(self).__name__} decorates functions, not classes")
         if inspect.isgeneratorfunction(function):
-            return self._wrap_generator(function)
+            return self._wrap_generator(function)  # type: ignore[return-value]
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self._again():
                 return function(*args, **kwargs)
 
-        return wrapped
+        return wrapped  # type: ignore[return-value]
 
     def _wrap_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The mode holds while the generator's own code runs, not between its values."""
@@ -87,6 +89,12 @@ class _Mode:
 
 class no_grad(_Mode):
     """Record no history inside; results do not require grad."""
+
+    @overload
+    def __new__(cls, function: None = None) -> Self: ...
+
+    @overload
+    def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
 
     def __new__(cls, function: Any = None) -> Any:
         made = object.__new__(cls)
@@ -126,7 +134,7 @@ class set_grad_enabled(_Mode):
         state.grad_enabled = self.mode
         return None
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: F) -> F:
         state.grad_enabled, state.inference = self._before
         return super().__call__(function)
 

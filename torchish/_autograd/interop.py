@@ -19,7 +19,7 @@ from .._basics.state import process
 from .._basics.wide import widened
 from .._core.storage import Storage
 from .._core.values import Value, aval_of, aval_of_array, host_value
-from .tensor_base import TensorBase, alias, from_value
+from .tensor_base import TensorState, alias, from_value
 
 
 def wrap_host(array: np.ndarray[Any, Any], device: Any = None) -> Any:
@@ -33,7 +33,7 @@ def wrap_host(array: np.ndarray[Any, Any], device: Any = None) -> Any:
     return made if dev is CPU else from_value(moved(made._value(), dev))
 
 
-def host_array(tensor: TensorBase) -> np.ndarray[Any, Any]:
+def host_array(tensor: TensorState) -> np.ndarray[Any, Any]:
     """The contents as a read-only numpy array of the tensor's shape; runs what is pending."""
     storage = tensor._storage
     value = storage._value
@@ -47,7 +47,7 @@ def host_array(tensor: TensorBase) -> np.ndarray[Any, Any]:
     return array
 
 
-def _strided(storage: Storage, tensor: TensorBase) -> np.ndarray[Any, Any]:
+def _strided(storage: Storage, tensor: TensorState) -> np.ndarray[Any, Any]:
     """A numpy view of a host-backed storage through the tensor's layout."""
     flat = storage.host if storage.host is not None else storage._value.array
     return strided_view(
@@ -76,7 +76,7 @@ def strided_view(
     return made
 
 
-def is_host(tensor: TensorBase) -> bool:
+def is_host(tensor: TensorState) -> bool:
     """Whether the data lies in the CPU's memory already: nothing pending, nothing elsewhere.
 
     The answer is the same whether the tensor was interpreted or came out of a program.
@@ -153,7 +153,7 @@ def from_jax(array: Any) -> Any:
 
 @concrete
 @widened
-def to_jax(tensor: TensorBase) -> Any:
+def to_jax(tensor: TensorState) -> Any:
     """The contents as a `jax.Array`; runs what is pending.
 
     Memory is shared where nobody can write to it: what XLA computed, and arrays of numpy that only
@@ -171,7 +171,7 @@ def to_jax(tensor: TensorBase) -> Any:
     return made
 
 
-def is_recording(tensor: TensorBase) -> bool:
+def is_recording(tensor: TensorState) -> bool:
     """Whether the tensor has no data because a function is being recorded (`vmap`, `to_jax`)."""
     value = tensor._storage._value
     return value.array is None and bool(getattr(value.trace, "private", False))

@@ -27,7 +27,7 @@ Ints = tuple[int, ...]
 DEFAULT, NO_GRAD, MULTI_OUTPUT, CUSTOM = "default", "no_grad", "multi_output", "custom"
 
 
-class TensorBase:
+class TensorState:
     """State of a tensor; operators and printing are added by `torchish.tensor.Tensor`.
 
     The defaults stand on the class, so that making a result sets only what differs.
@@ -52,10 +52,6 @@ class TensorBase:
     _creation: str = DEFAULT
     _own_version: VersionCounter | None = None
     _inference: bool = False
-
-    if TYPE_CHECKING:
-        # What the layers above attach; every isinstance(x, TensorBase) there narrows to this class.
-        def __getattr__(self, name: str) -> Any: ...
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -84,7 +80,7 @@ class TensorBase:
     def _version_counter(self) -> Any:
         return self._own_version or self._storage.counter or self._storage
 
-    def _point_at(self, other: TensorBase) -> None:
+    def _point_at(self, other: TensorState) -> None:
         """Take the memory and layout of another tensor; versions are counted as before."""
         old = self._storage
         if self._own_version is None:
@@ -176,7 +172,17 @@ class TensorBase:
             set_history(self, made[0])
 
 
-def set_history(tensor: TensorBase, step: Edge | None) -> None:
+if TYPE_CHECKING:
+
+    class TensorBase(TensorState):
+        """What `isinstance` narrows to below the tensor's own layer, which attaches the rest."""
+
+        def __getattr__(self, name: str) -> Any: ...
+else:
+    TensorBase = TensorState
+
+
+def set_history(tensor: TensorState, step: Edge | None) -> None:
     """Give a tensor that was written to its new history; a gradient it retains is that one's."""
     old, number = tensor._grad_fn, tensor._out_nr
     tensor._requires_grad = False
@@ -195,7 +201,7 @@ def retain(ref: Any, edge: Edge) -> None:
     node.retained[number] = ref
 
 
-def check_rebase(view: TensorBase, *, indirect: bool) -> None:
+def check_rebase(view: TensorState, *, indirect: bool) -> None:
     """Raise torch's error for a write, under autograd, that would rebase a view which cannot be.
 
     `indirect`: the write went to the root or to another view of it.
@@ -249,7 +255,7 @@ _REBASE_REASONS = {
 }
 
 
-def region_read(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
+def region_read(base: TensorState, view: TensorState) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that read `view` out of the value of `base`."""
     conj = view._conjugated ^ base._conjugated
     if _covers(base, view):
@@ -260,7 +266,7 @@ def region_read(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
     return relate_read(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
 
 
-def region_write(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
+def region_write(base: TensorState, view: TensorState) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that write `view`'s part into the value of `base`."""
     conj = view._conjugated ^ base._conjugated
     if _covers(base, view):
@@ -271,7 +277,7 @@ def region_write(base: TensorBase, view: TensorBase) -> tuple[Kernel, Ints]:
     return relate_write(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
 
 
-def _covers(base: TensorBase, view: TensorBase) -> bool:
+def _covers(base: TensorState, view: TensorState) -> bool:
     """Whether `base` is dense and holds all of `view`."""
     if base._aval.numel == 0 or not is_dense(tuple(base._aval.shape), tuple(base._strides)):
         return False
@@ -281,17 +287,17 @@ def _covers(base: TensorBase, view: TensorBase) -> bool:
     return 0 <= offset and offset + reach <= base._aval.numel * ratio
 
 
-def _layout(tensor: TensorBase) -> tuple[Ints, Ints, int]:
+def _layout(tensor: TensorState) -> tuple[Ints, Ints, int]:
     return tuple(tensor._aval.shape), tuple(tensor._strides), tensor._offset
 
 
-def _region(base: TensorBase, view: TensorBase) -> tuple[Geometry, int]:
+def _region(base: TensorState, view: TensorState) -> tuple[Geometry, int]:
     geometry = Geometry(tuple(base._aval.shape), tuple(base._strides), base._aval.dtype)
     ratio = base._aval.dtype.itemsize / view._aval.dtype.itemsize
     return geometry, view._offset - int(base._offset * ratio)
 
 
-def _same_dtype(base: TensorBase, view: TensorBase) -> Any:
+def _same_dtype(base: TensorState, view: TensorState) -> Any:
     if base._aval.dtype is not view._aval.dtype:
         raise not_supported(
             "history of a view with another dtype on a tensor that is not dense",
@@ -326,7 +332,7 @@ def from_values(values: Sequence[Value], edges: Sequence[Edge | None]) -> list[A
 
 
 def alias(
-    source: TensorBase,
+    source: TensorState,
     shape: Sequence[int],
     strides: Sequence[int],
     offset: int,
@@ -357,7 +363,7 @@ Rule = Callable[[Ints, Ints, int], tuple[Ints, Ints, int]]
 
 
 def view_of(
-    source: TensorBase,
+    source: TensorState,
     name: str,
     rule: Rule,
     *,
@@ -415,14 +421,14 @@ def _renamed(kernel: Any, name: str) -> Any:
     return made
 
 
-def _note_cut(source: TensorBase) -> None:
+def _note_cut(source: TensorState) -> None:
     """Tell a region that wants to know of an alias without the history of its source."""
     trace = source._storage._value.trace
     if trace is not None and trace.on_cut is not None:
         trace.on_cut(source)
 
 
-def detached(source: TensorBase, *, share_version: bool = True, cls: Any = None) -> Any:
+def detached(source: TensorState, *, share_version: bool = True, cls: Any = None) -> Any:
     """The same memory without history (`detach`, `.data`)."""
     made = alias(source, source._aval.shape, source._strides, source._offset, cls=cls)
     _note_cut(source)

@@ -152,7 +152,7 @@ def resolve(spec: Any = None) -> device:
     index = spec.index
     if spec.type == "cuda":
         if not found:
-            raise _no_cuda()
+            raise no_cuda()
         index = current_cuda() if index is None else index
         if index >= len(found):
             raise RuntimeError(
@@ -168,9 +168,17 @@ def resolve(spec: Any = None) -> device:
     return device._make(spec.type, index or 0)
 
 
-def _no_cuda() -> Exception:
-    """torch's class and text for a build without CUDA (AssertionError as torch raises it)."""
-    return AssertionError("Torch not compiled with CUDA enabled")
+def no_cuda() -> Exception:
+    """torch's class and text for a build without CUDA, and how to get one that has it."""
+    from importlib.util import find_spec
+
+    plugin = any(find_spec(f"jax_cuda{version}_plugin") for version in (12, 13))
+    why = (
+        "JAX's CUDA plugin is installed, but it finds no NVIDIA GPU (JAX_PLATFORMS, the driver)"
+        if plugin
+        else "for an NVIDIA GPU install JAX's CUDA plugin: pip install 'torchish[cuda]'"
+    )
+    return AssertionError(f"Torch not compiled with CUDA enabled: {why}")
 
 
 def current_cuda() -> int:

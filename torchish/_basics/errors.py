@@ -24,6 +24,14 @@ def not_supported(feature: str, nearest: str = "") -> NotSupportedError:
     return NotSupportedError(f"torchish does not support {feature}.{hint}")
 
 
+CHECK_HINT = "`python -m torchish --check PATH` lists all such names of a program."
+
+
+def absent(name: str, nearest: str = "") -> NotSupportedError:
+    """Build the error for a `name` that PyTorch has and torchish lacks."""
+    return NotSupportedError(f"{not_supported(name, nearest)} {CHECK_HINT}")
+
+
 def shown_as(module: str) -> Callable[[type[E]], type[E]]:
     """Name PyTorch's module in an exception class; pickles still find it where it is defined.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 
 class Size(tuple[int, ...]):
@@ -31,9 +31,15 @@ class Size(tuple[int, ...]):
         """The number of elements of a tensor of this size."""
         return math.prod(self)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> int | Size:
         got = tuple.__getitem__(self, index)
-        return tuple.__new__(Size, got) if type(index) is slice else got
+        return tuple.__new__(Size, got) if isinstance(got, tuple) else got
 
     def __add__(self, other: Any) -> Size:
         if not isinstance(other, tuple):

@@ -201,7 +201,7 @@ class Capture(TorchFunctionMode):
             return len(args) == 1
         if name in ("__getitem__", "__setitem__"):
             index = args[1] if isinstance(args[1], tuple) else (args[1],)
-            masks = any(isinstance(i, TensorBase) and i.dtype is torchish.bool for i in index)
+            masks = any(isinstance(i, torchish.Tensor) and i.dtype is torchish.bool for i in index)
             return masks and name == "__getitem__"
         return name == "repeat_interleave" and len(args) > 1 and isinstance(args[1], TensorBase)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, NoReturn
 
-from .._basics.errors import MissingName, NotSupportedError, not_supported
+from .._basics.errors import MissingName, NotSupportedError, absent
 from .areas import nearest
 
 
@@ -21,7 +21,7 @@ class Refused(type):
     torch_path: str
 
     def _refuse(cls) -> NotSupportedError:
-        return not_supported(cls.torch_path, nearest(cls.torch_path))
+        return absent(cls.torch_path, nearest(cls.torch_path))
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from .._basics.errors import MissingName, not_supported
+from .._basics.errors import MissingName, absent
 from .areas import nearest
 from .own import own_attribute
 from .placeholders import Refused, refused
@@ -83,7 +83,7 @@ def attribute(module: ModuleType, name: str) -> Any:
             value = refused(path, name)
             setattr(module, name, value)
             return value
-        text = not_supported(f"{path}.{name}", nearest(f"{path}.{name}"))
+        text = absent(f"{path}.{name}", nearest(f"{path}.{name}"))
         raise TableMiss(MissingName(f"module {path!r} has no attribute {name!r}. {text}")) from None
     setattr(module, name, value)
     return value

@@ -52,4 +52,7 @@ class Shell(ModuleType):
         return value
 
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *self.__dict__["_entry"].names})
+        """What can be used: placeholders are left out."""
+        entry: table.Entry = self.__dict__["_entry"]
+        found = {n for n in entry.names if resolve.status(entry.name, n) == "present"}
+        return sorted(found | (self.__dict__.keys() - entry.names.keys()))

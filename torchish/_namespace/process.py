@@ -7,7 +7,7 @@ from typing import Any
 
 from .._autograd.tensor_base import TensorBase
 from .._basics import devices
-from .._basics.errors import MissingName, not_supported
+from .._basics.errors import MissingName, absent
 from .._basics.memory import OutOfMemoryError
 from .._basics.state import process, state
 
@@ -164,5 +164,5 @@ def missing(module: str, name: str) -> AttributeError:
     text = f"module '{module}' has no attribute '{name}'"
     for start, nearest in _AREAS:
         if name.startswith(start):
-            return MissingName(f"{text}. {not_supported(f'{module}.{name}', nearest)}")
+            return MissingName(f"{text}. {absent(f'{module}.{name}', nearest)}")
     return AttributeError(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from .._autograd import grad_mode
 from .._autograd.tensor_base import TensorBase
 from .._basics import devices, dtypes
-from .._basics.errors import NotSupportedError, not_supported
+from .._basics.errors import NotSupportedError, absent, not_supported
 from .._basics.size import Size
 from .._basics.state import process, state
 from .._core import trace
@@ -226,8 +227,8 @@ def typename(obj: Any) -> str:
     return prefix + type(obj).__name__
 
 
-def explain() -> None:
-    """Print what the engine did.
+def explain(file: Any = None) -> None:
+    """Print what the engine did (to `file`, or stdout).
 
     Programs, where they were recorded, which tier ran them and how often, what compiling them took,
     what told each from the nearest one known before; and why programs ended.
@@ -235,16 +236,17 @@ def explain() -> None:
     from .._basics.stats import stats
     from .._core.structures import structures
 
-    print(
+    say = functools.partial(print, file=file)
+    say(
         f"torchish: {stats.nodes} nodes in {stats.flushes} flushes; programs interpreted "
         f"{stats.programs_interpreted}, compiled {stats.programs_compiled}, run "
         f"{stats.programs_run}; single kernels traced {stats.kernels_traced}, compiled "
         f"{stats.kernels_compiled}, run {stats.kernels_run}"
     )
     for line in structures.report():
-        print(line)
+        say(line)
     for reason, count in stats.reasons.most_common():
-        print(f"  {count} x {reason}")
+        say(f"  {count} x {reason}")
 
 
 _CONSTANTS = {
@@ -332,7 +334,7 @@ def missing(name: str) -> Any:
 
 def absent_module(name: str) -> Exception:
     """The error for a submodule that PyTorch has and torchish lacks."""
-    text = f"module 'torch' has no attribute '{name}'. {not_supported(f'torch.{name}')}"
+    text = f"module 'torch' has no attribute '{name}'. {absent(f'torch.{name}')}"
     return MissingName(text)
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from .._autograd.gradients import as_tensor
 from .._autograd.nodes import FREED, Edge, Node, SavedTensor, Var, next_sequence, node_class
 from .._autograd.subgraph import borders, gradients
-from .._autograd.tensor_base import TensorBase, from_value
+from .._autograd.tensor_base import TensorState, from_value
 from .._basics.devices import device
 from .._basics.memo import Memo
 from .._basics.state import state
@@ -162,7 +162,7 @@ class Call:
     # --- operands ----------------------------------------------------------------------------
 
     def enter(
-        self, tensor: TensorBase, kind: str, dim: int, avals: Sequence[Aval], zeros: bool = False
+        self, tensor: TensorState, kind: str, dim: int, avals: Sequence[Aval], zeros: bool = False
     ) -> list[Any]:
         """A tensor of each lane that stands for `tensor` (its part, its copy)."""
         value = tensor._value()

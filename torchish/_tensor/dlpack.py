@@ -80,7 +80,7 @@ def _taken(source: Any) -> tuple[Any, bool]:
     """The tensor, and whether it shares memory with `source`."""
     if isinstance(source, TensorBase):
         _check_exportable(source)
-        return source.detach(), True  # type: ignore[operator]
+        return source.detach(), True  # type: ignore[attr-defined]
     if isinstance(source, jax.Array):
         return from_jax(source), True
     if isinstance(source, np.ndarray):

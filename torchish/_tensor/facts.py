@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from .._autograd.tensor_base import TensorBase
+from .._autograd.tensor_base import TensorState
 from .._basics import dtypes
 from .._basics.devices import device
 from .._basics.dtypes import dtype
@@ -25,7 +25,7 @@ _class_name_of = later("torchish.storage:class_name_of")
 _legacy_classes = later("torchish._storage.legacy:legacy_classes")
 
 
-class TensorFacts(TensorBase):
+class TensorFacts(TensorState):
     """Attributes and methods of `Tensor` that read no element and no history."""
 
     @property

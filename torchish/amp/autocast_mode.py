@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .._autograd.tensor_base import TensorBase
 from .._basics import devices, dtypes
 from .._basics.dtypes import dtype as Dtype
 from .._basics.errors import not_supported
 from .._basics.state import state
 from .._ops.call.autocast import engage
+from .._tensor.tensor import Tensor
 
 _DEFAULTS = {"cpu": dtypes.bfloat16, "cuda": dtypes.float16, "xla": dtypes.bfloat16}
 _FOREIGN = frozenset(("hpu", "ipu", "maia", "mps", "mtia", "privateuseone", "xpu"))
@@ -217,7 +217,7 @@ class autocast:
 
 def _cast(value: Any, device_type: str, dtype: Dtype) -> Any:
     """Floating tensors of the device type as `dtype`, inside containers too."""
-    if isinstance(value, TensorBase):
+    if isinstance(value, Tensor):
         kind = value._aval.dtype
         fits = kind.is_floating_point and kind is not dtypes.float64
         return value.to(dtype) if fits and value._storage.device.type == device_type else value

@@ -11,9 +11,9 @@ import warnings
 from collections import defaultdict
 from typing import Any
 
-from .._autograd.tensor_base import TensorBase
 from .._basics import devices, dtypes
 from .._ops.registry import ops
+from .._tensor.tensor import Tensor
 
 
 class OptState(enum.Enum):
@@ -93,7 +93,7 @@ class GradScaler:
         """
         if not self._enabled:
             return outputs
-        if isinstance(outputs, TensorBase):
+        if isinstance(outputs, Tensor):
             if self._scale is None:
                 self._lazy_init_scale_growth_tracker(outputs.device)
             return outputs * self._scale.to(device=outputs.device)
@@ -169,7 +169,7 @@ class GradScaler:
             return
         scale, tracker = self._check_scale_growth_tracker("update")
         if new_scale is not None:
-            if isinstance(new_scale, TensorBase):
+            if isinstance(new_scale, Tensor):
                 scale.copy_(new_scale)
             else:
                 scale.fill_(float(new_scale))

@@ -24,7 +24,7 @@ def require() -> None:
     Raises: AssertionError, as PyTorch built without CUDA does.
     """
     if not is_available():
-        raise AssertionError("Torch not compiled with CUDA enabled")
+        raise devices.no_cuda()
 
 
 def index_of(which: Any = None) -> int:

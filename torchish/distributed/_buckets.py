@@ -29,7 +29,8 @@ class GradBucket:
         self._index = index
         self._parameters = list(parameters)
         self._is_last = is_last
-        self._buffer: Any = ops.cat([p.grad.reshape(-1) for p in parameters]).detach()
+        grads: list[Any] = [p.grad for p in parameters]
+        self._buffer: Any = ops.cat([grad.reshape(-1) for grad in grads]).detach()
 
     def index(self) -> int:
         """The number of the bucket."""

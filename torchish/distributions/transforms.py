@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._autograd.tensor_base import TensorBase
 from .._ops.registry import linalg, nnf, ops
+from .._tensor.tensor import Tensor
 from . import constraints
 from ._transform import (
     ComposeTransform,
@@ -51,7 +51,7 @@ class PowerTransform(Transform):
     def __init__(self, exponent: Any, cache_size: int = 0) -> None:
         super().__init__(cache_size)
         self.exponent: Any = (
-            exponent if isinstance(exponent, TensorBase) else ops.tensor(float(exponent))
+            exponent if isinstance(exponent, Tensor) else ops.tensor(float(exponent))
         )
 
     @property
@@ -147,7 +147,7 @@ class AffineTransform(Transform):
 
     @property
     def sign(self) -> Any:
-        if isinstance(self.scale, TensorBase):
+        if isinstance(self.scale, Tensor):
             return self.scale.sign()
         return (self.scale > 0) - (self.scale < 0)
 
@@ -159,7 +159,7 @@ class AffineTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
         shape, scale = x.shape, self.scale
-        if isinstance(scale, TensorBase):
+        if isinstance(scale, Tensor):
             result = scale.abs().log()
         else:
             result = ops.full_like(x, math.log(abs(scale)))

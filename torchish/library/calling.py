@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._autograd.grad_mode import is_grad_enabled, no_grad
-from .._autograd.tensor_base import TensorBase
+from .._tensor.tensor import Tensor
 from ..autograd.function import Function
 from ..utils._pytree import tree_any
 from .packets import Defined
 
 
 def _needs_grad(args: Any) -> bool:
-    return tree_any(lambda t: isinstance(t, TensorBase) and t.requires_grad, args)
+    return tree_any(lambda t: isinstance(t, Tensor) and t.requires_grad, args)
 
 
 def call(op: Defined, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -138,7 +138,7 @@ def opcheck(
 
     Raises: what went wrong, with `raise_exception`.
     """
-    from .._autograd.tensor_base import TensorBase
+    from .._tensor.tensor import Tensor
     from ..autograd import gradcheck
 
     found: dict[str, str] = {}
@@ -154,7 +154,7 @@ def opcheck(
             found[name] = repr(error)
 
     check("test_schema", lambda: op(*args, **named))
-    wide = [a for a in args if isinstance(a, TensorBase) and a.requires_grad]
+    wide = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
     if wide and all(a.dtype.name == "float64" for a in wide):
         check("test_autograd_registration", lambda: gradcheck(lambda *a: op(*a, **named), args))
     return found

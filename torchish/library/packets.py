@@ -103,10 +103,11 @@ class Defined:
 
         Raises: NotImplementedError where none is registered.
         """
-        from .._autograd.tensor_base import TensorBase
+
+        from .._tensor.tensor import Tensor
         from ..utils._pytree import tree_iter
 
-        place = next((t.device.type for t in tree_iter(args) if isinstance(t, TensorBase)), "cpu")
+        place = next((t.device.type for t in tree_iter(args) if isinstance(t, Tensor)), "cpu")
         for key in (place, "default"):
             if key in self.kernels:
                 return self.kernels[key]

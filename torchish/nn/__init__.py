@@ -1,11 +1,12 @@
 """Neural network layers: ``torch.nn``."""
 
-# ruff: noqa: F403 - the families say in __all__ what they export
+# ruff: noqa: F403 - the families say in __all__ what they export; each by itself, since type
+# checkers do not add such lists up
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._basics.tracebacks import hide_from_pytest
 from . import (
@@ -16,7 +17,29 @@ from . import (
     parameter as parameter,
     utils as utils,
 )
-from .modules import *
+from .modules.activation import *
+from .modules.adaptive import *
+from .modules.batchnorm import *
+from .modules.channelshuffle import *
+from .modules.container import *
+from .modules.conv import *
+from .modules.distance import *
+from .modules.dropout import *
+from .modules.flatten import *
+from .modules.fold import *
+from .modules.instancenorm import *
+from .modules.lazy import *
+from .modules.linear import *
+from .modules.loss import *
+from .modules.module import *
+from .modules.normalization import *
+from .modules.padding import *
+from .modules.pixelshuffle import *
+from .modules.pooling import *
+from .modules.rnn import *
+from .modules.sparse import *
+from .modules.transformer import *
+from .modules.upsampling import *
 from .parameter import (
     Buffer as Buffer,
     Parameter as Parameter,
@@ -25,6 +48,14 @@ from .parameter import (
 )
 
 hide_from_pytest(__name__)
+if TYPE_CHECKING:
+    from . import (
+        attention as attention,
+        common_types as common_types,
+        grad as grad,
+        parallel as parallel,
+    )
+    from .parallel import DataParallel as DataParallel
 _LAZY = ("attention", "common_types", "grad", "parallel")
 
 
@@ -50,15 +81,15 @@ def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     return found
 
 
-def __getattr__(name: str) -> Any:
-    if name == "DataParallel":
-        from .parallel import DataParallel
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
 
-        return DataParallel
-    if name in _LAZY:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in _missing.NAMES:
-        raise _missing.MissingName(
-            f"torch.nn.{name} is not supported; nearest: {_missing.NAMES[name]}"
-        )
-    raise AttributeError(f"module 'torch.nn' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "DataParallel":
+            from .parallel import DataParallel
+
+            return DataParallel
+        if name in _LAZY:
+            return importlib.import_module(f"{__name__}.{name}")
+        if name in _missing.NAMES:
+            raise _missing.error(f"torch.nn.{name}", _missing.NAMES[name])
+        raise AttributeError(f"module 'torch.nn' has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchish._basics.errors import NotSupportedError
+from torchish._basics.errors import NotSupportedError, absent
 
 
 class MissingName(NotSupportedError, AttributeError):
@@ -13,4 +13,13 @@ NAMES = {
     "LinearCrossEntropyOptions": "LinearCrossEntropyLoss without options",
 }
 
-FUNCTIONS = frozenset({"scaled_mm", "scaled_grouped_mm", "grouped_mm"})
+FUNCTIONS = {
+    "scaled_mm": "a matrix product of float32 or bfloat16",
+    "scaled_grouped_mm": "a loop of matrix products in float32 or bfloat16",
+    "grouped_mm": "a loop of matrix products",
+}
+
+
+def error(path: str, nearest: str) -> MissingName:
+    """The error for a name that torchish lacks."""
+    return MissingName(str(absent(path, nearest)))

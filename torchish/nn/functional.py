@@ -17,14 +17,16 @@ GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 GRID_SAMPLE_PADDING_MODES = {"zeros": 0, "border": 1, "reflection": 2}
 
 
-def __getattr__(name: str) -> Any:
-    found = _functions.get(name)
-    if found is not None:
-        globals()[name] = found
-        return found
-    if name in _missing.FUNCTIONS:
-        raise _missing.MissingName(f"torch.nn.functional.{name} is not supported")
-    raise AttributeError(f"module 'torch.nn.functional' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
+
+    def __getattr__(name: str) -> Any:
+        found = _functions.get(name)
+        if found is not None:
+            globals()[name] = found
+            return found
+        if name in _missing.FUNCTIONS:
+            raise _missing.error(f"torch.nn.functional.{name}", _missing.FUNCTIONS[name])
+        raise AttributeError(f"module 'torch.nn.functional' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

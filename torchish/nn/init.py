@@ -195,7 +195,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     middle = tuple(size // 2 for size in sizes[2:])
     values = np.zeros(tuple(sizes), np.float32)
     for g in range(groups):
-        values[(g * per_group + channels, channels, *middle)] = 1
+        place: Any = (g * per_group + channels, channels, *middle)
+        values[place] = 1
     with no_grad():
         return tensor.copy_(wrap_host(values))
 

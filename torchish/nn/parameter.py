@@ -126,6 +126,7 @@ class Buffer(Tensor, metaclass=_BufferMeta):
     """
 
     __torch_function__: Any = overriding.disabled_impl  # type: ignore[assignment]
+    persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         if data is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torchish._basics.tracebacks import hide_from_pytest
 from torchish.nn._missing import MissingName
 
@@ -47,15 +49,20 @@ __all__ = [
 hide_from_pytest(__name__)
 
 
-def __getattr__(name: str) -> object:
-    if name == "Optax":  # brings optax, which few programs want
-        from ._optax import Optax
+if TYPE_CHECKING:
+    from ._optax import Optax as Optax
 
-        globals()[name] = Optax
-        return Optax
-    if name == "swap_in_optimizer_params_and_state":
-        raise MissingName(
-            f"torch.optim.{name} is not supported; nearest: load_state_dict of an "
-            "optimizer made for the other parameters"
-        )
-    raise AttributeError(f"module 'torch.optim' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
+
+    def __getattr__(name: str) -> object:
+        if name == "Optax":  # brings optax, which few programs want
+            from ._optax import Optax
+
+            globals()[name] = Optax
+            return Optax
+        if name == "swap_in_optimizer_params_and_state":
+            raise MissingName(
+                f"torch.optim.{name} is not supported; nearest: load_state_dict of an "
+                "optimizer made for the other parameters"
+            )
+        raise AttributeError(f"module 'torch.optim' has no attribute {name!r}")

@@ -206,7 +206,8 @@ class RuleOptimizer(Optimizer):
         slots = self._slots(group)
         states = [self.state[param] for param in params]
         arrays = [[state[name] for state in states] for name in slots]
-        made, changed = self._update(group, numbers, [params, [p.grad for p in params], *arrays])
+        grads: list[Any] = [param.grad for param in params]
+        made, changed = self._update(group, numbers, [params, grads, *arrays])
         assign([*params, *(tensor for array in arrays for tensor in array)], made)
         for name, number in changed.items():
             value = counter(number)._value()

@@ -52,7 +52,7 @@ class SparseTensor(Tensor):
     mT = H = T
 
     @property  # type: ignore[misc]
-    def data(self) -> Any:
+    def data(self) -> Any:  # type: ignore[override]
         """Without history."""
         return RULES["detach"](self)
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .._autograd.interop import host_array
-from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
 from .._basics.dtypes import promote_types
 from .._ops.registry import ops
+from .._tensor.tensor import Tensor
 
 # rtol and atol by dtype; everything else is compared exactly.
 _TOLERANCES = {
@@ -84,7 +84,7 @@ def assert_allclose(
         FutureWarning,
         stacklevel=2,
     )
-    both = [x if isinstance(x, TensorBase) else ops.tensor(x) for x in (actual, expected)]
+    both = [x if isinstance(x, Tensor) else ops.tensor(x) for x in (actual, expected)]
     if rtol is None and atol is None:
         half = any(x.dtype is dtypes.float16 for x in both)
         rtol, atol = (1e-3, 1e-3) if half else (1e-5, 1e-8) if any(
@@ -147,7 +147,7 @@ class _Check:
             )
 
     def _related(self, a: Any, b: Any) -> bool:
-        if not all(isinstance(x, TensorBase | np.ndarray) for x in (a, b)):
+        if not all(isinstance(x, Tensor | np.ndarray) for x in (a, b)):
             return False
         if type(a) is type(b):
             return True
@@ -243,4 +243,4 @@ class _Check:
 
 
 def _tensor(x: Any) -> Any:
-    return x if isinstance(x, TensorBase) else ops.as_tensor(x)
+    return x if isinstance(x, Tensor) else ops.as_tensor(x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchish._alias import VERSIONS
 
@@ -20,10 +20,15 @@ __version__ = VERSIONS["torchvision"]
 _LATER = ("io", "models", "ops", "tv_tensors")  # loaded at first use
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from . import io as io, models as models, ops as ops, tv_tensors as tv_tensors
+
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
+
+    def __getattr__(name: str) -> Any:
+        if name in _LATER:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def disable_beta_transforms_warning() -> None:

@@ -144,7 +144,7 @@ def _eligible(x: Any, place: str) -> bool:
 def _cast(x: Any, place: str, wanted: dtype) -> Any:
     if isinstance(x, TensorBase):
         if _eligible(x, place) and x._aval.dtype is not wanted:
-            return x.to(wanted)
+            return x.to(wanted)  # type: ignore[attr-defined]
         return x
     if type(x) in (list, tuple):
         return type(x)(_cast(y, place, wanted) for y in x)

@@ -30,6 +30,7 @@ from ..._core.values import aval_of, contiguous_strides
 from ..protocol import overriding
 from .forms import MISS, make_form
 from .operator import Operator
+from .signatures import OperatorSignature
 from .warning import user_level
 
 
@@ -122,7 +123,7 @@ def make_function(operator: Operator, *, out: bool) -> Callable[..., Any]:
             except TypeError as error:
                 return overriding.refused(function, args, kwargs, error)
 
-    return _dress(function, operator, operator.name)
+    return _dress(function, operator, operator.name, has_out=out)
 
 
 def make_method(operator: Operator, label: str, varargs: bool, out: bool) -> Callable[..., Any]:
@@ -141,7 +142,7 @@ def make_method(operator: Operator, label: str, varargs: bool, out: bool) -> Cal
         except TypeError as error:
             return overriding.refused(method, (self, *args), kwargs, error)
 
-    return _dress(method, operator, label)
+    return _dress(method, operator, label, is_method=True)
 
 
 def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
@@ -157,14 +158,24 @@ def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
         except TypeError as error:
             return overriding.refused(inplace, (self, *args), kwargs, error)
 
-    return _dress(inplace, operator, label)
+    return _dress(inplace, operator, label, is_method=True)
 
 
-def _dress(function: Callable[..., Any], operator: Operator, label: str) -> Callable[..., Any]:
+def _dress(
+    function: Callable[..., Any],
+    operator: Operator,
+    label: str,
+    *,
+    is_method: bool = False,
+    has_out: bool = False,
+) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = label
     function.__doc__ = operator.body.__doc__
     function.__module__ = _PUBLIC
     function.operator = operator  # type: ignore[attr-defined]
+    function.__signature__ = OperatorSignature(  # type: ignore[attr-defined]
+        operator.binder, is_method=is_method, has_out=has_out
+    )
     return function
 
 

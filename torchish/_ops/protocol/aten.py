@@ -187,7 +187,7 @@ def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _matmul(input: Any, other: Any) -> Any:
-    if not isinstance(other, TensorBase) or not isinstance(input, TensorBase):
+    if not all(isinstance(x, TensorBase) for x in (input, other)):
         return NotImplemented
     dims = input.dim(), other.dim()
     if dims == (1, 1):

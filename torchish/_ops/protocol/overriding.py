@@ -396,7 +396,7 @@ def convert(result: Any, cls: type) -> Any:
     if cls is process.tensor_class:
         return result
     if isinstance(result, TensorBase) and not isinstance(result, cls):
-        return result.as_subclass(cls)
+        return result.as_subclass(cls)  # type: ignore[attr-defined]
     if isinstance(result, tuple | list):
         made = [convert(r, cls) for r in result]
         kind = type(result)

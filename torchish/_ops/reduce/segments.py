@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._autograd.interop import host_array, wrap_host
-from ..._autograd.tensor_base import TensorBase
 from ..call.warning import user_level
 from ..registry import Scalar, Tensor, composite, internal, nnf, op
 
@@ -172,6 +171,6 @@ def resize(self: Any, *sizes: Any) -> Any:
 
 
 @composite(into=("method",))
-def resize_as(self: Any, tensor: TensorBase) -> Any:
+def resize_as(self: Any, tensor: Any) -> Any:
     """The old name of `view_as` (of a contiguous copy); warns."""
     return _resized("resize_as", self, tuple(tensor.shape))

@@ -41,8 +41,9 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
             "unravel_index(): argument 'indices' (position 1) must be Tensor, not "
             f"{type(indices).__name__}"
         )
+    given: Any = indices  # the methods come with a layer above
     if indices._aval.dtype.category >= FLOAT or indices._aval.dtype is bool_:
-        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {given.dtype}")
     if not isinstance(shape, int | tuple | list):
         raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -50,13 +51,11 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
         raise TypeError(f"expected 'shape' sequence to only contain ints, but got {shape}")
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
-    if 0 in sizes and indices.numel():
+    if 0 in sizes and given.numel():
         raise RuntimeError("ZeroDivisionError")
     if not sizes:
         return ()
-    places = {"dtype": int64, "device": indices.device}
+    places = {"dtype": int64, "device": given.device}
     below = [max(math.prod(sizes[d + 1 :]), 1) for d in range(len(sizes))]
-    counts = ops.div(
-        indices.long().unsqueeze(-1), ops.tensor(below, **places), rounding_mode="floor"
-    )
+    counts = ops.div(given.long().unsqueeze(-1), ops.tensor(below, **places), rounding_mode="floor")
     return tuple(ops.remainder(counts, ops.tensor([max(n, 1) for n in sizes], **places)).unbind(-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from torchish._autograd.grad_mode import no_grad
 from torchish._basics.devices import device as Device
@@ -19,7 +19,7 @@ from ._tree import TreeMixin
 class CastMixin(TreeMixin):
     """The methods of :class:`Module` that replace every tensor by a converted one."""
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Replaces parameters (in place, so optimizers keep them), grads and buffers by fn's."""
         if recurse:
             for module in self.children():
@@ -35,39 +35,39 @@ class CastMixin(TreeMixin):
     def _apply_floating(self, fn: Callable[[Tensor], Tensor]) -> Any:
         return self._apply(lambda t: fn(t) if t.is_floating_point() else t)
 
-    def cuda(self, device: Any = None) -> Any:
+    def cuda(self, device: Any = None) -> Self:
         """Moves all parameters and buffers to a GPU."""
         return self._apply(lambda t: t.cuda(device))
 
-    def cpu(self) -> Any:
+    def cpu(self) -> Self:
         """Moves all parameters and buffers to the CPU."""
         return self._apply(lambda t: t.cpu())
 
-    def type(self, dst_type: Any) -> Any:
+    def type(self, dst_type: Any) -> Self:
         """Casts all parameters and buffers to ``dst_type``."""
         return self._apply(lambda t: t.type(dst_type))
 
-    def float(self) -> Any:
+    def float(self) -> Self:
         """Casts floating parameters and buffers to float32."""
         return self._apply_floating(lambda t: t.float())
 
-    def double(self) -> Any:
+    def double(self) -> Self:
         """Casts floating parameters and buffers to float64."""
         return self._apply_floating(lambda t: t.double())
 
-    def half(self) -> Any:
+    def half(self) -> Self:
         """Casts floating parameters and buffers to float16."""
         return self._apply_floating(lambda t: t.half())
 
-    def bfloat16(self) -> Any:
+    def bfloat16(self) -> Self:
         """Casts floating parameters and buffers to bfloat16."""
         return self._apply_floating(lambda t: t.bfloat16())
 
-    def to_empty(self, *, device: Any, recurse: bool = True) -> Any:
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """Moves to ``device`` without copying contents."""
         return self._apply(lambda t: ops.empty_like(t, device=device), recurse=recurse)
 
-    def to(self, *args: Any, **kwargs: Any) -> Any:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves and casts: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
 
         Only floating and complex tensors are cast. The module itself changes and is returned.
@@ -103,7 +103,7 @@ class CastMixin(TreeMixin):
 
         return self._apply(convert)
 
-    def share_memory(self) -> Any:
+    def share_memory(self) -> Self:
         """Moves parameters and buffers to shared memory."""
         return self._apply(lambda t: t.share_memory_())
 

@@ -368,6 +368,9 @@ class ConvTranspose3d(_ConvTransposeNd):
 class _LazyConvXdMixin(LazyModuleMixin, _ConvNd):
     """Takes ``in_channels`` from the first input."""
 
+    weight: UninitializedParameter
+    bias: Any
+
     def _make_lazy(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
         self.weight = UninitializedParameter(device=device, dtype=dtype)
         self.out_channels = out_channels

@@ -132,6 +132,8 @@ class LazyLinear(LazyModuleMixin, Linear):
     """A :class:`Linear` that takes ``in_features`` from its first input."""
 
     cls_to_become = Linear
+    weight: UninitializedParameter
+    bias: Any
 
     def __init__(
         self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None

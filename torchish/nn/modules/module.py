@@ -6,7 +6,7 @@ import inspect
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Buffer, Parameter
@@ -320,7 +320,7 @@ class Module(StateMixin, CastMixin, HookMixin):
 
     # Modes and gradients
 
-    def apply(self, fn: Callable[[Module], None]) -> Module:
+    def apply(self, fn: Callable[[Module], None]) -> Self:
         """Calls ``fn`` on every module below, children first, then on this one.
 
         Example:
@@ -331,7 +331,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         fn(self)
         return self
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Sets training (or evaluation) mode here and in all submodules."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
@@ -340,11 +340,11 @@ class Module(StateMixin, CastMixin, HookMixin):
             module.train(mode)
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Sets evaluation mode here and in all submodules."""
         return self.train(False)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Module:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Sets ``requires_grad`` of all parameters."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from . import (
     parametrizations as parametrizations,
     parametrize as parametrize,
@@ -36,10 +38,14 @@ from .spectral_norm import (
 )
 from .weight_norm import remove_weight_norm as remove_weight_norm, weight_norm as weight_norm
 
+if TYPE_CHECKING:
+    from . import prune as prune
 
-def __getattr__(name: str) -> object:
-    if name == "prune":
-        import importlib
+if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
 
-        return importlib.import_module(f"{__name__}.prune")
-    raise AttributeError(f"module 'torch.nn.utils' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "prune":
+            import importlib
+
+            return importlib.import_module(f"{__name__}.prune")
+        raise AttributeError(f"module 'torch.nn.utils' has no attribute {name!r}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._autograd.tensor_base import TensorBase
+from ..._tensor.tensor import Tensor
 
 
 def make_np(x: Any) -> Any:
@@ -20,7 +20,7 @@ def make_np(x: Any) -> Any:
         return x
     if np.isscalar(x):
         return np.array([x])
-    if isinstance(x, TensorBase):
+    if isinstance(x, Tensor):
         wide = x.detach().cpu()
         return (wide.float() if wide.dtype.name == "bfloat16" else wide).numpy()
     raise NotImplementedError(f"Got {type(x)}, but numpy array or torch tensor are expected.")

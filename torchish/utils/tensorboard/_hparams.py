@@ -6,11 +6,11 @@ from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 
-from ..._autograd.tensor_base import TensorBase
+from ..._tensor.tensor import Tensor
 
 _KINDS = (
     (bool, "bool_value", "DATA_TYPE_BOOL"), (str, "string_value", "DATA_TYPE_STRING"),
-    ((int, float, TensorBase), "number_value", "DATA_TYPE_FLOAT64"),
+    ((int, float, Tensor), "number_value", "DATA_TYPE_FLOAT64"),
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def hparams(hparam_dict: Any, metric_dict: Any, hparam_domain_discrete: Any = No
             raise ValueError("value should be one of int, float, str, bool, or torch.Tensor")
         _, field, dtype = kind
         setattr(start.hparams[key], field, value.item() if field == "number_value"
-                and isinstance(value, TensorBase) else value)  # fmt: skip
+                and isinstance(value, Tensor) else value)  # fmt: skip
         domain = None
         if key in domains:
             values = [struct_pb2.Value(**{field: v}) for v in domains[key]]

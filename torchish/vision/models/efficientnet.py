@@ -142,7 +142,7 @@ class FusedMBConv(_Residual):
         conv = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.SiLU)
         shape: dict[str, Any] = {"kernel_size": cnf.kernel, "stride": cnf.stride}
         if width != cnf.input_channels:
-            layers = [
+            layers: list[nn.Module] = [
                 conv(cnf.input_channels, width, **shape),
                 conv(width, cnf.out_channels, kernel_size=1, activation_layer=None),
             ]

@@ -105,7 +105,7 @@ class MultiScaleRoIAlign(nn.Module):
             return internal.vision_roi_align_levels(
                 maps, rois, levels, tuple(self.scales), self.output_size, self.sampling_ratio
             )
-        pooled = 0.0
+        pooled: Any = 0.0
         for level, (value, scale) in enumerate(zip(maps, self.scales, strict=True)):
             own = (levels == level).view(-1, 1, 1, 1)
             pooled = pooled + torchish.where(own, self._align(value, rois, scale), 0.0)

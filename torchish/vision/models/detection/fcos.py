@@ -80,7 +80,7 @@ class FCOSRegressionHead(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = _tower(in_channels, num_convs, norm_layer)
-        shape = {"kernel_size": 3, "stride": 1, "padding": 1}
+        shape: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1}
         self.bbox_reg = nn.Conv2d(in_channels, num_anchors * 4, **shape)
         self.bbox_ctrness = nn.Conv2d(in_channels, num_anchors, **shape)
         _draw(self.bbox_reg, self.bbox_ctrness, *self.conv)

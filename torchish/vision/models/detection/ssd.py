@@ -239,7 +239,7 @@ class SSDFeatureExtractorVGG(nn.Module):
         highres: append one more map, for images of 512 pixels.
     """
 
-    def __init__(self, backbone: nn.Module, highres: bool) -> None:
+    def __init__(self, backbone: nn.Sequential, highres: bool) -> None:
         super().__init__()
         pools = [i for i, layer in enumerate(backbone) if isinstance(layer, nn.MaxPool2d)]
         backbone[pools[2]].ceil_mode = True  # the paper's sizes
@@ -278,7 +278,7 @@ class SSDFeatureExtractorVGG(nn.Module):
 
 
 def _vgg_extractor(backbone: VGG, highres: bool, trainable_layers: int) -> Any:
-    layers = backbone.features
+    layers: Any = backbone.features
     pools = [i for i, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
     stages = [0, *pools[:-1]]
     if not 0 <= trainable_layers <= len(stages):

@@ -97,8 +97,12 @@ class S3D(nn.Module):
     ) -> None:
         super().__init__()
         norm = norm_layer or partial(nn.BatchNorm3d, eps=0.001, momentum=0.001)
-        frames = {"kernel_size": (1, 3, 3), "stride": (1, 2, 2), "padding": (0, 1, 1)}
-        pools = {
+        frames: dict[str, Any] = {
+            "kernel_size": (1, 3, 3),
+            "stride": (1, 2, 2),
+            "padding": (0, 1, 1),
+        }
+        pools: dict[str, dict[str, Any]] = {
             "HALF": {"kernel_size": (3, 3, 3), "stride": (2, 2, 2), "padding": (1, 1, 1)},
             "SMALL": {"kernel_size": (2, 2, 2), "stride": (2, 2, 2), "padding": (0, 0, 0)},
         }

@@ -197,7 +197,7 @@ class PassesThrough(Transform):
 class FiveCrop(PassesThrough):
     """A tuple of the four corners and the middle."""
 
-    _v1_transform_cls = first_api.FiveCrop
+    _v1_transform_cls: Any = first_api.FiveCrop
 
     def __init__(self, size: Any) -> None:
         super().__init__()
@@ -216,7 +216,7 @@ class FiveCrop(PassesThrough):
 class TenCrop(FiveCrop):
     """A tuple of the five crops of an image and of its mirror image."""
 
-    _v1_transform_cls = first_api.TenCrop
+    _v1_transform_cls: Any = first_api.TenCrop
 
     def __init__(self, size: Any, vertical_flip: bool = False) -> None:
         super().__init__(size)
