@@ -1,8 +1,8 @@
 """Write what torchvision's models are: tests/vision/model_expectations.json.
 
 Run with the real torch and torchvision: `python tools/vision_expectations.py [name ...]`; with
-names only those entries are written anew. `--all` takes seeded weights of every model,
-`--training` writes what small detectors and a segmenter do in two steps instead.
+names only those entries are written anew. `--training` writes what small detectors and a segmenter
+do in two steps instead.
 """
 
 from __future__ import annotations
@@ -20,22 +20,19 @@ from tests.vision import detection_probe, model_probe as probe, torch_regions
 TRAINING = probe.TABLE.parent / "training_expectations.json"
 
 
-def entry(name: str, weights: bool) -> dict:
+def entry(name: str) -> dict:
     models = torchvision.models
-    config, shape = probe.SMALL.get(name, ({}, None))
+    config, shape = probe.case(name)
     try:
         with torch.device("meta"):
             model = probe.build(models, name)
     except NotImplementedError:  # RegNet reads values that it works out with tensors
         model = probe.build(models, name)
     found = probe.layout(model)
-    if shape is None and not weights:
-        return found
     torch.manual_seed(0)
     model = probe.build(models, name, **config)
     found["seeded"] = probe.seeded(model)
-    if shape is not None:
-        found["computed"] = probe.computed(torch, model, shape)
+    found["computed"] = probe.computed(torch, model, name, shape)
     return found
 
 
@@ -53,15 +50,13 @@ def main() -> None:
     if "--training" in sys.argv:
         training()
         return
-    everything = "--all" in sys.argv
-    names = [name for name in sys.argv[1:] if name[0] != "-"]
+    torch_regions.install(torchvision)
+    names = sys.argv[1:]
     table = json.loads(probe.TABLE.read_text()) if probe.TABLE.exists() else {}
     for name in names or torchvision.models.list_models():
         if name.startswith("quantized_"):
             continue
-        fresh = entry(name, everything)
-        kept = {k: table[name][k] for k in ("seeded", "computed") if k in table.get(name, {})}
-        table[name] = {**kept, **fresh}
+        table[name] = entry(name)
         print(name, flush=True)
         lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items())]
         probe.TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -10,7 +10,7 @@ import hashlib
 import importlib
 import json
 import pickle
-import struct
+import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,55 +21,9 @@ import scipy.io
 import scipy.sparse
 from PIL import Image
 
+from tests.vision.small_files import flo, gray16, idx, img, mat, noise, pfm, txt
+
 EXPECTED = Path(__file__).with_name("dataset_expected.json")
-
-
-def img(path: Path, seed: int = 0, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None:
-    """A lossless picture of noise, whatever the ending says of its format."""
-    rng = np.random.default_rng(seed)
-    array = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    format = "PPM" if path.suffix == ".ppm" else "PNG"
-    Image.fromarray(array).convert(mode).save(path, format=format)
-
-
-def gray16(path: Path, seed: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    array = np.random.default_rng(seed).integers(1, 60000, (6, 8)).astype(np.uint16)
-    Image.fromarray(array).save(path)
-
-
-def txt(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def mat(path: Path, **content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scipy.io.savemat(str(path), content)
-
-
-def idx(path: Path, array: np.ndarray, code: int = 8) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    head = struct.pack(">HBB", 0, code, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(head + array.astype({8: ">u1", 12: ">i4"}[code]).tobytes())
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def flo(path: Path, seed: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = np.random.default_rng(seed).random((6, 8, 2)).astype("<f4")
-    path.write_bytes(b"PIEH" + struct.pack("<ii", 8, 6) + data.tobytes())
-
-
-def pfm(path: Path, seed: int = 0, channels: int = 1) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = np.random.default_rng(seed).random((6, 8, channels)).astype("<f4") - 0.5
-    kind = b"PF" if channels == 3 else b"Pf"
-    path.write_bytes(kind + b"\n8 6\n-1.0\n" + data.tobytes())
 
 
 Made = list[tuple[str, dict[str, Any]]]
@@ -146,6 +100,8 @@ def arrays(r: Path) -> Made:
         ("STL10", {"split": "test"}),
         ("FER2013", {}),
         ("FER2013", {"split": "test"}),
+        ("wrap:CIFAR10", {}),
+        ("wrap:CIFAR100", {}),
     ]
 
 
@@ -208,7 +164,9 @@ def lists(r: Path) -> Made:
         ("EuroSAT", {}),
         ("GTSRB", {}),
         ("GTSRB", {"split": "test"}),
+        ("wrap:GTSRB", {}),
         ("Imagenette", {"size": "160px"}),
+        ("wrap:Imagenette", {"size": "160px"}),
         ("Omniglot", {}),
     ]
 
@@ -285,6 +243,15 @@ def faces_and_things(r: Path) -> Made:
         ("Flickr8k", {"ann_file": str(r / "flickr8k.html")}),
         ("SBU", {"download": False}),
         ("Places365", {"split": "val", "small": True}),
+        ("wrap:Caltech101", {}),
+        ("wrap:Caltech256", {}),
+        ("wrap:CelebA", {"target_type": ["identity", "bbox"]}),
+        ("wrap:CelebA", {"target_type": "bbox"}),
+        ("wrap:WIDERFace", {}),
+        ("wrap:WIDERFace", {"target_keys": ["bbox", "pose"]}),
+        ("wrap:WIDERFace", {"split": "test"}),
+        ("wrap:OxfordIIITPet", {"target_types": ["category", "segmentation"]}),
+        ("wrap:OxfordIIITPet", {"target_types": "segmentation"}),
     ]
 
 
@@ -305,6 +272,7 @@ def scenes(r: Path) -> Made:
     txt(r / "gtFine/train" / f"{city}_gtFine_polygons.json", '{"objects": [1]}')
     kitti = r / "Kitti/raw/training"
     img(kitti / "image_2/000001.png")
+    img(r / "Kitti/raw/testing/image_2/000002.png")
     row = "Car 0.1 1 1.5 " + " ".join(str(k + 0.5) for k in range(11))
     txt(kitti / "label_2/000001.txt", f"{row}\n{row.replace('Car', 'Van')}\n")
     txt(r / "train.txt", "1\n")
@@ -330,8 +298,11 @@ def scenes(r: Path) -> Made:
         ("PhotoTour", {"name": "liberty", "train": False}),
         ("wrap:VOCSegmentation", {}),
         ("wrap:VOCDetection", {}),
+        ("wrap:VOCDetection", {"target_keys": "all"}),
         ("wrap:Cityscapes", {"target_type": ["instance", "semantic"]}),
         ("wrap:Kitti", {}),
+        ("wrap:Kitti", {"target_keys": "all"}),
+        ("wrap:Kitti", {"train": False}),
         ("wrap:SBDataset", {"mode": "segmentation"}),
     ]
 
@@ -397,6 +368,141 @@ def motion(r: Path) -> Made:
     ]
 
 
+@builder
+def flows(r: Path) -> Made:
+    sides = ("left", "right")
+    for k in range(3):
+        for side in sides:
+            img(r / "FlyingThings3D/frames_finalpass/TEST/A/0" / side / f"{k}.png", k)
+            for way in ("into_future", "into_past"):
+                folder = r / "FlyingThings3D/optical_flow/TEST/A/0" / way / side
+                pfm(folder / f"{k}.pfm", k, 3)
+        img(r / "Sintel/test/final/alley" / f"frame_{k}.png", k)
+        img(r / "FlyingChairs/data" / f"{k}_img1.ppm", k)
+        img(r / "FlyingChairs/data" / f"{k}_img2.ppm", k + 1)
+        flo(r / "FlyingChairs/data" / f"{k}_flow.flo", k)
+    for number in (10, 11):
+        img(r / "KittiFlow/testing/image_2" / f"0_{number}.png", number)
+        img(r / "hd1k/hd1k_challenge/image_2" / f"0_{number}.png", number)
+    txt(r / "FlyingChairs/FlyingChairs_train_val.txt", "1\n2\n1\n")
+    return [
+        ("Sintel", {"split": "test", "pass_name": "final"}),
+        ("FlyingChairs", {"split": "val"}),
+        ("FlyingThings3D", {"split": "test", "pass_name": "final", "camera": "both"}),
+        ("KittiFlow", {"split": "test"}),
+        ("HD1K", {"split": "test"}),
+    ]
+
+
+@builder
+def folders(r: Path) -> Made:
+    for k, name in enumerate(("b/1.png", "b/2.jpg", "a/x/3.png")):
+        img(r / "pictures" / name, k)
+    (r / "pictures/c").mkdir()
+    wnids = ["n01440764", "n02102040", "n00000000"]
+    kinds = [(n, "O") for n in ("ILSVRC2012_ID", "WNID", "words", "gloss")]
+    synsets = [(k + 1, w, f"name {k}, other {k}", "", k // 2) for k, w in enumerate(wnids)]
+    devkit = r / "devkit/ILSVRC2012_devkit_t12/data"
+    mat(devkit / "meta.mat", synsets=np.array(synsets, [*kinds, ("num_children", "u1")]))
+    txt(devkit / "ILSVRC2012_validation_ground_truth.txt", "2\n1\n")
+    for k in range(2):
+        img(r / "val_images" / f"ILSVRC2012_val_{k}.JPEG", k)
+    for name, source in (
+        ("ILSVRC2012_devkit_t12.tar.gz", "devkit"),
+        ("ILSVRC2012_img_val.tar", "val_images"),
+    ):
+        with tarfile.open(r / name, "w:gz" if name.endswith("gz") else "w") as archive:
+            for path in sorted((r / source).iterdir()):
+                archive.add(path, path.name)
+    return [
+        ("ImageFolder", {"folder": "pictures", "allow_empty": True}),
+        ("DatasetFolder", {"folder": "pictures", "loader": len, "extensions": (".png",),
+                           "allow_empty": True}),
+        ("ImageNet", {"split": "val"}),
+        ("wrap:ImageFolder", {"folder": "pictures", "allow_empty": True}),
+    ]  # fmt: skip
+
+
+@builder
+def videos(r: Path) -> Made:
+    """Empty files: what is in them is `clip`'s, so that no decoder is needed."""
+    for place in ("train/abseiling", "train/yoga", "clips/jump", "clips/run"):
+        for name in ("a_1", "b_2"):
+            ending = "mp4" if place.startswith("train") else "avi"
+            txt(r / place / f"{name}.{ending}", "")
+    txt(r / "lists/trainlist01.txt", "jump/a_1.avi 1\nrun/b_2.avi 2\n")
+    txt(r / "lists/testlist02.txt", "run/a_1.avi\n")
+    txt(r / "lists/jump_test_split1.txt", "a_1.avi 1\nb_2.avi 2\n")
+    folds = {"folder": "clips", "annotation_path": str(r / "lists"), "frames_per_clip": 2}
+    frames = {"videos": 4, "frames_per_clip": 2, "step_between_clips": 2}
+    return [
+        ("Kinetics", frames),
+        ("UCF101", {**folds, "videos": 4}),
+        ("UCF101", {**folds, "videos": 4, "fold": 2, "train": False}),
+        ("HMDB51", {**folds, "videos": 4, "output_format": "TCHW"}),
+        ("HMDB51", {**folds, "videos": 4, "train": False}),
+        ("wrap:Kinetics", frames),
+        ("wrap:HMDB51", {**folds, "videos": 4, "output_format": "TCHW"}),
+    ]
+
+
+@builder
+def coco(r: Path) -> Made:
+    polygon = {"segmentation": [[1, 1, 5, 1, 5, 4, 1, 4]], "area": 12.0, "iscrowd": 0}
+    runs = {"segmentation": {"counts": [3, 5, 40], "size": [6, 8]}, "area": 5.0, "iscrowd": 1}
+    marks = [
+        {**polygon, "id": 1, "image_id": 7, "bbox": [1.0, 1.0, 4.0, 3.0], "category_id": 2},
+        {**runs, "id": 2, "image_id": 7, "bbox": [0.0, 3.0, 1.0, 3.0], "category_id": 1},
+    ]
+    pictures = [{"id": k, "file_name": f"{k}.png", "height": 6, "width": 8} for k in (7, 9)]
+    for k in (7, 9):
+        img(r / f"{k}.png", k)
+    kinds = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    whole = {"images": pictures, "annotations": marks, "categories": kinds}
+    txt(r / "objects.json", json.dumps(whole))
+    said = [{"id": k, "image_id": 7 + k, "caption": f"text {k}"} for k in (0, 2)]
+    txt(r / "captions.json", json.dumps({**whole, "annotations": said}))
+    objects, captions = {"annFile": str(r / "objects.json")}, {"annFile": str(r / "captions.json")}
+    return [
+        ("CocoDetection", objects),
+        ("CocoCaptions", captions),
+        ("wrap:CocoDetection", objects),
+        ("wrap:CocoDetection", {**objects, "target_keys": "all"}),
+        ("wrap:CocoCaptions", captions),
+    ]
+
+
+@builder
+def databases(r: Path) -> Made:
+    import lmdb
+
+    for name, count in (("bridge_val", 2), ("tower_val", 1)):
+        with (
+            lmdb.open(str(r / f"{name}_lmdb"), map_size=2**20) as store,
+            store.begin(write=True) as transaction,
+        ):
+            for k in range(count):
+                img(r / "one.png", k)
+                transaction.put(f"key{k}".encode(), (r / "one.png").read_bytes())
+    return [("LSUN", {"classes": ["bridge_val", "tower_val"]})]
+
+
+@builder
+def tissue(r: Path) -> Made:
+    import h5py
+
+    (r / "pcam").mkdir()
+    for kind, array in (("x", noise(2, 6, 6, 3)), ("y", np.array([1, 0]).reshape(2, 1, 1, 1))):
+        path = r / "pcam" / f"camelyonpatch_level_2_split_test_{kind}.h5"
+        with h5py.File(path, "w") as file:
+            file[kind] = array
+    return [("PCAM", {"split": "test"})]
+
+
+# Packages that a builder's data sets are read with.
+NEEDS = {"coco": "pycocotools", "databases": "lmdb", "tissue": "h5py"}
+
+
 # -- what is read ----------------------------------------------------------------------------------
 
 
@@ -420,21 +526,45 @@ def plain(item: Any) -> Any:
     return item if item is None or isinstance(item, (str, bool)) else float(item)
 
 
+def clip(torch: Any, place: int) -> Any:
+    """What a decoder would give of a video: frames, sound, facts, which video."""
+    frames = torch.from_numpy(noise(2, 3, 4, 5, seed=place))
+    return frames, torch.zeros(1, 0), {}, place
+
+
 def read(vision: str, name: str, options: dict[str, Any], root: Path) -> Any:
-    """The length, all samples and the text of a data set."""
+    """The length, all samples and the text of a data set.
+
+    Options that are no arguments of its class: the `folder` below the root, `target_keys` of the
+    wrapper, and the number of `videos`, each of four frames.
+    """
     datasets = importlib.import_module(f"{vision}.datasets")
     utils = importlib.import_module(f"{vision}.datasets.utils")
     utils.check_md5 = lambda *args, **kwargs: True  # small files cannot have the real checksums
-    dataset = getattr(datasets, name.removeprefix("wrap:"))(str(root), **options)
+    kind, _, wrapped = name.rpartition(":")[::-1]
+    own = dict(options)
+    folder, keys = own.pop("folder", ""), own.pop("target_keys", None)
+    if "videos" in own:
+        torch = importlib.import_module({"torchvision": "torch"}.get(vision, "torchish"))
+        clips = importlib.import_module(f"{vision}.datasets.video_utils").VideoClips
+        clips.get_clip = lambda self, k: clip(torch, self.get_clip_location(k)[0])
+        count = own.pop("videos")
+        own["_precomputed_metadata"] = {
+            "video_paths": [str(k) for k in range(count)],
+            "video_pts": [torch.arange(4) for _ in range(count)],
+            "video_fps": [30.0] * count,
+        }
+    dataset = getattr(datasets, kind)(str(root / folder), **own)
     text = repr(dataset).replace(str(root), "ROOT")
-    if name.startswith("wrap:"):
-        dataset = datasets.wrap_dataset_for_transforms_v2(dataset)
+    if wrapped:
+        dataset = datasets.wrap_dataset_for_transforms_v2(dataset, target_keys=keys)
     samples = [plain(dataset[k]) for k in range(len(dataset))]
     return [len(dataset), samples, text]
 
 
 def key(name: str, options: dict[str, Any], root: Path) -> str:
-    return f"{name} {json.dumps(options)}".replace(str(root), "ROOT")
+    text = json.dumps(options, default=lambda value: value.__name__)
+    return f"{name} {text}".replace(str(root), "ROOT")
 
 
 def record() -> None:

@@ -17,30 +17,60 @@ import numpy as np
 
 TABLE = Path(__file__).parent / "model_expectations.json"
 
-# Arguments that make a model small enough to run, and the shape of its input.
-SMALL: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
-    "alexnet": ({}, (1, 3, 64, 64)),
-    "convnext_tiny": ({}, (1, 3, 40, 48)),
-    "densenet121": ({}, (1, 3, 40, 48)),
-    "efficientnet_b0": ({}, (1, 3, 40, 48)),
-    "efficientnet_v2_s": ({}, (1, 3, 40, 48)),
-    "googlenet": ({"init_weights": True}, (1, 3, 40, 48)),
-    "inception_v3": ({"init_weights": False}, (1, 3, 80, 96)),
-    "maxvit_t": ({}, (1, 3, 224, 224)),
-    "mnasnet0_5": ({}, (1, 3, 40, 48)),
-    "mobilenet_v2": ({}, (1, 3, 40, 48)),
-    "mobilenet_v3_small": ({}, (1, 3, 40, 48)),
-    "regnet_x_400mf": ({}, (1, 3, 40, 48)),
-    "regnet_y_400mf": ({}, (1, 3, 40, 48)),
-    "resnet18": ({}, (1, 3, 40, 48)),
-    "resnext50_32x4d": ({}, (1, 3, 40, 48)),
-    "shufflenet_v2_x0_5": ({}, (1, 3, 40, 48)),
-    "squeezenet1_1": ({}, (1, 3, 40, 48)),
-    "swin_t": ({}, (1, 3, 60, 68)),
-    "swin_v2_t": ({}, (1, 3, 60, 68)),
-    "vgg11_bn": ({}, (1, 3, 32, 40)),
-    "vit_b_32": ({"image_size": 64}, (1, 3, 64, 64)),
+# By the start of a model's name, the first that fits: arguments that make it small enough to run,
+# and the shape of its input. Detectors are given their images by `detected`.
+_CASES: tuple[tuple[str, dict[str, Any], tuple[int, ...]], ...] = (
+    ("alexnet", {}, (1, 3, 64, 64)),
+    ("googlenet", {"init_weights": True}, (1, 3, 40, 48)),
+    ("inception_v3", {"init_weights": False}, (1, 3, 80, 96)),
+    ("maxvit", {}, (1, 3, 224, 224)),
+    ("mvit", {"spatial_size": (64, 64), "temporal_size": 4}, (1, 3, 4, 64, 64)),
+    ("r2plus1d", {}, (1, 3, 4, 24, 24)),
+    ("r3d", {}, (1, 3, 4, 24, 24)),
+    ("mc3", {}, (1, 3, 4, 24, 24)),
+    ("raft", {}, (1, 3, 128, 128)),
+    ("s3d", {}, (1, 3, 14, 224, 224)),
+    ("swin3d", {}, (1, 3, 4, 48, 48)),
+    ("swin", {}, (1, 3, 60, 68)),
+    ("vgg", {}, (1, 3, 32, 40)),
+    ("vit_b_16", {"image_size": 32}, (1, 3, 32, 32)),
+    ("vit_l_16", {"image_size": 32}, (1, 3, 32, 32)),
+    ("vit_h_14", {"image_size": 28}, (1, 3, 28, 28)),
+    ("vit", {"image_size": 64}, (1, 3, 64, 64)),
+    ("ssd", {}, (1, 3, 64, 80)),
+    ("", {}, (1, 3, 40, 48)),
+)
+_DETECTORS = ("fasterrcnn", "maskrcnn", "keypointrcnn", "retinanet", "fcos", "ssd")
+# What a detector needs to be quick: small images and few boxes.
+_SMALL_DETECTOR = {
+    "rcnn": {
+        "min_size": 64,
+        "max_size": 96,
+        "rpn_post_nms_top_n_test": 20,
+        "box_score_thresh": 0.0,
+        "box_detections_per_img": 8,
+    },
+    "ssd": {"score_thresh": 0.0, "topk_candidates": 20, "detections_per_img": 8},
+    "": {
+        "min_size": 64,
+        "max_size": 96,
+        "score_thresh": 0.0,
+        "topk_candidates": 20,
+        "detections_per_img": 8,
+    },
 }
+
+
+def is_detector(name: str) -> bool:
+    return name.startswith(_DETECTORS)
+
+
+def case(name: str) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The arguments and the input shape that a model is run with."""
+    config, shape = next((c, s) for start, c, s in _CASES if name.startswith(start))
+    if is_detector(name):
+        config = next(c for part, c in _SMALL_DETECTOR.items() if part in name)
+    return config, shape
 
 
 def build(models: Any, name: str, **config: Any) -> Any:
@@ -95,14 +125,25 @@ def wave(*shape: int) -> np.ndarray:
     return values.reshape(shape).astype(np.float32)
 
 
-def computed(torch: Any, model: Any, shape: tuple[int, ...]) -> list[float]:
+def _result(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """What the model gives in evaluation, as one flat tensor."""
+    image = torch.from_numpy(wave(*shape))
+    if is_detector(name):
+        (found,) = model([image[0] * 0.5 + 0.5])
+        return torch.cat([found["scores"], found["boxes"].mean(0)])
+    if name.startswith("raft"):
+        return model(image, image.roll(2, -1), num_flow_updates=2)[-1]
+    result = model(image)
+    if isinstance(result, dict):
+        return torch.cat([value.reshape(-1) for value in result.values()])
+    return result
+
+
+def computed(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> list[float]:
     """What the stirred model gives in evaluation: ten values spread over the result."""
     stir(torch, model)
     model.eval()
     with torch.no_grad():
-        result = model(torch.from_numpy(wave(*shape)))
-    if isinstance(result, dict):
-        result = torch.cat([value.reshape(-1) for value in result.values()])
-    flat = result.detach().numpy().reshape(-1)
+        flat = _result(torch, model, name, shape).detach().numpy().reshape(-1)
     picked = flat[np.linspace(0, flat.size - 1, 10).astype(int)]
     return [float(np.abs(flat).mean()), *map(float, picked)]

@@ -20,7 +20,8 @@ from types import ModuleType
 from typing import Any
 
 TABLE = Path(__file__).with_name("torchvision_names.json")
-PACKAGES = ("transforms", "tv_tensors", "datasets", "io", "utils")
+# The package itself, then its parts.
+PACKAGES = ("", "transforms", "tv_tensors", "datasets", "io", "utils", "ops", "models")
 
 
 def _shown(default: Any) -> str:
@@ -80,9 +81,16 @@ def describe(thing: Any, own: str) -> dict[str, Any] | None:
     return None
 
 
+def load(package: str, name: str) -> ModuleType:
+    """A module by its name below the package; the package itself has none."""
+    return importlib.import_module(f"{package}.{name}" if name else package)
+
+
 def modules(package: ModuleType) -> list[str]:
     """Dotted names, below the root package, of a package and its public submodules."""
     names = [package.__name__]
+    if "." not in package.__name__:
+        return [""]
     for info in pkgutil.walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
         if not any(part.startswith("_") for part in info.name.split(".")[1:]):
             names.append(info.name)
@@ -97,9 +105,9 @@ def table() -> dict[str, Any]:
     names: dict[str, dict[str, str]] = {}
     things: dict[str, Any] = {}
     for part in PACKAGES:
-        for name in modules(importlib.import_module(f"torchvision.{part}")):
+        for name in modules(load("torchvision", part)):
             try:
-                module = importlib.import_module(f"torchvision.{name}")
+                module = load("torchvision", name)
             except ModuleNotFoundError:  # `io.video` needs a package that is not public
                 continue
             names[name] = {}

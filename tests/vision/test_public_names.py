@@ -1,6 +1,5 @@
 """torchvision's public names, with equal signatures, package by package."""
 
-import importlib
 import importlib.util
 import json
 
@@ -9,18 +8,19 @@ import pytest
 from tests.vision import public_names
 
 RECORD = json.loads(public_names.TABLE.read_text())
-# Fewer than one name in thirty may differ in each package.
+# Fewer than one name in thirty may differ in each package; quantized models are refused by name.
 SHARE = 0.97
+REFUSED = "models.quantization"
 
 
 def compare(part: str) -> dict[str, list[str]]:
     """Names of a package (with its submodules) that are equal, absent, or differ and how."""
     found: dict[str, list[str]] = {"equal": [], "absent": [], "different": []}
     for module_name, names in RECORD["names"].items():
-        if module_name.split(".")[0] != part:
+        if module_name.split(".")[0] != part or module_name.startswith(REFUSED):
             continue
         try:
-            module = importlib.import_module(f"torchish.vision.{module_name}")
+            module = public_names.load("torchish.vision", module_name)
         except ModuleNotFoundError:
             found["absent"] += [f"{module_name}.{name}" for name in names]
             continue
@@ -57,6 +57,20 @@ def test_names_and_signatures(part):
     assert total > 0
     report = "\n".join([f"absent {n}" for n in found["absent"]] + found["different"])
     assert len(found["equal"]) >= SHARE * total, f"{len(found['equal'])} of {total}\n{report}"
+
+
+def test_the_rest_is_refused_by_name():
+    """Quantized models: their modules can be imported, and each name says what it is."""
+    refused = 0
+    for module_name, names in RECORD["names"].items():
+        if not module_name.startswith(REFUSED):
+            continue
+        module = public_names.load("torchish.vision", module_name)
+        for name in names:
+            with pytest.raises(NotImplementedError, match=rf"quantized models \({name}\)"):
+                getattr(module, name)
+            refused += 1
+    assert refused
 
 
 @pytest.mark.skipif(

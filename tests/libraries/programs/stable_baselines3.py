@@ -10,7 +10,7 @@ for cls, kw in (
     (DQN, dict(learning_starts=50, batch_size=16, target_update_interval=50)),
 ):
     model = cls("MlpPolicy", gymnasium.make("CartPole-v1"), seed=0, device="cpu", **kw)
-    model.learn(300)
+    model.learn(500)
     obs, _ = env.reset(seed=0)
     total = 0
     for _ in range(50):

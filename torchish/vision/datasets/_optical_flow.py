@@ -17,6 +17,23 @@ from .utils import _read_pfm, verify_str_arg
 from .vision import VisionDataset
 
 
+def _read_flo(file_name: str) -> np.ndarray:
+    """Flow (2, H, W) in Middlebury's format: PIEH, width, height, then pairs of floats."""
+    with open(file_name, "rb") as file:
+        if file.read(4) != b"PIEH":
+            raise ValueError("Magic number incorrect. Invalid .flo file")
+        width, height = np.fromfile(file, "<i4", count=2).tolist()
+        data = np.fromfile(file, "<f4", count=2 * width * height)
+    return data.reshape(height, width, 2).transpose(2, 0, 1)
+
+
+def _read_png_flow(file_name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Flow (2, H, W) and where it is valid, from colours with 16 bits."""
+    with open(file_name, "rb") as file:
+        samples = decode_bytes(file.read())
+    return (samples[:2].astype(np.float32) - 2**15) / 64, samples[2] != 0
+
+
 class FlowDataset(VisionDataset):
     """Samples (image, image, flow (2, H, W)[, where it is valid (H, W)]); None where unknown."""
 
@@ -90,8 +107,7 @@ class Sintel(FlowDataset):
                 if split == "train":
                     self._flow_list += _found(base / "training" / "flow" / scene.name, "*.flo")
 
-    def _read_flow(self, file_name: str) -> np.ndarray:
-        return _read_flo(file_name)
+    _read_flow = staticmethod(_read_flo)
 
 
 class KittiFlow(FlowDataset):
@@ -120,8 +136,7 @@ class KittiFlow(FlowDataset):
         if split == "train":
             self._flow_list = _found(base / "flow_occ", "*_10.png")
 
-    def _read_flow(self, file_name: str) -> Any:
-        return _read_png_flow(file_name)
+    _read_flow = staticmethod(_read_png_flow)
 
 
 class FlyingChairs(FlowDataset):
@@ -149,8 +164,7 @@ class FlyingChairs(FlowDataset):
                 self._flow_list.append(flow)
                 self._image_list.append([images[2 * k], images[2 * k + 1]])
 
-    def _read_flow(self, file_name: str) -> np.ndarray:
-        return _read_flo(file_name)
+    _read_flow = staticmethod(_read_flo)
 
 
 class FlyingThings3D(FlowDataset):
@@ -193,8 +207,7 @@ class FlyingThings3D(FlowDataset):
                     self._image_list.append(pair[::-1] if past else pair)
                     self._flow_list.append(flows[k + past])
 
-    def _read_flow(self, file_name: str) -> np.ndarray:
-        return _read_pfm(file_name)
+    _read_flow = staticmethod(_read_pfm)
 
 
 class HD1K(FlowDataset):
@@ -229,22 +242,4 @@ class HD1K(FlowDataset):
         if not self._image_list:
             raise _missing("HD1K")
 
-    def _read_flow(self, file_name: str) -> Any:
-        return _read_png_flow(file_name)
-
-
-def _read_flo(file_name: str) -> np.ndarray:
-    """Flow (2, H, W) in Middlebury's format: PIEH, width, height, then pairs of floats."""
-    with open(file_name, "rb") as file:
-        if file.read(4) != b"PIEH":
-            raise ValueError("Magic number incorrect. Invalid .flo file")
-        width, height = np.fromfile(file, "<i4", count=2).tolist()
-        data = np.fromfile(file, "<f4", count=2 * width * height)
-    return data.reshape(height, width, 2).transpose(2, 0, 1)
-
-
-def _read_png_flow(file_name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Flow (2, H, W) and where it is valid, from colours with 16 bits."""
-    with open(file_name, "rb") as file:
-        samples = decode_bytes(file.read())
-    return (samples[:2].astype(np.float32) - 2**15) / 64, samples[2] != 0
+    _read_flow = staticmethod(_read_png_flow)

@@ -64,6 +64,11 @@ class _LFW(VisionDataset):
         self._loader = loader
         self.data: list[Any] = []
         self.targets: list[int] = []
+        self._list()
+
+    def _list(self) -> None:
+        """Fill `data` and `targets`."""
+        raise NotImplementedError
 
     def _lines(self, name: str) -> list[list[str]]:
         with open(os.path.join(self.root, name)) as file:
@@ -107,17 +112,7 @@ class LFWPeople(_LFW):
 
     view = "people"
 
-    def __init__(
-        self,
-        root: Any,
-        split: str = "10fold",
-        image_set: str = "funneled",
-        transform: Transform | None = None,
-        target_transform: Transform | None = None,
-        download: bool = False,
-        loader: Any = default_loader,
-    ) -> None:
-        super().__init__(root, split, image_set, transform, target_transform, download, loader)
+    def _list(self) -> None:
         self.class_to_idx = numbered([row[0].split()[0] for row in self._lines(self.names)])
         lines = iter(self._lines(self.labels_file))
         folds = int(next(lines)[0]) if self.split == "10fold" else 1
@@ -143,17 +138,7 @@ class LFWPairs(_LFW):
 
     view = "pairs"
 
-    def __init__(
-        self,
-        root: Any,
-        split: str = "10fold",
-        image_set: str = "funneled",
-        transform: Transform | None = None,
-        target_transform: Transform | None = None,
-        download: bool = False,
-        loader: Any = default_loader,
-    ) -> None:
-        super().__init__(root, split, image_set, transform, target_transform, download, loader)
+    def _list(self) -> None:
         self.pair_names: list[tuple[str, str]] = []
         lines = iter(self._lines(self.labels_file))
         head = [int(n) for n in next(lines)]

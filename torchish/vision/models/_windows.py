@@ -31,11 +31,6 @@ def relative_index(window: Sizes) -> np.ndarray:
     )
 
 
-def index_buffer(window: Sizes) -> Any:
-    """`relative_index` as a flat tensor, to be registered as a buffer."""
-    return torchish.tensor(relative_index(window).reshape(-1))
-
-
 def bias_of(table: Any, index: Any, places: int) -> Any:
     """The bias of each head and pair of places, (1, heads, places, places)."""
     return table[index].view(places, places, -1).permute(2, 0, 1).contiguous().unsqueeze(0)

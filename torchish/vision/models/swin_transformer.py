@@ -5,6 +5,7 @@ Source: Liu et al., "Swin Transformer" (2021) and "Swin Transformer V2" (2022).
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -109,8 +110,13 @@ def shifted_window_attention(
 fx.wrap("shifted_window_attention")
 
 
-class ShiftedWindowAttention(nn.Module):
-    """See :func:`shifted_window_attention`; the bias is a learned table of offsets."""
+class WindowedAttention(nn.Module):
+    """Attention within windows; the bias is a learned table of offsets.
+
+    A subclass says how many dims its windows have and what `forward` does.
+    """
+
+    _dims = 2
 
     def __init__(
         self,
@@ -124,7 +130,7 @@ class ShiftedWindowAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(window_size) != 2 or len(shift_size) != 2:
+        if len(window_size) != self._dims or len(shift_size) != self._dims:
             raise ValueError("window_size and shift_size must be of length 2")
         self.window_size = window_size
         self.shift_size = shift_size
@@ -135,15 +141,45 @@ class ShiftedWindowAttention(nn.Module):
         self.proj = nn.Linear(dim, dim, bias=proj_bias)
         self.define_relative_position_bias_table()
         self.define_relative_position_index()
+        self._define_more(qkv_bias)
 
     def define_relative_position_bias_table(self) -> None:
-        height, width = self.window_size
-        table = torchish.zeros((2 * height - 1) * (2 * width - 1), self.num_heads)
-        self.relative_position_bias_table = nn.Parameter(table)
+        rows = math.prod(2 * size - 1 for size in self.window_size)
+        self.relative_position_bias_table = nn.Parameter(torchish.zeros(rows, self.num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def define_relative_position_index(self) -> None:
-        index = _windows.index_buffer(tuple(self.window_size))
+        index = torchish.tensor(_windows.relative_index(tuple(self.window_size)))
+        self.register_buffer("relative_position_index", index)
+
+    def _define_more(self, qkv_bias: bool) -> None:
+        """What a subclass draws after its base."""
+
+    def _attend(
+        self, function: Any, x: Any, bias: Any, window: Any, shift: Any, **more: Any
+    ) -> Any:
+        return function(
+            x,
+            self.qkv.weight,
+            self.proj.weight,
+            bias,
+            window,
+            self.num_heads,
+            shift_size=shift,
+            attention_dropout=self.attention_dropout,
+            dropout=self.dropout,
+            qkv_bias=self.qkv.bias,
+            proj_bias=self.proj.bias,
+            training=self.training,
+            **more,
+        )
+
+
+class ShiftedWindowAttention(WindowedAttention):
+    """See :func:`shifted_window_attention`; the bias is a learned table of offsets."""
+
+    def define_relative_position_index(self) -> None:
+        index = torchish.tensor(_windows.relative_index(tuple(self.window_size)).reshape(-1))
         self.register_buffer("relative_position_index", index)
 
     def _bias(self, table: Any) -> Any:
@@ -153,45 +189,24 @@ class ShiftedWindowAttention(nn.Module):
         return self._bias(self.relative_position_bias_table)
 
     def forward(self, x: Any) -> Any:
-        bias = self.get_relative_position_bias()
-        return shifted_window_attention(
+        return self._attend(
+            shifted_window_attention,
             x,
-            self.qkv.weight,
-            self.proj.weight,
-            bias,
+            self.get_relative_position_bias(),
             self.window_size,
-            self.num_heads,
             shift_size=self.shift_size,
-            attention_dropout=self.attention_dropout,
-            dropout=self.dropout,
-            qkv_bias=self.qkv.bias,
-            proj_bias=self.proj.bias,
             logit_scale=getattr(self, "logit_scale", None),
-            training=self.training,
         )
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
     """Cosine attention; the bias is a small network of the offset's logarithm."""
 
-    def __init__(
-        self,
-        dim: int,
-        window_size: list[int],
-        shift_size: list[int],
-        num_heads: int,
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-        attention_dropout: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            dim, window_size, shift_size, num_heads, qkv_bias, proj_bias, attention_dropout,
-            dropout,
-        )  # fmt: skip
-        self.logit_scale = nn.Parameter(torchish.log(10 * torchish.ones((num_heads, 1, 1))))
+    def _define_more(self, qkv_bias: bool) -> None:
+        heads = self.num_heads
+        self.logit_scale = nn.Parameter(torchish.log(10 * torchish.ones((heads, 1, 1))))
         self.cpb_mlp = nn.Sequential(
-            nn.Linear(2, 512), nn.ReLU(inplace=True), nn.Linear(512, num_heads, bias=False)
+            nn.Linear(2, 512), nn.ReLU(inplace=True), nn.Linear(512, heads, bias=False)
         )
         if qkv_bias:
             third = self.qkv.bias.numel() // 3
@@ -276,6 +291,48 @@ class SwinTransformerBlockV2(SwinTransformerBlock):
         return x + self.stochastic_depth(self.norm2(self.mlp(x)))
 
 
+def stages(
+    block: Layer,
+    downsample: Layer,
+    norm: Layer,
+    width: int,
+    depths: list[int],
+    num_heads: list[int],
+    window_size: list[int],
+    drop: float,
+    **options: Any,
+) -> tuple[list[nn.Module], int]:
+    """The blocks of each stage with what halves the size between them, and the last width.
+
+    Args:
+        block: takes width, heads, window_size, shift_size, stochastic_depth_prob, norm_layer and
+            the `options`; every second block is shifted by half a window.
+        drop: chance to drop the last block; it grows linearly from 0.
+    """
+    layers: list[nn.Module] = []
+    total, done = sum(depths), 0
+    for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+        if stage:
+            layers.append(downsample(width, norm))
+            width *= 2
+        blocks = []
+        for i in range(depth):
+            blocks.append(
+                block(
+                    width,
+                    heads,
+                    window_size=window_size,
+                    shift_size=[size // 2 if i % 2 else 0 for size in window_size],
+                    stochastic_depth_prob=drop * float(done) / (total - 1),
+                    norm_layer=norm,
+                    **options,
+                )
+            )
+            done += 1
+        layers.append(nn.Sequential(*blocks))
+    return layers, width
+
+
 class SwinTransformer(nn.Module):
     """A Swin transformer.
 
@@ -307,30 +364,13 @@ class SwinTransformer(nn.Module):
         block = block or SwinTransformerBlock
         patch = (patch_size[0], patch_size[1])
         embed = nn.Conv2d(3, embed_dim, kernel_size=patch, stride=patch)
-        layers: list[nn.Module] = [nn.Sequential(embed, Permute([0, 2, 3, 1]), norm(embed_dim))]
-        total, done = sum(depths), 0
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            width = embed_dim * 2**stage
-            blocks = []
-            for i in range(depth):
-                blocks.append(
-                    block(
-                        width,
-                        heads,
-                        window_size=window_size,
-                        shift_size=[size // 2 if i % 2 else 0 for size in window_size],
-                        mlp_ratio=mlp_ratio,
-                        dropout=dropout,
-                        attention_dropout=attention_dropout,
-                        stochastic_depth_prob=stochastic_depth_prob * float(done) / (total - 1),
-                        norm_layer=norm,
-                    )
-                )
-                done += 1
-            layers.append(nn.Sequential(*blocks))
-            if stage < len(depths) - 1:
-                layers.append(downsample_layer(width, norm))
-        self.features = nn.Sequential(*layers)
+        first = nn.Sequential(embed, Permute([0, 2, 3, 1]), norm(embed_dim))
+        more, width = stages(
+            block, downsample_layer, norm, embed_dim, depths, num_heads, window_size,
+            stochastic_depth_prob, mlp_ratio=mlp_ratio, dropout=dropout,
+            attention_dropout=attention_dropout,
+        )  # fmt: skip
+        self.features = nn.Sequential(first, *more)
         self.norm = norm(width)
         self.permute = Permute([0, 3, 1, 2])
         self.avgpool = nn.AdaptiveAvgPool2d(1)

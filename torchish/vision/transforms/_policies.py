@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .._tensors import randint
+
 
 class AutoAugmentPolicy(Enum):
     """Data sets for which policies were learned."""
@@ -33,6 +35,20 @@ def linspace(start: float, end: float, count: int) -> np.ndarray:
 
 Magnitudes = Callable[[int, int, int], "np.ndarray | None"]
 Space = dict[str, tuple[Magnitudes, bool]]
+
+
+def draw(
+    space: Space, bins: int, size: tuple[int, int], bin_: int | None, among: int
+) -> tuple[str, float, bool]:
+    """An operation, its magnitude (in bin `bin_`, or in one drawn from the first `among`), and
+    whether a sign is to be drawn.
+    """
+    name = list(space)[randint(0, len(space))]
+    values, signed = space[name]
+    magnitudes = values(bins, *size)
+    if magnitudes is None:
+        return name, 0.0, False
+    return name, float(magnitudes[randint(0, among) if bin_ is None else bin_]), signed
 
 
 def _line(start: float, end: float) -> Magnitudes:

@@ -44,15 +44,8 @@ class _Augment(Module):
         self, space: _policies.Space, bins: int, size: tuple[int, int], bin_: int | None, among: int
     ) -> tuple[str, float]:
         """An operation and its magnitude: in bin `bin_`, or in one drawn from the first `among`."""
-        name = list(space)[randint(0, len(space))]
-        values, signed = space[name]
-        magnitudes = values(bins, *size)
-        if magnitudes is None:
-            return name, 0.0
-        magnitude = float(magnitudes[randint(0, among) if bin_ is None else bin_])
-        if signed and randint(0, 2):
-            magnitude = -magnitude
-        return name, magnitude
+        name, magnitude, signed = _policies.draw(space, bins, size, bin_, among)
+        return name, -magnitude if signed and randint(0, 2) else magnitude
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)}" for name in self._shown)

@@ -73,16 +73,51 @@ def mobilenet_large(
     return network, layers
 
 
-def filled(
-    network: nn.Module, weights: Any, progress: bool, zero_eps: Callable[[Any], bool] | None = None
-) -> Any:
+def filled(network: nn.Module, weights: Any, progress: bool, zero_eps: bool = False) -> Any:
     """The network, with the weights if there are any.
 
     Args:
-        zero_eps: the weights that were trained with norms whose eps is 0.
+        zero_eps: the first published weights were trained with norms whose eps is 0.
     """
     if weights is not None:
         load(network, weights, progress)
-        if zero_eps is not None and zero_eps(weights):
+        if zero_eps and weights.name == "COCO_V1":
             overwrite_eps(network, 0.0)
     return network
+
+
+def on_resnet50(
+    name: str,
+    enum: Any,
+    module: str,
+    make: Callable[..., nn.Module],
+    *,
+    version2: bool = False,
+    zero_eps: bool = False,
+    **pyramid: Any,
+) -> Any:
+    """Register the builder of a detector on a ResNet-50 with a pyramid.
+
+    Args:
+        make: the network of a backbone, a number of categories and the user's arguments.
+        version2: its backbone is not trained beforehand unless asked for, and is not frozen.
+        pyramid: see :func:`resnet50_backbone`.
+    """
+
+    def function(
+        *,
+        weights=None,
+        progress: bool = True,
+        num_classes: int | None = None,
+        weights_backbone=None if version2 else RESNET50,
+        trainable_backbone_layers: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        weights_backbone, count = settle(weights, weights_backbone, num_classes)
+        backbone = resnet50_backbone(
+            weights, weights_backbone, trainable_backbone_layers, progress, frozen=not version2,
+            **pyramid,
+        )  # fmt: skip
+        return filled(make(backbone, count, **kwargs), weights, progress, zero_eps)
+
+    return detector(name, function, enum, RESNET50, module)

@@ -28,6 +28,14 @@ class SingleStage(nn.Module):
     evaluation a list of detections.
     """
 
+    def _keep(self, score_thresh: float, nms_thresh: float, most: int, candidates: int) -> None:
+        """Which detections are kept: see the arguments of a subclass."""
+        self.score_thresh = score_thresh
+        self.nms_thresh = nms_thresh
+        self.detections_per_img = most
+        self.topk_candidates = candidates
+        self._has_warned = False
+
     def forward(self, images: list[Any], targets: list[Target] | None = None) -> Any:
         """Args:
         images: tensors (C, H, W) in [0, 1].

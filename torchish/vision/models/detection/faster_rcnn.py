@@ -23,7 +23,7 @@ from .backbone_utils import _mobilenet_extractor
 from .generalized_rcnn import GeneralizedRCNN
 from .roi_heads import RoIHeads
 from .rpn import RegionProposalNetwork, RPNHead
-from .transform import GeneralizedRCNNTransform
+from .transform import imagenet_transform
 
 RATIOS = (0.5, 1.0, 2.0)
 
@@ -136,13 +136,7 @@ class FasterRCNN(GeneralizedRCNN):
             box_nms_thresh,
             box_detections_per_img,
         )
-        transform = GeneralizedRCNNTransform(
-            min_size,
-            max_size,
-            image_mean or [0.485, 0.456, 0.406],
-            image_std or [0.229, 0.224, 0.225],
-            **kwargs,
-        )
+        transform = imagenet_transform(min_size, max_size, image_mean, image_std, **kwargs)
         super().__init__(backbone, rpn, heads, transform)
 
 
@@ -245,40 +239,8 @@ def version2_parts(width: int) -> dict[str, Any]:
     }
 
 
-def _resnet50_fpn(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=build.RESNET50,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> FasterRCNN:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress
-    )
-    network = FasterRCNN(backbone, num_classes=count, **kwargs)
-    return build.filled(network, weights, progress, lambda w: w.name == "COCO_V1")
-
-
-def _resnet50_fpn_v2(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=None,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> FasterRCNN:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress, frozen=False,
-        norm_layer=nn.BatchNorm2d,
-    )  # fmt: skip
-    parts = version2_parts(backbone.out_channels)
-    network = FasterRCNN(backbone, num_classes=count, **parts, **kwargs)
-    return build.filled(network, weights, progress)
+def _version2(backbone: Any, num_classes: int, **kwargs: Any) -> FasterRCNN:
+    return FasterRCNN(backbone, num_classes, **version2_parts(backbone.out_channels), **kwargs)
 
 
 def _mobilenet(defaults: dict[str, Any]) -> Any:
@@ -316,20 +278,13 @@ FasterRCNN_MobileNet_V3_Large_FPN_Weights = weights_enum(
 FasterRCNN_MobileNet_V3_Large_320_FPN_Weights = weights_enum(
     "FasterRCNN_MobileNet_V3_Large_320_FPN_Weights"
 )
-fasterrcnn_resnet50_fpn = build.detector(
-    "fasterrcnn_resnet50_fpn",
-    _resnet50_fpn,
-    FasterRCNN_ResNet50_FPN_Weights,
-    build.RESNET50,
-    __name__,
+fasterrcnn_resnet50_fpn = build.on_resnet50(
+    "fasterrcnn_resnet50_fpn", FasterRCNN_ResNet50_FPN_Weights, __name__, FasterRCNN, zero_eps=True
 )
-fasterrcnn_resnet50_fpn_v2 = build.detector(
-    "fasterrcnn_resnet50_fpn_v2",
-    _resnet50_fpn_v2,
-    FasterRCNN_ResNet50_FPN_V2_Weights,
-    build.RESNET50,
-    __name__,
-)
+fasterrcnn_resnet50_fpn_v2 = build.on_resnet50(
+    "fasterrcnn_resnet50_fpn_v2", FasterRCNN_ResNet50_FPN_V2_Weights, __name__, _version2,
+    version2=True, norm_layer=nn.BatchNorm2d,
+)  # fmt: skip
 fasterrcnn_mobilenet_v3_large_fpn = build.detector(
     "fasterrcnn_mobilenet_v3_large_fpn",
     _mobilenet({"rpn_score_thresh": 0.05}),

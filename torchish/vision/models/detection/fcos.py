@@ -12,7 +12,6 @@ import torchish
 import torchish.nn.functional as F
 from torchish import nn
 from torchish.vision.ops import generalized_box_iou_loss, sigmoid_focal_loss
-from torchish.vision.ops.feature_pyramid_network import LastLevelP6P7
 from torchish.vision.ops.misc import Layer
 
 from .._build import weights_enum
@@ -20,8 +19,8 @@ from . import _build as build, _utils as det_utils
 from ._single import DenseDetector, columns
 from .anchor_utils import AnchorGenerator
 from .faster_rcnn import check_backbone, check_type
-from .retinanet import prior_bias
-from .transform import GeneralizedRCNNTransform
+from .retinanet import prior_bias, three_levels
+from .transform import imagenet_transform
 
 
 def _tower(width: int, depth: int, norm_layer: Layer | None) -> nn.Sequential:
@@ -194,19 +193,9 @@ class FCOS(DenseDetector):
             )
         self.head = head or FCOSHead(backbone.out_channels, each, num_classes)
         self.box_coder = det_utils.BoxLinearCoder(normalize_by_size=True)
-        self.transform = GeneralizedRCNNTransform(
-            min_size,
-            max_size,
-            image_mean or [0.485, 0.456, 0.406],
-            image_std or [0.229, 0.224, 0.225],
-            **kwargs,
-        )
+        self.transform = imagenet_transform(min_size, max_size, image_mean, image_std, **kwargs)
         self.center_sampling_radius = center_sampling_radius
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
-        self._has_warned = False
+        self._keep(score_thresh, nms_thresh, detections_per_img, topk_candidates)
 
     def _match(self, boxes: Any, places: Any, per_level: list[int]) -> Any:
         """The target of each place, -1 for none; of several the smallest."""
@@ -254,24 +243,7 @@ class FCOS(DenseDetector):
         return self.box_coder.decode(codes, places)
 
 
-def _resnet50_fpn(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=build.RESNET50,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> FCOS:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress,
-        returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 256, 256),
-    )  # fmt: skip
-    return build.filled(FCOS(backbone, count, **kwargs), weights, progress)
-
-
 FCOS_ResNet50_FPN_Weights = weights_enum("FCOS_ResNet50_FPN_Weights")
-fcos_resnet50_fpn = build.detector(
-    "fcos_resnet50_fpn", _resnet50_fpn, FCOS_ResNet50_FPN_Weights, build.RESNET50, __name__
+fcos_resnet50_fpn = build.on_resnet50(
+    "fcos_resnet50_fpn", FCOS_ResNet50_FPN_Weights, __name__, FCOS, **three_levels(256)
 )

@@ -114,7 +114,7 @@ def _resnet50_fpn(
     )
     points = 17 if num_keypoints is None else num_keypoints
     network = KeypointRCNN(backbone, count, num_keypoints=points, **kwargs)
-    return build.filled(network, weights, progress, lambda w: w.name == "COCO_V1")
+    return build.filled(network, weights, progress, zero_eps=True)
 
 
 def _legacy(kwargs: dict[str, Any]) -> Any:

@@ -101,56 +101,18 @@ class MaskRCNNPredictor(nn.Sequential):
                 kaiming_fan_out(parameter)
 
 
-def _resnet50_fpn(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=build.RESNET50,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> MaskRCNN:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress
-    )
-    network = MaskRCNN(backbone, num_classes=count, **kwargs)
-    return build.filled(network, weights, progress, lambda w: w.name == "COCO_V1")
-
-
-def _resnet50_fpn_v2(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=None,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> MaskRCNN:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress, frozen=False,
-        norm_layer=nn.BatchNorm2d,
-    )  # fmt: skip
+def _version2(backbone: Any, num_classes: int, **kwargs: Any) -> MaskRCNN:
     parts = version2_parts(backbone.out_channels)
     head = MaskRCNNHeads(backbone.out_channels, [256, 256, 256, 256], 1, norm_layer=nn.BatchNorm2d)
-    network = MaskRCNN(backbone, num_classes=count, mask_head=head, **parts, **kwargs)
-    return build.filled(network, weights, progress)
+    return MaskRCNN(backbone, num_classes, mask_head=head, **parts, **kwargs)
 
 
 MaskRCNN_ResNet50_FPN_Weights = weights_enum("MaskRCNN_ResNet50_FPN_Weights")
 MaskRCNN_ResNet50_FPN_V2_Weights = weights_enum("MaskRCNN_ResNet50_FPN_V2_Weights")
-maskrcnn_resnet50_fpn = build.detector(
-    "maskrcnn_resnet50_fpn",
-    _resnet50_fpn,
-    MaskRCNN_ResNet50_FPN_Weights,
-    build.RESNET50,
-    __name__,
+maskrcnn_resnet50_fpn = build.on_resnet50(
+    "maskrcnn_resnet50_fpn", MaskRCNN_ResNet50_FPN_Weights, __name__, MaskRCNN, zero_eps=True
 )
-maskrcnn_resnet50_fpn_v2 = build.detector(
-    "maskrcnn_resnet50_fpn_v2",
-    _resnet50_fpn_v2,
-    MaskRCNN_ResNet50_FPN_V2_Weights,
-    build.RESNET50,
-    __name__,
-)
+maskrcnn_resnet50_fpn_v2 = build.on_resnet50(
+    "maskrcnn_resnet50_fpn_v2", MaskRCNN_ResNet50_FPN_V2_Weights, __name__, _version2,
+    version2=True, norm_layer=nn.BatchNorm2d,
+)  # fmt: skip

@@ -21,7 +21,7 @@ from . import _build as build, _utils as det_utils
 from ._single import DenseDetector, columns, match
 from .anchor_utils import AnchorGenerator
 from .faster_rcnn import RATIOS, check_backbone, check_type
-from .transform import GeneralizedRCNNTransform
+from .transform import imagenet_transform
 
 
 def _default_anchorgen() -> AnchorGenerator:
@@ -177,6 +177,12 @@ class RetinaNetHead(nn.Module):
         }
 
 
+def three_levels(width: int) -> dict[str, Any]:
+    """The pyramid of the last three stages and of two levels made of a map of that width."""
+    extra = partial(LastLevelP6P7, width, 256)
+    return {"returned_layers": [2, 3, 4], "extra_blocks": extra}
+
+
 class RetinaNet(DenseDetector):
     """RetinaNet.
 
@@ -220,18 +226,8 @@ class RetinaNet(DenseDetector):
             fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True
         )
         self.box_coder = det_utils.BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
-        self.transform = GeneralizedRCNNTransform(
-            min_size,
-            max_size,
-            image_mean or [0.485, 0.456, 0.406],
-            image_std or [0.229, 0.224, 0.225],
-            **kwargs,
-        )
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
-        self._has_warned = False
+        self.transform = imagenet_transform(min_size, max_size, image_mean, image_std, **kwargs)
+        self._keep(score_thresh, nms_thresh, detections_per_img, topk_candidates)
 
     def compute_loss(self, targets: Any, head_outputs: Any, anchors: Any) -> dict[str, Any]:
         matched = match(self.proposal_matcher, targets, anchors)
@@ -241,63 +237,22 @@ class RetinaNet(DenseDetector):
         return self.compute_loss(targets, outputs, anchors)
 
 
-def _resnet50_fpn(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=build.RESNET50,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> RetinaNet:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress,
-        returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 256, 256),
-    )  # fmt: skip
-    network = RetinaNet(backbone, count, **kwargs)
-    return build.filled(network, weights, progress, lambda w: w.name == "COCO_V1")
-
-
-def _resnet50_fpn_v2(
-    *,
-    weights=None,
-    progress: bool = True,
-    num_classes: int | None = None,
-    weights_backbone=None,
-    trainable_backbone_layers: int | None = None,
-    **kwargs: Any,
-) -> RetinaNet:
-    weights_backbone, count = build.settle(weights, weights_backbone, num_classes)
-    backbone = build.resnet50_backbone(
-        weights, weights_backbone, trainable_backbone_layers, progress, frozen=False,
-        returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 2048, 256),
-    )  # fmt: skip
+def _version2(backbone: Any, num_classes: int, **kwargs: Any) -> RetinaNet:
     anchors = _default_anchorgen()
-    head = RetinaNetHead(
-        backbone.out_channels,
-        anchors.num_anchors_per_location()[0],
-        count,
-        norm_layer=partial(nn.GroupNorm, 32),
-    )
+    each = anchors.num_anchors_per_location()[0]
+    norm = partial(nn.GroupNorm, 32)
+    head = RetinaNetHead(backbone.out_channels, each, num_classes, norm_layer=norm)
     head.regression_head._loss_type = "giou"
-    network = RetinaNet(backbone, count, anchor_generator=anchors, head=head, **kwargs)
-    return build.filled(network, weights, progress)
+    return RetinaNet(backbone, num_classes, anchor_generator=anchors, head=head, **kwargs)
 
 
 RetinaNet_ResNet50_FPN_Weights = weights_enum("RetinaNet_ResNet50_FPN_Weights")
 RetinaNet_ResNet50_FPN_V2_Weights = weights_enum("RetinaNet_ResNet50_FPN_V2_Weights")
-retinanet_resnet50_fpn = build.detector(
-    "retinanet_resnet50_fpn",
-    _resnet50_fpn,
-    RetinaNet_ResNet50_FPN_Weights,
-    build.RESNET50,
-    __name__,
-)
-retinanet_resnet50_fpn_v2 = build.detector(
-    "retinanet_resnet50_fpn_v2",
-    _resnet50_fpn_v2,
-    RetinaNet_ResNet50_FPN_V2_Weights,
-    build.RESNET50,
-    __name__,
-)
+retinanet_resnet50_fpn = build.on_resnet50(
+    "retinanet_resnet50_fpn", RetinaNet_ResNet50_FPN_Weights, __name__, RetinaNet,
+    zero_eps=True, **three_levels(256),
+)  # fmt: skip
+retinanet_resnet50_fpn_v2 = build.on_resnet50(
+    "retinanet_resnet50_fpn_v2", RetinaNet_ResNet50_FPN_V2_Weights, __name__, _version2,
+    version2=True, **three_levels(2048),
+)  # fmt: skip

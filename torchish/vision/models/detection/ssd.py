@@ -20,7 +20,7 @@ from . import _build as build, _utils as det_utils
 from ._single import SingleStage, columns, keep_best, match
 from .anchor_utils import DefaultBoxGenerator
 from .backbone_utils import _validate_trainable_layers
-from .transform import GeneralizedRCNNTransform
+from .transform import imagenet_transform
 
 
 def _xavier_init(conv: nn.Module) -> None:
@@ -126,21 +126,12 @@ class SSD(SingleStage):
             head = SSDHead(widths, anchor_generator.num_anchors_per_location(), num_classes)
         self.head = head
         self.proposal_matcher = det_utils.SSDMatcher(iou_thresh)
-        self.transform = GeneralizedRCNNTransform(
-            min(size),
-            max(size),
-            image_mean or [0.485, 0.456, 0.406],
-            image_std or [0.229, 0.224, 0.225],
-            size_divisible=1,
-            fixed_size=size,
+        self.transform = imagenet_transform(
+            min(size), max(size), image_mean, image_std, size_divisible=1, fixed_size=size,
             **kwargs,
-        )
-        self.score_thresh = score_thresh
-        self.nms_thresh = nms_thresh
-        self.detections_per_img = detections_per_img
-        self.topk_candidates = topk_candidates
+        )  # fmt: skip
+        self._keep(score_thresh, nms_thresh, detections_per_img, topk_candidates)
         self.neg_to_pos_ratio = (1.0 - positive_fraction) / positive_fraction
-        self._has_warned = False
 
     def compute_loss(
         self, targets: Any, head_outputs: Any, anchors: Any, matched_idxs: Any

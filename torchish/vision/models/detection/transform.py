@@ -41,6 +41,18 @@ def _resize_image_and_masks(
     return image, target
 
 
+def imagenet_transform(
+    min_size: Any,
+    max_size: int,
+    image_mean: list[float] | None,
+    image_std: list[float] | None,
+    **kwargs: Any,
+) -> GeneralizedRCNNTransform:
+    """The transform whose mean and deviation are ImageNet's unless given."""
+    mean, std = image_mean or [0.485, 0.456, 0.406], image_std or [0.229, 0.224, 0.225]
+    return GeneralizedRCNNTransform(min_size, max_size, mean, std, **kwargs)
+
+
 class GeneralizedRCNNTransform(nn.Module):
     """Normalises and resizes images and their targets, batches them, and scales results back.
 

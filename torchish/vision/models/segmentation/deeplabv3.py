@@ -17,13 +17,11 @@ from ..mobilenetv3 import MobileNet_V3_Large_Weights
 from ..resnet import ResNet50_Weights, ResNet101_Weights, resnet50, resnet101
 from ._utils import (
     _SimpleSegmentationModel,
-    dilated_resnet,
     mobilenet_layers,
-    resnet_layers,
     segmenter,
     to_size,
 )
-from .fcn import FCNHead
+from .fcn import FCNHead, on_resnet
 
 
 class DeepLabV3(_SimpleSegmentationModel):
@@ -90,15 +88,6 @@ class ASPP(nn.Module):
         return self.project(torchish.cat([conv(x) for conv in self.convs], dim=1))
 
 
-def _resnet(builder: Any) -> Any:
-    def construct(weights: Any, num_classes: int, aux: bool | None) -> DeepLabV3:
-        backbone = resnet_layers(dilated_resnet(builder, weights), aux)
-        extra = FCNHead(1024, num_classes) if aux else None
-        return DeepLabV3(backbone, DeepLabHead(2048, num_classes), extra)
-
-    return construct
-
-
 def _mobilenet(weights: Any, num_classes: int, aux: bool | None) -> DeepLabV3:
     layers, low, last = mobilenet_layers(weights)
     wanted = {str(last): "out", **({str(low): "aux"} if aux else {})}
@@ -112,14 +101,14 @@ DeepLabV3_ResNet101_Weights = weights_enum("DeepLabV3_ResNet101_Weights")
 DeepLabV3_MobileNet_V3_Large_Weights = weights_enum("DeepLabV3_MobileNet_V3_Large_Weights")
 deeplabv3_resnet50 = segmenter(
     "deeplabv3_resnet50",
-    _resnet(resnet50),
+    on_resnet(resnet50, DeepLabV3, DeepLabHead),
     DeepLabV3_ResNet50_Weights,
     ResNet50_Weights.IMAGENET1K_V1,
     __name__,
 )
 deeplabv3_resnet101 = segmenter(
     "deeplabv3_resnet101",
-    _resnet(resnet101),
+    on_resnet(resnet101, DeepLabV3, DeepLabHead),
     DeepLabV3_ResNet101_Weights,
     ResNet101_Weights.IMAGENET1K_V1,
     __name__,

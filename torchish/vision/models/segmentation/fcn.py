@@ -32,11 +32,13 @@ class FCNHead(nn.Sequential):
         )
 
 
-def _resnet(builder: Any) -> Any:
-    def construct(weights: Any, num_classes: int, aux: bool | None) -> FCN:
+def on_resnet(builder: Any, segmenter: Any, head: Any) -> Any:
+    """A function that makes a segmenter with that head on a dilated ResNet."""
+
+    def construct(weights: Any, num_classes: int, aux: bool | None) -> Any:
         backbone = resnet_layers(dilated_resnet(builder, weights), aux)
         extra = FCNHead(1024, num_classes) if aux else None
-        return FCN(backbone, FCNHead(2048, num_classes), extra)
+        return segmenter(backbone, head(2048, num_classes), extra)
 
     return construct
 
@@ -45,14 +47,14 @@ FCN_ResNet50_Weights = weights_enum("FCN_ResNet50_Weights")
 FCN_ResNet101_Weights = weights_enum("FCN_ResNet101_Weights")
 fcn_resnet50 = segmenter(
     "fcn_resnet50",
-    _resnet(resnet50),
+    on_resnet(resnet50, FCN, FCNHead),
     FCN_ResNet50_Weights,
     ResNet50_Weights.IMAGENET1K_V1,
     __name__,
 )
 fcn_resnet101 = segmenter(
     "fcn_resnet101",
-    _resnet(resnet101),
+    on_resnet(resnet101, FCN, FCNHead),
     FCN_ResNet101_Weights,
     ResNet101_Weights.IMAGENET1K_V1,
     __name__,

@@ -5,10 +5,10 @@ Source: Liu et al., "Video Swin Transformer" (2021).
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
-import torchish
 import torchish.nn.functional as F
 from torchish import fx, nn
 from torchish.vision.ops.misc import Layer
@@ -16,7 +16,7 @@ from torchish.vision.ops.misc import Layer
 from .. import _windows
 from .._build import model, weights_enum
 from .._init import initialize, truncated
-from ..swin_transformer import PatchMerging, SwinTransformerBlock
+from ..swin_transformer import PatchMerging, SwinTransformerBlock, WindowedAttention, stages
 
 
 def shifted_window_attention_3d(
@@ -53,71 +53,27 @@ def shifted_window_attention_3d(
 fx.wrap("shifted_window_attention_3d")
 
 
-class ShiftedWindowAttention3d(nn.Module):
+class ShiftedWindowAttention3d(WindowedAttention):
     """See :func:`shifted_window_attention_3d`; windows are no larger than the input, and a dim
     that one window covers is not shifted.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        window_size: list[int],
-        shift_size: list[int],
-        num_heads: int,
-        qkv_bias: bool = True,
-        proj_bias: bool = True,
-        attention_dropout: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if len(window_size) != 3 or len(shift_size) != 3:
-            raise ValueError("window_size and shift_size must be of length 2")
-        self.window_size = window_size
-        self.shift_size = shift_size
-        self.num_heads = num_heads
-        self.attention_dropout = attention_dropout
-        self.dropout = dropout
-        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        self.define_relative_position_bias_table()
-        self.define_relative_position_index()
-
-    def define_relative_position_bias_table(self) -> None:
-        rows = 1
-        for size in self.window_size:
-            rows *= 2 * size - 1
-        self.relative_position_bias_table = nn.Parameter(torchish.zeros(rows, self.num_heads))
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-
-    def define_relative_position_index(self) -> None:
-        index = torchish.tensor(_windows.relative_index(tuple(self.window_size)))
-        self.register_buffer("relative_position_index", index)
+    _dims = 3
 
     def get_relative_position_bias(self, window_size: list[int]) -> Any:
-        places = window_size[0] * window_size[1] * window_size[2]
+        places = math.prod(window_size)
         index = self.relative_position_index[:places, :places].flatten()
         return _windows.bias_of(self.relative_position_bias_table, index, places)
 
     def forward(self, x: Any) -> Any:
-        window = [min(w, n) for w, n in zip(self.window_size, x.shape[1:4], strict=True)]
+        sizes = x.shape[1:4]
+        window = [min(w, n) for w, n in zip(self.window_size, sizes, strict=True)]
         shift = [
             0 if n <= w else s
-            for s, w, n in zip(self.shift_size, self.window_size, x.shape[1:4], strict=True)
+            for s, w, n in zip(self.shift_size, self.window_size, sizes, strict=True)
         ]
-        return shifted_window_attention_3d(
-            x,
-            self.qkv.weight,
-            self.proj.weight,
-            self.get_relative_position_bias(window),
-            window,
-            self.num_heads,
-            shift_size=shift,
-            attention_dropout=self.attention_dropout,
-            dropout=self.dropout,
-            qkv_bias=self.qkv.bias,
-            proj_bias=self.proj.bias,
-            training=self.training,
-        )
+        bias = self.get_relative_position_bias(window)
+        return self._attend(shifted_window_attention_3d, x, bias, window, shift_size=shift)
 
 
 class PatchEmbed3d(nn.Module):
@@ -176,30 +132,11 @@ class SwinTransformer3d(nn.Module):
             patch_size=patch_size, embed_dim=embed_dim, norm_layer=norm
         )
         self.pos_drop = nn.Dropout(p=dropout)
-        layers: list[nn.Module] = []
-        total, done = sum(depths), 0
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            width = embed_dim * 2**stage
-            blocks = []
-            for i in range(depth):
-                blocks.append(
-                    block(
-                        width,
-                        heads,
-                        window_size=window_size,
-                        shift_size=[size // 2 if i % 2 else 0 for size in window_size],
-                        mlp_ratio=mlp_ratio,
-                        dropout=dropout,
-                        attention_dropout=attention_dropout,
-                        stochastic_depth_prob=stochastic_depth_prob * float(done) / (total - 1),
-                        norm_layer=norm,
-                        attn_layer=ShiftedWindowAttention3d,
-                    )
-                )
-                done += 1
-            layers.append(nn.Sequential(*blocks))
-            if stage < len(depths) - 1:
-                layers.append(downsample_layer(width, norm))
+        layers, width = stages(
+            block, downsample_layer, norm, embed_dim, depths, num_heads, window_size,
+            stochastic_depth_prob, mlp_ratio=mlp_ratio, dropout=dropout,
+            attention_dropout=attention_dropout, attn_layer=ShiftedWindowAttention3d,
+        )  # fmt: skip
         self.features = nn.Sequential(*layers)
         self.num_features = width
         self.norm = norm(width)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +12,11 @@ from PIL.Image import Image as PILImage
 from torchish._tensor.tensor import Tensor
 from torchish.distributions import Beta
 from torchish.nn.functional import one_hot
+from torchish.utils._pytree import tree_flatten, tree_unflatten
 
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import normal, randint, tensor_of
-from ..._tree import flatten, unflatten
-from .._random_geometry import _draw_box
+from .._random_geometry import _draw_box, check_erasing
 from . import functional as F
 from ._geometry import PassesThrough
 from ._transform import RandomlyApplied, Transform
@@ -53,18 +51,7 @@ class RandomErasing(RandomlyApplied, PassesThrough):
         inplace: bool = False,
     ) -> None:
         super().__init__(p=p)
-        if not isinstance(value, (numbers.Number, str, tuple, list)):
-            raise TypeError("Argument value should be either a number or str or a sequence")
-        if isinstance(value, str) and value != "random":
-            raise ValueError("If value is str, it should be 'random'")
-        if not isinstance(scale, Sequence):
-            raise TypeError("Scale should be a sequence")
-        if not isinstance(ratio, Sequence):
-            raise TypeError("Ratio should be a sequence")
-        if scale[0] > scale[1] or ratio[0] > ratio[1]:
-            warnings.warn("Scale and ratio should be of kind (min, max)", stacklevel=2)
-        if scale[0] < 0 or scale[1] > 1:
-            raise ValueError("Scale should be between 0 and 1")
+        check_erasing(scale, ratio, value)
         self.scale = scale
         self.ratio = ratio
         if isinstance(value, (int, float)):
@@ -121,7 +108,7 @@ class _Mixing(Transform):
 
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
-        flat_inputs, rebuild = flatten(sample)
+        flat_inputs, shape = tree_flatten(sample)
         needed = self._needs_transform_list(flat_inputs)
         others = (tv_tensors.BoundingBoxes, tv_tensors.Mask, tv_tensors.KeyPoints)
         if has_any(flat_inputs, PILImage, *others):
@@ -143,7 +130,7 @@ class _Mixing(Transform):
             self.transform(inpt, params) if wanted else inpt
             for inpt, wanted in zip(flat_inputs, needed, strict=True)
         ]
-        return unflatten(outputs, rebuild)
+        return tree_unflatten(outputs, shape)
 
     def _check_labels(self, labels: Any) -> None:
         if not isinstance(labels, Tensor):

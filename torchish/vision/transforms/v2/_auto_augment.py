@@ -8,10 +8,10 @@ import numpy as np
 from PIL.Image import Image as PILImage
 
 from torchish._tensor.tensor import Tensor
+from torchish.utils._pytree import tree_flatten, tree_unflatten
 
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import randint, random, tensor_of
-from ..._tree import flatten, unflatten
 from .. import _policies
 from .._convert import max_value
 from .._policies import AutoAugmentPolicy
@@ -39,11 +39,11 @@ class _Augment(Transform):
         self._fill = fills(fill)
 
     def forward(self, *inputs: Any) -> Any:
-        flat_inputs, rebuild = flatten(inputs if len(inputs) > 1 else inputs[0])
+        flat_inputs, shape = tree_flatten(inputs if len(inputs) > 1 else inputs[0])
         place = self._find(flat_inputs)
         image = flat_inputs[place]
         flat_inputs[place] = self._augmented(image, *F.get_size(image))
-        return unflatten(flat_inputs, rebuild)
+        return tree_unflatten(flat_inputs, shape)
 
     def _find(self, flat_inputs: list[Any]) -> int:
         found = []
@@ -77,12 +77,7 @@ class _Augment(Transform):
         self, space: _policies.Space, bins: int, size: tuple[int, int], bin_: int | None, among: int
     ) -> tuple[str, float]:
         """An operation and its magnitude: in bin `bin_`, or in one drawn from the first `among`."""
-        name = list(space)[randint(0, len(space))]
-        values, signed = space[name]
-        magnitudes = values(bins, *size)
-        if magnitudes is None:
-            return name, 0.0
-        magnitude = float(magnitudes[randint(0, among) if bin_ is None else bin_])
+        name, magnitude, signed = _policies.draw(space, bins, size, bin_, among)
         return name, _signed(magnitude, signed)
 
 

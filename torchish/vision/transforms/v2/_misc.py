@@ -11,10 +11,10 @@ from PIL.Image import Image as PILImage
 
 from torchish._basics import dtypes
 from torchish._tensor.tensor import Tensor
+from torchish.utils._pytree import tree_flatten, tree_unflatten
 
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import array_of, tensor_of, uniform
-from ..._tree import flatten, unflatten
 from . import functional as F
 from ._geometry import setup_size
 from ._transform import Transform
@@ -264,7 +264,7 @@ class _Sanitize(Transform):
     def forward(self, *inputs: Any) -> Any:
         sample = inputs if len(inputs) > 1 else inputs[0]
         labels = _as_labels(self._labels_getter(sample))
-        flat_inputs, rebuild = flatten(sample)
+        flat_inputs, shape = tree_flatten(sample)
         rows, valid = self._rows(flat_inputs)
         for label in labels or ():
             if rows.shape[0] != label.shape[0]:
@@ -272,7 +272,7 @@ class _Sanitize(Transform):
                     f"{self._mismatch.format(rows.shape)}Found labels with shape={label.shape})."
                 )
         params = {"valid": valid, "labels": labels}
-        return unflatten([self.transform(inpt, params) for inpt in flat_inputs], rebuild)
+        return tree_unflatten([self.transform(inpt, params) for inpt in flat_inputs], shape)
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         is_label = any(inpt is label for label in params["labels"] or ())

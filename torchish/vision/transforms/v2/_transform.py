@@ -10,10 +10,10 @@ from PIL.Image import Image as PILImage
 
 from torchish._tensor.tensor import Tensor
 from torchish.nn import Module
+from torchish.utils._pytree import tree_flatten, tree_unflatten
 
 from ... import tv_tensors
 from ..._tensors import random
-from ..._tree import flatten, unflatten
 from ._utils import check_type, has_any, is_pure_tensor
 from .functional._utils import _get_kernel
 
@@ -57,9 +57,9 @@ class Transform(Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Transform a sample; override `transform` rather than this."""
-        flat_inputs, rebuild = flatten(inputs if len(inputs) > 1 else inputs[0])
+        flat_inputs, shape = tree_flatten(inputs if len(inputs) > 1 else inputs[0])
         self.check_inputs(flat_inputs)
-        return unflatten(self._transformed(flat_inputs), rebuild)
+        return tree_unflatten(self._transformed(flat_inputs), shape)
 
     def _transformed(self, flat_inputs: list[Any]) -> list[Any]:
         needed = self._needs_transform_list(flat_inputs)
@@ -98,8 +98,8 @@ class RandomlyApplied(Transform):
     def forward(self, *inputs: Any) -> Any:
         """Transform a sample, or not."""
         sample = inputs if len(inputs) > 1 else inputs[0]
-        flat_inputs, rebuild = flatten(sample)
+        flat_inputs, shape = tree_flatten(sample)
         self.check_inputs(flat_inputs)
         if random() >= self.p:
             return sample
-        return unflatten(self._transformed(flat_inputs), rebuild)
+        return tree_unflatten(self._transformed(flat_inputs), shape)
