@@ -4,7 +4,6 @@ warnings.filterwarnings("ignore")
 import tempfile
 import numpy as np
 import pandas as pd
-import torch
 from fastai.tabular.all import (
     CategoryBlock,
     Categorify,

@@ -5,7 +5,6 @@ warnings.filterwarnings("ignore")
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 import numpy as np
 import pandas as pd
-import torch
 import lightning.pytorch as pl
 from pytorch_forecasting import NBeats, TemporalFusionTransformer, TimeSeriesDataSet
 from pytorch_forecasting.metrics import QuantileLoss

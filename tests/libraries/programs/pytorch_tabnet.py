@@ -1,6 +1,5 @@
 import numpy as np
 import tempfile
-import torch
 import contextlib
 import sys
 import warnings
