@@ -11,6 +11,7 @@ torchvision itself where that is installed.
 from __future__ import annotations
 
 import enum
+import functools
 import importlib
 import inspect
 import json
@@ -26,6 +27,9 @@ PACKAGES = ("", "transforms", "tv_tensors", "datasets", "io", "utils", "ops", "m
 
 def _shown(default: Any) -> str:
     """A default value as text that does not depend on the package it comes from."""
+    if isinstance(default, functools.partial):
+        options = ", ".join(f"{name}={_shown(value)}" for name, value in default.keywords.items())
+        return f"{_shown(default.func)}({options})"
     if isinstance(default, enum.Enum):
         return f"{type(default).__name__}.{default.name}"
     if inspect.isclass(default) or inspect.isroutine(default):

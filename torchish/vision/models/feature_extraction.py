@@ -63,10 +63,9 @@ class NodePathTracer(LeafModuleAwareTracer):
         kwargs: Any,
         name: str | None = None,
         type_expr: Any = None,
-        *rest: Any,
-        **more: Any,
+        *_: Any,
     ) -> Any:
-        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, *rest, **more)
+        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, *_)
         path = self._get_node_qualname(self.current_module_qualname, proxy.node)
         self.node_to_qualname[proxy.node] = path
         return proxy

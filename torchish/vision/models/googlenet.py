@@ -164,9 +164,11 @@ class GoogLeNet(nn.Module):
         aux2 = self.aux2(x) if self.training and self.aux2 is not None else None
         x = self._run(x, "inception4e", "maxpool4", "inception5a", "inception5b", "avgpool")
         logits = self.fc(self.dropout(x.flatten(1)))
-        if self.training and self.aux_logits:
-            return GoogLeNetOutputs(logits, aux2, aux1)
-        return logits
+        return self.eager_outputs(logits, aux2, aux1)
+
+    def eager_outputs(self, x: Any, aux2: Any, aux1: Any) -> Any:
+        """The logits, in training with those of the auxiliary classifiers."""
+        return GoogLeNetOutputs(x, aux2, aux1) if self.training and self.aux_logits else x
 
 
 def _googlenet(*, weights=None, progress: bool = True, **kwargs: Any) -> GoogLeNet:

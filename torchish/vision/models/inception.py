@@ -265,12 +265,14 @@ class Inception3(nn.Module):
             x = parts.rescale(x)
         for name in self._body:
             x = getattr(self, name)(x)
-        training = self.training and self.aux_logits
         aux = self.AuxLogits(x) if self.training and self.AuxLogits is not None else None
         for name in self._tail:
             x = getattr(self, name)(x)
-        logits = self.fc(x.flatten(1))
-        return InceptionOutputs(logits, aux) if training else logits
+        return self.eager_outputs(self.fc(x.flatten(1)), aux)
+
+    def eager_outputs(self, x: Any, aux: Any) -> Any:
+        """The logits, in training with those of the auxiliary classifier."""
+        return InceptionOutputs(x, aux) if self.training and self.aux_logits else x
 
 
 def _inception_v3(*, weights=None, progress: bool = True, **kwargs: Any) -> Inception3:

@@ -16,14 +16,17 @@ from ._build import expect, model, weights_enum
 Norm = Callable[[int], nn.Module]
 
 
-def _conv3x3(planes_in: int, planes: int, stride: int = 1, groups: int = 1, dilation: int = 1):
-    return nn.Conv2d(
-        planes_in, planes, 3, stride, dilation, dilation=dilation, groups=groups, bias=False
-    )
+def conv3x3(
+    in_planes: int, out_planes: int, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> nn.Conv2d:
+    """3 x 3 without a bias, padded to keep the size."""
+    options = {"dilation": dilation, "groups": groups, "bias": False}
+    return nn.Conv2d(in_planes, out_planes, 3, stride, dilation, **options)
 
 
-def _conv1x1(planes_in: int, planes: int, stride: int = 1):
-    return nn.Conv2d(planes_in, planes, 1, stride, bias=False)
+def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
+    """1 x 1 without a bias."""
+    return nn.Conv2d(in_planes, out_planes, 1, stride, bias=False)
 
 
 class BasicBlock(nn.Module):
@@ -48,10 +51,10 @@ class BasicBlock(nn.Module):
             raise ValueError("BasicBlock only supports groups=1 and base_width=64")
         if dilation > 1:
             raise NotImplementedError("Dilation > 1 not supported in BasicBlock")
-        self.conv1 = _conv3x3(inplanes, planes, stride)
+        self.conv1 = conv3x3(inplanes, planes, stride)
         self.bn1 = norm_layer(planes)
         self.relu = nn.ReLU(inplace=True)
-        self.conv2 = _conv3x3(planes, planes)
+        self.conv2 = conv3x3(planes, planes)
         self.bn2 = norm_layer(planes)
         self.downsample = downsample
         self.stride = stride
@@ -82,11 +85,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         norm_layer = norm_layer or nn.BatchNorm2d
         width = int(planes * (base_width / 64.0)) * groups
-        self.conv1 = _conv1x1(inplanes, width)
+        self.conv1 = conv1x1(inplanes, width)
         self.bn1 = norm_layer(width)
-        self.conv2 = _conv3x3(width, width, stride, groups, dilation)
+        self.conv2 = conv3x3(width, width, stride, groups, dilation)
         self.bn2 = norm_layer(width)
-        self.conv3 = _conv1x1(width, planes * self.expansion)
+        self.conv3 = conv1x1(width, planes * self.expansion)
         self.bn3 = norm_layer(planes * self.expansion)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
@@ -175,7 +178,7 @@ class ResNet(nn.Module):
         downsample = None
         width = planes * block.expansion
         if stride != 1 or self.inplanes != width:
-            downsample = nn.Sequential(_conv1x1(self.inplanes, width, stride), norm(width))
+            downsample = nn.Sequential(conv1x1(self.inplanes, width, stride), norm(width))
         shared: dict[str, Any] = {
             "groups": self.groups,
             "base_width": self.base_width,

@@ -54,6 +54,11 @@ def expand_boxes(boxes: Any, scale: float) -> Any:
     return torchish.cat([centre - half, centre + half], dim=1)
 
 
+def expand_masks_tracing_scale(M: int, padding: int) -> Any:
+    """How much larger a mask of M pixels becomes, as a tensor."""
+    return torchish.tensor(M + 2 * padding).to(torchish.float32) / M
+
+
 def expand_masks(mask: Any, padding: int) -> tuple[Any, float]:
     """Masks with a border of zeros, and how much larger they are."""
     side = mask.shape[-1]
@@ -73,6 +78,14 @@ def _resampling(first: Any, last: Any, length: int, side: int) -> Any:
     weight = (1 - (source[..., None] - taps).abs()).clamp(min=0)
     inside = (at >= 0) & (pixels[None] <= last[:, None])
     return weight * inside[..., None]
+
+
+def paste_mask_in_image(mask: Any, box: Any, im_h: int, im_w: int) -> Any:
+    """One mask (M, M) of a box of whole pixels as a mask of the whole image, (im_h, im_w)."""
+    x1, y1, x2, y2 = box.to(torchish.int64)[:, None].unbind(0)
+    side = mask.shape[-1]
+    rows, columns = _resampling(y1, y2, im_h, side)[0], _resampling(x1, x2, im_w, side)[0]
+    return rows.to(mask.dtype) @ mask @ columns.to(mask.dtype).T
 
 
 def paste_masks_in_image(

@@ -50,9 +50,15 @@ class SingleStage(nn.Module):
         outputs = self.head(maps)
         anchors = self.anchor_generator(batch, maps)
         if self.training:
-            return self._losses(targets, outputs, anchors, maps)
+            return self.eager_outputs(self._losses(targets, outputs, anchors, maps), [])
         found = self._detections(outputs, anchors, batch.image_sizes, maps)
-        return self.transform.postprocess(found, batch.image_sizes, original)
+        return self.eager_outputs(
+            {}, self.transform.postprocess(found, batch.image_sizes, original)
+        )
+
+    def eager_outputs(self, losses: dict[str, Any], detections: list[Target]) -> Any:
+        """The losses in training, the detections otherwise."""
+        return losses if self.training else detections
 
     def _losses(self, targets: Any, outputs: Any, anchors: Any, maps: Any) -> dict[str, Any]:
         raise NotImplementedError(f"{type(self).__name__} must define _losses")

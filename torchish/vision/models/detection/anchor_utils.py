@@ -48,7 +48,7 @@ class AnchorGenerator(nn.Module):
         scales: Any,
         aspect_ratios: Any,
         dtype: Any = torchish.float32,
-        device: Any = "cpu",
+        device: Any = torchish.device("cpu"),  # noqa: B008 (torchvision's default)
     ) -> Any:
         """Rounded boxes around 0 of every proportion and size, (n, 4)."""
         ratios = np.sqrt(np.asarray(aspect_ratios, np.float32))

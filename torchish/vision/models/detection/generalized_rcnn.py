@@ -82,6 +82,9 @@ class GeneralizedRCNN(nn.Module):
         features = maps_of(self.backbone(batch.tensors))
         proposals, proposal_losses = self.rpn(batch, features, targets)
         detections, losses = self.roi_heads(features, proposals, batch.image_sizes, targets)
-        if self.training:
-            return {**losses, **proposal_losses}
-        return self.transform.postprocess(detections, batch.image_sizes, original)
+        found = self.transform.postprocess(detections, batch.image_sizes, original)
+        return self.eager_outputs({**losses, **proposal_losses}, found)
+
+    def eager_outputs(self, losses: dict[str, Any], detections: list[Target]) -> Any:
+        """The losses in training, the detections otherwise."""
+        return losses if self.training else detections

@@ -19,8 +19,10 @@ from ._keypoints import (
 from ._masks import (
     expand_boxes as expand_boxes,
     expand_masks as expand_masks,
+    expand_masks_tracing_scale as expand_masks_tracing_scale,
     maskrcnn_inference as maskrcnn_inference,
     maskrcnn_loss as maskrcnn_loss,
+    paste_mask_in_image as paste_mask_in_image,
     paste_masks_in_image as paste_masks_in_image,
     project_masks_on_boxes as project_masks_on_boxes,
 )

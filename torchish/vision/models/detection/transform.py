@@ -132,12 +132,14 @@ class GeneralizedRCNNTransform(nn.Module):
 
     def batch_images(self, images: list[Any], size_divisible: int = 32) -> Any:
         """All images in one tensor, padded by zeros at the right and at the bottom."""
-        height, width = (
-            math.ceil(max(image.shape[d] for image in images) / size_divisible) * size_divisible
-            for d in (1, 2)
-        )
+        largest = self.max_by_axis([list(image.shape) for image in images])
+        height, width = (math.ceil(n / size_divisible) * size_divisible for n in largest[1:])
         padded = [F.pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in images]
         return torchish.stack(padded)
+
+    def max_by_axis(self, the_list: list[list[int]]) -> list[int]:
+        """The greatest size of each axis."""
+        return [max(sizes) for sizes in zip(*the_list, strict=True)]
 
     def postprocess(
         self,
