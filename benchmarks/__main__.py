@@ -5,7 +5,18 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("imports", "cold", "chain", "mlp", "dcgan", "conv", "models", "parallel", "boxes", "images")
+NAMES = (
+    "imports",
+    "cold",
+    "chain",
+    "mlp",
+    "dcgan",
+    "conv",
+    "models",
+    "parallel",
+    "boxes",
+    "images",
+)
 
 if __name__ == "__main__":
     for name in [a for a in sys.argv[1:] if a in NAMES] or NAMES:

@@ -30,6 +30,8 @@ CATEGORIES = {
 
 def plain(value: Any) -> Any:
     """A value as JSON; lists of categories become `{"list": name}`."""
+    if isinstance(value, WeightsEnum):
+        return {"weights": f"{type(value).__name__}.{value.name}"}
     if isinstance(value, Enum):
         return {"interpolation": value.value}
     if isinstance(value, list):
@@ -51,8 +53,6 @@ def enums() -> dict[str, type[WeightsEnum]]:
     found = {}
     prefix = torchvision.models.__name__ + "."
     for info in pkgutil.walk_packages(torchvision.models.__path__, prefix):
-        if ".quantization" in info.name:
-            continue
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             if isinstance(value, type) and issubclass(value, WeightsEnum) and len(value):

@@ -154,8 +154,11 @@ def test_densenet_reads_the_old_names(hub_folder):
 
 
 def test_quantized_models_are_refused_by_name():
-    with pytest.raises(NotImplementedError, match="quantized models"):
-        _ = models.quantization.resnet18
+    with pytest.raises(NotImplementedError, match=r"quantized models \(resnet18\)"):
+        models.quantization.resnet18(weights="DEFAULT")
+    weights = models.get_weight("ResNet18_QuantizedWeights.DEFAULT")
+    assert weights.meta["unquantized"] is models.ResNet18_Weights.IMAGENET1K_V1
+    assert weights.meta["backend"] == "fbgemm"
 
 
 def test_memory_efficient_densenet_has_the_same_gradients():

@@ -8,16 +8,15 @@ import pytest
 from tests.vision import public_names
 
 RECORD = json.loads(public_names.TABLE.read_text())
-# Fewer than one name in thirty may differ in each package; quantized models are refused by name.
+# Fewer than one name in thirty may differ in each package; layers of quantized models are refused.
 SHARE = 0.97
-REFUSED = "models.quantization"
 
 
 def compare(part: str) -> dict[str, list[str]]:
     """Names of a package (with its submodules) that are equal, absent, or differ and how."""
     found: dict[str, list[str]] = {"equal": [], "absent": [], "different": []}
     for module_name, names in RECORD["names"].items():
-        if module_name.split(".")[0] != part or module_name.startswith(REFUSED):
+        if module_name.split(".")[0] != part:
             continue
         try:
             module = public_names.load("torchish.vision", module_name)
@@ -26,6 +25,8 @@ def compare(part: str) -> dict[str, list[str]]:
             continue
         for name, place in names.items():
             full = f"{module_name}.{name}"
+            if name.startswith("Quantizable") or name == "quantize_model":
+                continue
             if not hasattr(module, name):
                 found["absent"].append(full)
                 continue
@@ -60,17 +61,19 @@ def test_names_and_signatures(part):
 
 
 def test_the_rest_is_refused_by_name():
-    """Quantized models: their modules can be imported, and each name says what it is."""
+    """Layers of quantized models; few enough that 97 in a hundred names are present over all."""
     refused = 0
     for module_name, names in RECORD["names"].items():
-        if not module_name.startswith(REFUSED):
-            continue
-        module = public_names.load("torchish.vision", module_name)
-        for name in names:
-            with pytest.raises(NotImplementedError, match=rf"quantized models \({name}\)"):
-                getattr(module, name)
-            refused += 1
-    assert refused
+        if module_name.startswith("models.quantization"):
+            module = public_names.load("torchish.vision", module_name)
+            for name in names:
+                if name.startswith("Quantizable") or name == "quantize_model":
+                    with pytest.raises(NotImplementedError, match=rf"quantized models \({name}\)"):
+                        getattr(module, name)
+                    refused += 1
+    found = [compare(part) for part in public_names.PACKAGES]
+    equal = sum(len(names["equal"]) for names in found)
+    assert equal >= SHARE * (refused + sum(len(n) for names in found for n in names.values()))
 
 
 @pytest.mark.skipif(

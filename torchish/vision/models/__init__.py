@@ -8,7 +8,6 @@ from typing import Any
 from . import (
     detection as detection,
     optical_flow as optical_flow,
-    quantization as quantization,
     segmentation as segmentation,
     video as video,
 )
@@ -239,6 +238,6 @@ from .vision_transformer import (
 
 
 def __getattr__(name: str) -> Any:
-    if name == "feature_extraction":  # loaded at first use
+    if name in ("feature_extraction", "quantization"):  # loaded at first use
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,7 +27,7 @@ __all__ = [
 
 _PACKAGE = __name__.rpartition(".")[0]
 # Where an enum of weights may live, in the order of the search.
-_PLACES = ("", ".detection", ".optical_flow", ".segmentation", ".video")
+_PLACES = ("", ".detection", ".optical_flow", ".quantization", ".segmentation", ".video")
 BUILTIN_MODELS: dict[str, Callable[..., nn.Module]] = {}
 
 

@@ -13,7 +13,7 @@ from torchish import nn
 from torchish.vision.transforms import _presets
 from torchish.vision.transforms._modes import InterpolationMode
 
-from ._api import Weights, WeightsEnum, register_model
+from ._api import Weights, WeightsEnum, get_weight, register_model
 from ._meta import categories, table
 
 Kwargs = dict[str, Any]
@@ -36,7 +36,7 @@ def _weights(url: str, transforms: list[Any], meta: Kwargs) -> Weights:
 
 
 def _python(value: Any) -> Any:
-    """What a value of the table stands for: tuples, lists of categories, interpolations."""
+    """What a value of the table stands for: tuples, categories, interpolations, other weights."""
     if isinstance(value, list):
         return tuple(value)
     if not isinstance(value, dict):
@@ -45,6 +45,8 @@ def _python(value: Any) -> Any:
         return categories(value["list"])
     if "interpolation" in value and len(value) == 1 and isinstance(value["interpolation"], str):
         return InterpolationMode(value["interpolation"])
+    if list(value) == ["weights"]:
+        return get_weight(value["weights"])
     return {key: _python(item) for key, item in value.items()}
 
 
