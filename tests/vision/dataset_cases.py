@@ -13,6 +13,7 @@ import pickle
 import tarfile
 import tempfile
 from collections.abc import Callable
+from os.path import basename
 from pathlib import Path
 from typing import Any
 
@@ -416,7 +417,7 @@ def folders(r: Path) -> Made:
                 archive.add(path, path.name)
     return [
         ("ImageFolder", {"folder": "pictures", "allow_empty": True}),
-        ("DatasetFolder", {"folder": "pictures", "loader": len, "extensions": (".png",),
+        ("DatasetFolder", {"folder": "pictures", "loader": basename, "extensions": (".png",),
                            "allow_empty": True}),
         ("ImageNet", {"split": "val"}),
         ("wrap:ImageFolder", {"folder": "pictures", "allow_empty": True}),
@@ -461,7 +462,7 @@ def coco(r: Path) -> Made:
     whole = {"images": pictures, "annotations": marks, "categories": kinds}
     txt(r / "objects.json", json.dumps(whole))
     said = [{"id": k, "image_id": 7 + k, "caption": f"text {k}"} for k in (0, 2)]
-    txt(r / "captions.json", json.dumps({**whole, "annotations": said}))
+    txt(r / "captions.json", json.dumps({"images": pictures, "annotations": said}))
     objects, captions = {"annFile": str(r / "objects.json")}, {"annFile": str(r / "captions.json")}
     return [
         ("CocoDetection", objects),

@@ -4,20 +4,23 @@ import hashlib
 import importlib.util
 import io
 import json
+import pickle
 import tarfile
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
-from tests.vision import dataset_cases
-from torchish.vision import datasets
+from tests.vision import dataset_cases, small_files
+from torchish.vision import datasets, tv_tensors
 from torchish.vision.datasets import utils
 from torchish.vision.datasets.video_utils import VideoClips
 
 LIVE = importlib.util.find_spec("torchvision") is not None
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
 @pytest.mark.parametrize("name", sorted(dataset_cases.BUILDERS))
 def test_readers(name, tmp_path, monkeypatch):
     pytest.importorskip(dataset_cases.NEEDS.get(name, "json"))
@@ -36,6 +39,66 @@ def test_readers(name, tmp_path, monkeypatch):
         if json.loads(json.dumps(ours)) != expected:
             wrong.append(f"{key}: {ours} for {expected}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_flow_in_pictures_of_16_bits(tmp_path):
+    """KITTI's flow: (r - 2^15) / 64, (g - 2^15) / 64, and b where it is valid."""
+    stored = np.random.default_rng(0).integers(0, 2**16, (3, 4, 3)).astype(np.uint16)
+    stored[..., 2] %= 2
+    folder = tmp_path / "KittiFlow/training"
+    for number in (10, 11):
+        small_files.img(folder / f"image_2/0_{number}.png", number, size=(4, 3))
+    small_files.rgb16(folder / "flow_occ/0_10.png", stored)
+    dataset = datasets.KittiFlow(str(tmp_path))
+    first, second, flow, valid = dataset[0]
+    assert (len(dataset), first.size, second.size) == (1, (4, 3), (4, 3))
+    wanted = (stored[..., :2].astype(np.float64) - 2**15).transpose(2, 0, 1) / 64
+    np.testing.assert_array_equal(flow, wanted.astype(np.float32))
+    np.testing.assert_array_equal(valid, stored[..., 2] != 0)
+    assert flow.dtype == np.float32 and valid.dtype == bool
+    with pytest.raises(FileNotFoundError, match="Could not find the Kitti flow images"):
+        datasets.KittiFlow(str(tmp_path), split="test")
+
+
+class _Pairs(datasets.VOCDetection):
+    """A class of the user's own, which is wrapped as its base is."""
+
+
+def test_wrapped_data_sets(tmp_path):
+    dataset_cases.scenes(tmp_path)
+    seen = []
+
+    def change(image, target):
+        seen.append(target)
+        return image, target["labels"] + 1
+
+    wrapped = datasets.wrap_dataset_for_transforms_v2(_Pairs(str(tmp_path), transforms=change))
+    assert isinstance(wrapped, _Pairs) and len(wrapped) == 1
+    assert wrapped[0][1].tolist() == [13, 9]
+    boxes = seen[0]["boxes"]
+    assert isinstance(boxes, tv_tensors.BoundingBoxes) and boxes.canvas_size == (6, 8)
+    assert wrapped.annotations == wrapped._dataset.targets  # attributes are the data set's
+    plain = datasets.wrap_dataset_for_transforms_v2(datasets.VOCDetection(str(tmp_path)))
+    assert pickle.loads(pickle.dumps(plain))[0][1]["labels"].tolist() == [12, 8]
+
+
+def test_what_cannot_be_wrapped(tmp_path):
+    wrap = datasets.wrap_dataset_for_transforms_v2
+    dataset_cases.scenes(tmp_path / "a")
+    dataset_cases.faces_and_things(tmp_path / "b")
+    voc = datasets.VOCDetection(str(tmp_path / "a"))
+    with pytest.raises(ValueError, match=r"Target keys \['weight'\] are not available"):
+        wrap(voc, target_keys=["weight"])
+    with pytest.raises(ValueError, match="`target_keys` can be None, 'all', or a collection"):
+        wrap(voc, target_keys=[3])
+    with pytest.raises(TypeError, match="This wrapper is meant for subclasses of"):
+        wrap([1])
+    with pytest.raises(TypeError, match="No wrapper exists for dataset class FakeData"):
+        wrap(datasets.FakeData(1))
+    with pytest.raises(RuntimeError, match="SBDataset with mode='boundaries' is currently not"):
+        wrap(datasets.SBDataset(str(tmp_path / "a")))
+    with pytest.raises(RuntimeError, match=r"`target_type=\['polygon', 'color', ...\]`"):
+        wrap(datasets.Cityscapes(str(tmp_path / "a"), target_type="color"))
 
 
 def test_old_names_warn(tmp_path):
