@@ -20,12 +20,12 @@ EXPECTED = PROGRAM.with_suffix(".txt")
 def pictures(tmp_path):
     """Bright and dark noise, in the folders that the script reads."""
     rng = np.random.default_rng(0)
-    for part, count in (("train", 10), ("val", 6)):
+    for part, count in (("train", 12), ("val", 8)):
         for kind, low in (("ants", 0), ("bees", 120)):
             folder = tmp_path / part / kind
             folder.mkdir(parents=True)
             for k in range(count):
-                pixels = rng.integers(low, low + 136, (40, 48, 3), dtype=np.uint8)
+                pixels = rng.integers(low, low + 136, (80, 96, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{k}.png")
     return tmp_path
 

@@ -17,7 +17,7 @@ torch.manual_seed(0)
 data_transforms = {
     "train": transforms.Compose(
         [
-            transforms.RandomResizedCrop(32),
+            transforms.RandomResizedCrop(64),
             transforms.RandomHorizontalFlip(),
             transforms.ToTensor(),
             transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
@@ -25,8 +25,8 @@ data_transforms = {
     ),
     "val": transforms.Compose(
         [
-            transforms.Resize(36),
-            transforms.CenterCrop(32),
+            transforms.Resize(72),
+            transforms.CenterCrop(64),
             transforms.ToTensor(),
             transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
         ]
@@ -36,7 +36,7 @@ image_datasets = {
     x: datasets.ImageFolder(os.path.join(root, x), data_transforms[x]) for x in ["train", "val"]
 }
 dataloaders = {
-    x: torch.utils.data.DataLoader(image_datasets[x], batch_size=4, shuffle=True, num_workers=0)
+    x: torch.utils.data.DataLoader(image_datasets[x], batch_size=8, shuffle=True, num_workers=0)
     for x in ["train", "val"]
 }
 dataset_sizes = {x: len(image_datasets[x]) for x in ["train", "val"]}
@@ -98,7 +98,7 @@ num_ftrs = model_ft.fc.in_features
 model_ft.fc = nn.Linear(num_ftrs, len(class_names))
 model_ft = model_ft.to(device)
 criterion = nn.CrossEntropyLoss()
-optimizer_ft = optim.SGD(model_ft.parameters(), lr=0.001, momentum=0.9)
+optimizer_ft = optim.SGD(model_ft.parameters(), lr=0.0001, momentum=0.9)
 exp_lr_scheduler = lr_scheduler.StepLR(optimizer_ft, step_size=1, gamma=0.1)
 model_ft = train_model(model_ft, criterion, optimizer_ft, exp_lr_scheduler)
 
@@ -110,7 +110,7 @@ model_conv.load_state_dict(
 for param in model_conv.parameters():
     param.requires_grad = False
 model_conv.fc = nn.Linear(model_conv.fc.in_features, 2)
-optimizer_conv = optim.SGD(model_conv.fc.parameters(), lr=0.01, momentum=0.9)
+optimizer_conv = optim.SGD(model_conv.fc.parameters(), lr=0.001, momentum=0.9)
 exp_lr_scheduler = lr_scheduler.StepLR(optimizer_conv, step_size=7, gamma=0.1)
 model_conv = train_model(model_conv, criterion, optimizer_conv, exp_lr_scheduler, num_epochs=1)
 print(sum(p.numel() for p in model_conv.parameters() if p.requires_grad), model_conv.fc)
