@@ -53,22 +53,25 @@ def write_pictures(folder: Path, count: int = COUNT) -> None:
         Image.fromarray(coarse).resize(SIZE[::-1], Image.Resampling.BICUBIC).save(path, quality=90)
 
 
+def environment() -> dict[str, str]:
+    """That of this process, with torchvision's folder in front."""
+    paths = [os.environ.get("TORCHISH_TORCHVISION", ""), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+
+
 def seconds(folder: str, workers: int, *launcher: str) -> float:
     """How long one epoch takes, the start of the workers included."""
-    paths = [os.environ.get("TORCHISH_TORCHVISION", ""), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *launcher, "-c", PROGRAM, folder, str(workers)],
-        env=env, capture_output=True, text=True, check=True,
+        env=environment(), capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(done.stdout)
 
 
 def has_torchvision() -> bool:
     """Whether PyTorch's side can run."""
-    folder = os.environ.get("TORCHISH_TORCHVISION")
-    code = f"import sys; sys.path[:0] = {[folder] if folder else []!r}; import torchvision"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+    command = [sys.executable, "-c", "import torchvision"]
+    return subprocess.run(command, env=environment(), capture_output=True).returncode == 0
 
 
 def main() -> dict[int, dict[str, float]]:
