@@ -155,9 +155,7 @@ class WindowedAttention(nn.Module):
     def _define_more(self, qkv_bias: bool) -> None:
         """What a subclass draws after its base."""
 
-    def _attend(
-        self, function: Any, x: Any, bias: Any, window: Any, shift: Any, **more: Any
-    ) -> Any:
+    def _attend(self, function: Any, x: Any, bias: Any, window: Any, **more: Any) -> Any:
         return function(
             x,
             self.qkv.weight,
@@ -165,7 +163,6 @@ class WindowedAttention(nn.Module):
             bias,
             window,
             self.num_heads,
-            shift_size=shift,
             attention_dropout=self.attention_dropout,
             dropout=self.dropout,
             qkv_bias=self.qkv.bias,
