@@ -52,7 +52,7 @@ import jax
 import numpy as np
 exec(blocks["rule"])
 from jax.extend.core import Primitive
-from torchish._interpret.plan import Plan
+from torchish._interpret.rules import Plan
 
 weighted_square = Primitive("weighted_square")
 weighted_square.def_abstract_eval(lambda x, *, weight: x)

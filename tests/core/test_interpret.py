@@ -18,8 +18,9 @@ import torchish
 from tests.ops import test_parity as parity
 from torchish._basics.settings import settings
 from torchish._core import trace
-from torchish._interpret import fallback, rule
-from torchish._interpret.plan import Plan
+from torchish._interpret import fallback
+from torchish._interpret.rules import Plan
+from torchish._interpret.table import rule
 from torchish._ops import registry
 from torchish._ops.call import operator
 

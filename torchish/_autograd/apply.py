@@ -16,11 +16,11 @@ from .._basics.state import state
 from .._core.casting import cast_kernel
 from .._core.kernels import Kernel
 from .._core.layout import has_overlap, is_dense
-from .._core.overlap import last_kernel, shares_itself, write_shared
 from .._core.trace import record
 from .._core.values import Value
 from . import nodes
 from .nodes import Edge, Node, SavedTensor
+from .overlap import last_kernel, shares_itself, write_shared
 from .saved import pack
 from .tensor_base import (
     TensorBase,

@@ -150,7 +150,7 @@ class Kernel:
         return self._plan
 
     def _planned(self) -> Plan:
-        from .._interpret.plan import Plan  # the rules, loaded when something first runs
+        from .._interpret.rules import Plan  # the rules, loaded when something first runs
 
         if self._kept is None and self._closed is None:
             self._kept = store.find(self.identity)

@@ -1,21 +1,7 @@
 """Running jaxprs in numpy, without a compiler: what cold code goes through.
 
 `table.py` holds the rules of primitives, one function of numpy arrays each; the other files are
-families of rules; `plan.py` turns a jaxpr into a flat list of calls; `fallback.py` runs the few
-primitives without a rule by XLA. To add a rule: one function under `@rule("primitive")` in the
-file of its family. May import `_basics`.
+families of rules, which `rules.py` loads; `plan.py` turns a jaxpr into a flat list of calls;
+`fallback.py` runs the few primitives without a rule by XLA. To add a rule: one function under
+`@rule("primitive")` in the file of its family. May import `_basics`.
 """
-
-# Rules register themselves.
-from . import (
-    control as control,
-    elementwise as elementwise,
-    factorisations as factorisations,
-    indexing as indexing,
-    keys as keys,
-    linear as linear,
-    reductions as reductions,
-    shapes as shapes,
-    windows as windows,
-)
-from .table import rule as rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..._interpret import rule
+from ..._interpret.table import rule
 
 
 @rule("conv")

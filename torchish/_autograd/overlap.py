@@ -22,14 +22,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._basics import dtypes
-from .casting import cast_kernel
-from .kernels import Kernel
-from .layout import Geometry, Ints, Slab, elementwise_strides, flat_of, gather_slab, unflat_of
-from .trace import record
-from .values import Aval, Value, aval_of, host_value
+from .._core.casting import cast_kernel
+from .._core.kernels import Kernel
+from .._core.layout import (
+    Geometry,
+    Ints,
+    Slab,
+    elementwise_strides,
+    flat_of,
+    gather_slab,
+    unflat_of,
+)
+from .._core.trace import record
+from .._core.values import Aval, Value, aval_of, host_value
 
 if TYPE_CHECKING:
-    from .._autograd.tensor_base import TensorBase
+    from .tensor_base import TensorBase
 
 
 def shares_itself(shape: Ints, strides: Ints) -> bool:
