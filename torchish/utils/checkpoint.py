@@ -28,6 +28,7 @@ __all__ = [
     "set_device_states",
 ]  # fmt: skip
 
+
 class CheckpointPolicy(enum.Enum):
     """What a policy says of an operator's result: to keep it, or to compute it again."""
 
