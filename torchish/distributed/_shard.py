@@ -52,6 +52,7 @@ class DeviceMesh:
                 f"a mesh of the {device_type} devices {grid.tolist()} cannot be made: this "
                 f"process has {there}"
             )
+        self.root = self  # the mesh that this is a part of
         self.device_type = device_type
         self.mesh_dim_names = tuple(names)
         self.mesh = grid
@@ -72,6 +73,37 @@ class DeviceMesh:
     def ndim(self) -> int:
         """Number of dimensions."""
         return int(self.mesh.ndim)
+
+    def __getitem__(self, names: str | tuple[str, ...]) -> DeviceMesh:
+        """The mesh of some dimensions: devices beside the first along the others lie alike.
+
+        Raises: KeyError for a name that it does not have.
+        """
+        wanted = (names,) if isinstance(names, str) else tuple(names)
+        for name in wanted:
+            if name not in self.mesh_dim_names:
+                raise KeyError(
+                    f"Invalid mesh_dim_names {wanted} specified. Valid mesh_dim_names are "
+                    f"{self.mesh_dim_names}."
+                )
+        order = [self.mesh_dim_names.index(name) for name in wanted]
+        rest = [d for d in range(self.ndim) if d not in order]
+        first = self.mesh.transpose(*order, *rest).reshape(
+            *(self.mesh.shape[d] for d in order), -1
+        )[..., 0]
+        part = DeviceMesh(self.device_type, first, mesh_dim_names=wanted)
+        part.root = self.root
+        return part
+
+    def get_coordinate(self) -> list[int]:
+        """Where this process stands: it leads all devices, from the first one."""
+        return [0] * self.ndim
+
+    def get_local_rank(self, mesh_dim: int | str | None = None) -> int:
+        """Where this process stands along a dimension: at its start."""
+        return 0
+
+    get_rank = get_local_rank
 
     def size(self, mesh_dim: int | None = None) -> int:
         """How many devices there are, or along one dimension."""
@@ -154,8 +186,27 @@ def _lay_out(name: str, tensor: Any, spec: Spec, mesh: DeviceMesh) -> None:
     storage.placement = placement
 
 
-def _pinned(tensor: Any, placement: Placement) -> Any:
+def pinned(tensor: Any, placement: Placement) -> Any:
+    """The tensor, laid out in the program that uses it."""
     return apply_kernel(placement.kernel(tensor._aval), (tensor,))[0]
+
+
+def spec_of_placements(mesh: DeviceMesh, placements: Sequence[Any], ndim: int) -> Spec:
+    """For each dimension of a tensor the mesh dimensions that `Shard` placements cut it by."""
+    entries: list[tuple[str, ...]] = [() for _ in range(ndim)]
+    for name, placement in zip(mesh.mesh_dim_names, placements, strict=True):
+        if placement.is_shard():
+            entries[placement.dim % ndim] += (name,)
+    return [e if len(e) > 1 else e[0] if e else None for e in entries]
+
+
+def fits(mesh: DeviceMesh, spec: Spec, shape: Sequence[int]) -> bool:
+    """Whether the parts are equal, as devices hold them."""
+    sizes = dict(zip(mesh.mesh_dim_names, mesh.shape, strict=True))
+    return all(
+        n % math.prod(sizes[a] for a in _axes(entry)) == 0
+        for n, entry in zip(shape, spec, strict=True)
+    )
 
 
 def _batch_hook(mesh: DeviceMesh, axes: tuple[str, ...]) -> Callable[..., Any]:
@@ -167,7 +218,7 @@ def _batch_hook(mesh: DeviceMesh, axes: tuple[str, ...]) -> Callable[..., Any]:
 
     def cut(tensor: Any) -> Any:
         fits = tensor.dim() and tensor.shape[0] % parts == 0 and tensor.device == mesh.home
-        return _pinned(tensor, placement) if fits else tensor
+        return pinned(tensor, placement) if fits else tensor
 
     def hook(module: Any, args: Any, kwargs: Any) -> Any:
         return map_tensors(cut, args), map_tensors(cut, kwargs)
@@ -216,21 +267,34 @@ def shard(module: Any, mesh: DeviceMesh, rules: Rules | None = None, *, batch: A
         >>> mesh = init_device_mesh("cuda", (2, 4), mesh_dim_names=("data", "model"))
         >>> shard(model, mesh, {r"linear1\\.weight": ("model", None)})
     """
-    from ..optim.optimizer import register_optimizer_step_pre_hook
-
     spec_of = _by_rules(rules)
     specs = [(n, t, _checked(n, tuple(t.shape), spec_of(n, t), mesh)) for n, t in _tensors(module)]
     for name, tensor, spec in specs:
-        _lay_out(name, tensor, spec, mesh)
-        if tensor.requires_grad:
-            placement = tensor._storage.placement
-            tensor.register_hook(lambda grad, placement=placement: _pinned(grad, placement))
+        lay_out_parameter(name, tensor, spec, mesh)
     axes = tuple(a for a in _axes(batch) if a in mesh.mesh_dim_names)
     if axes:
         module.register_forward_pre_hook(_batch_hook(mesh, axes), with_kwargs=True)
+    return module
+
+
+def _lay_out_states() -> None:
+    """From now on, optimizers' state lies as their parameters do."""
+    from ..optim.optimizer import register_optimizer_step_pre_hook
+
     if not _hooked:
         _hooked.append(register_optimizer_step_pre_hook(_lay_out_state))
-    return module
+
+
+def lay_out_parameter(name: str, tensor: Any, spec: Spec, mesh: DeviceMesh) -> None:
+    """Lay a parameter or buffer out, and its gradient and optimizer state with it.
+
+    Raises: ValueError for a spec that does not fit, RuntimeError for a tensor elsewhere.
+    """
+    _lay_out(name, tensor, spec, mesh)
+    if tensor.requires_grad:
+        placement = tensor._storage.placement
+        tensor.register_hook(lambda grad: pinned(grad, placement))
+    _lay_out_states()
 
 
 def fully_shard(module: Any, *, mesh: DeviceMesh | None = None) -> Any:
