@@ -10,6 +10,7 @@ NAMES = (
     "cold",
     "chain",
     "mlp",
+    "compiled",
     "dcgan",
     "conv",
     "models",

@@ -24,13 +24,17 @@ def compile(
 ) -> Any:
     """A function or module whose calls are compiled; a decorator without `model`.
 
-    XLA compiles whole steps whether or not this is called. A `backend` that is a function is given
+    XLA compiles whole steps whether or not this is called. What this adds: a function whose calls
+    do the same each time is replayed as one program without its Python, a whole training step with
+    its optimizer too (guards watch everything that it can reach; code that does more than compute
+    runs at every call). A `backend` that is a function is given
     each graph as a `torch.fx.GraphModule` with example inputs, and what it returns is run.
 
     Args:
         model: a function, module or class.
         fullgraph: raise where one graph cannot hold all of it.
-        dynamic: kept; shapes are always those at hand, and a new one is a new graph.
+        dynamic: True: sizes may change, and graphs that differ in them alone count once towards
+            `recompile_limit`. Every size still has a program of its own.
         backend: a name of `torch._dynamo.list_backends()`, or a function of a graph and inputs.
         mode, options: choices of PyTorch's own compiler; they change nothing here. `options` are
             handed to a backend that is a function.

@@ -15,7 +15,7 @@ import numpy as np
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device, resolve
 from .._basics.dtypes import dtype, from_np
-from .._basics.state import process
+from .._basics.state import process, state
 from .._basics.wide import widened
 from .._core.storage import Storage
 from .._core.values import Value, aval_of, aval_of_array, host_value
@@ -39,6 +39,8 @@ def host_array(tensor: TensorState) -> np.ndarray[Any, Any]:
     value = storage._value
     if tensor._layout is not None and type(value.array) is np.ndarray and not tensor._conjugated:
         if tensor._aval.dtype is storage.aval.dtype and storage.strides is None:
+            if state.watch is not None:
+                state.watch.note_read(value)
             return _strided(storage, tensor)
     array = tensor._value().host()
     if array.flags.writeable:

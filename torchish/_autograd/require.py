@@ -14,6 +14,7 @@ import numpy as np
 from .._basics.dtypes import bool_
 from .._basics.memo import Memo
 from .._basics.settings import settings
+from .._basics.state import state
 from .._core.checks import defer_check
 from .._core.kernels import Kernel
 from .._core.trace import record
@@ -39,7 +40,10 @@ def require(
     if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
         return
     if all(map(_at_hand, values)):
-        arrays = [v.host() for v in values]
+        if state.watch is None:
+            arrays = [v.host() for v in values]
+        else:
+            arrays = state.watch.note_check(values, wrong, numbers, error)
         if np.any(wrong(*arrays, *numbers)):
             raise error(*arrays)
         return
@@ -58,6 +62,8 @@ def require(
         return Kernel(label, flag, key[1:], (aval_of((), bool_),))
 
     (found,) = record(_kernels.find(key, make), (*values, *numbers))
+    if state.watch is not None:
+        state.watch.note_flag(found, values, error)
     defer_check(found, lambda: error(*[v.host() for v in values]))
 
 

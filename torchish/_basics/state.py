@@ -60,6 +60,9 @@ class ThreadState(threading.local):
         self.heir: Any = None
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
+        # What is told of numbers at hand that are looked at, while a compiled call is observed
+        # (torchish/_dynamo/replay.py).
+        self.watch: Any = None
         # What draws for a program that is recorded as a function: (make, aval) -> Value.
         self.draw_sink: Any = None
         # The current CUDA device.

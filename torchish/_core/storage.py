@@ -19,6 +19,7 @@ import numpy as np
 from .._basics.devices import CPU, META, device
 from .._basics.dtypes import dtype
 from .._basics.shared_memory import Block, block_of
+from .._basics.state import state
 from .layout import Geometry, memory_order
 from .values import Aval, Value, aval_of, contiguous_strides, host_value
 
@@ -186,7 +187,10 @@ class Storage:
             self._value = host_value(np.ascontiguousarray(base).reshape(base.shape))
             return self._value
         self.writes += 1  # numpy may have written: memoised reads of views are stale
-        return host_value(np.array(self._base_view(), order="C"))
+        made = host_value(np.array(self._base_view(), order="C"))
+        if state.watch is not None:
+            state.watch.snapshot(self, made)
+        return made
 
     def _write_host(self, value: Value) -> None:
         self._base_view()[...] = value.host()

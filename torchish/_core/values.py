@@ -17,7 +17,7 @@ from .._basics import dtypes
 from .._basics.devices import CPU, device as Device
 from .._basics.dtypes import dtype as Dtype
 from .._basics.size import Size
-from .._basics.state import process
+from .._basics.state import process, state
 from .checks import run_checks
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class Value:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
             self.trace.flush("a value is read")
         run_checks()
+        if state.watch is not None:
+            state.watch.note_read(self)
         return self.array
 
     def host(self) -> np.ndarray[Any, Any]:

@@ -31,7 +31,7 @@ from torchish.fx.node import Node
 from torchish.fx.proxy import TracerBase
 from torchish.overrides import TorchFunctionMode
 
-from . import config
+from . import config, stance
 from .exc import BackendCompilerFailed, FailOnRecompileLimitHit
 from .naming import note_locals
 
@@ -115,11 +115,21 @@ class _Tracer(TracerBase):
 class Graphs:
     """What one compiled function has given its backend: compiled graphs by place and structure."""
 
-    def __init__(self, backend: Callable[..., Any], limit: int | None = None) -> None:
+    def __init__(
+        self, backend: Callable[..., Any], limit: int | None = None, dynamic: bool = False
+    ) -> None:
         self.backend = backend
-        self.limit = limit
+        self.limit, self.dynamic = limit, dynamic
+        self.calls = 0
         self.compiled: dict[int, dict[Any, Any]] = {}
+        self.families: dict[int, set[Any]] = {}  # graphs but for the sizes that may change
         self.on_break: Callable[[str, Any], None] | None = None
+
+    def clear(self) -> None:
+        """Forget every graph."""
+        self.compiled.clear()
+        self.families.clear()
+        self.calls = 0
 
     def compile(self, place: int, key: Any, graph: Graph, real: list[Any], full: bool) -> Any:
         """The function for a graph: the one at hand, or what the backend makes of it."""
@@ -127,8 +137,15 @@ class Graphs:
         if key in known:
             return known[key]
         module = GraphModule({}, graph)
+        if not stance.may_compile(self.calls):
+            return module.forward
         limit = config.recompile_limit if self.limit is None else self.limit
-        if len(known) >= limit:
+        families = self.families.setdefault(place, set())
+        family = (
+            tuple((n.op, n.target) for n in graph.nodes if n.op.startswith("call_")),
+            tuple(stance.family(t, self.dynamic) for t in real),
+        )
+        if family not in families and len(families) >= limit:
             if full:
                 raise FailOnRecompileLimitHit(
                     f"Hard failure due to fullgraph=True: recompile_limit reached with {limit}"
@@ -142,6 +159,7 @@ class Graphs:
             problem = TypeError(f"a backend must return a callable, not {type(made).__name__}")
             raise BackendCompilerFailed(self.backend, problem)
         known[key] = made
+        families.add(family)
         return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._autograd.tensor_base import TensorBase
 from .._basics.state import state
 from .eval_frame import CompileContext, DisableContext
 
@@ -60,11 +61,41 @@ def optimize_assert(backend: Any, **kwargs: Any) -> Any:
     return optimize(backend, nopython=True, **kwargs)
 
 
+def _mark(tensor: Any, name: str, index: Any) -> None:
+    indices = [index] if isinstance(index, int) else index
+    if not isinstance(indices, list | tuple):
+        raise AssertionError(f"Expected index to be int, list, or tuple, got {type(index)}")
+    held = getattr(tensor, name, None)
+    if held is None:
+        held = set()
+        setattr(tensor, name, held)
+    held.update(indices)
+
+
 def mark_dynamic(t: Any, index: Any, **kwargs: Any) -> None:
-    """Do nothing: a new shape is a new program."""
+    """Note dims of a tensor whose size will change.
+
+    Every size has a program of its own; those that differ in such dims only count once towards
+    `recompile_limit`. Raises: AssertionError for an index of another type.
+    """
+    _mark(t, "_dynamo_dynamic_indices", index)
 
 
-maybe_mark_dynamic = mark_unbacked = mark_static = mark_dynamic
+def maybe_mark_dynamic(t: Any, index: Any, **kwargs: Any) -> None:
+    """As `mark_dynamic`."""
+    _mark(t, "_dynamo_weak_dynamic_indices", index)
+
+
+def mark_unbacked(t: Any, index: Any, **kwargs: Any) -> None:
+    """As `mark_dynamic`: sizes are always known here."""
+    _mark(t, "_dynamo_unbacked_indices", index)
+
+
+def mark_static(t: Any, index: Any = None) -> None:
+    """Note dims (all, if None) whose size will not change."""
+    if index is None:
+        index = list(range(t.dim())) if isinstance(t, TensorBase) else []
+    _mark(t, "_dynamo_static_indices", index)
 
 
 def mark_static_address(t: Any, guard: bool = False) -> None:

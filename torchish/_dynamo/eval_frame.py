@@ -1,7 +1,8 @@
 """What `torch.compile` returns: a function or module whose calls are compiled regions.
 
-Without a backend of the user's a region changes nothing but what `is_compiling` says and, under
-`fullgraph`, what is allowed: the engine records and compiles anyway.
+Without a backend of the user's a region changes what `is_compiling` says and, under `fullgraph`,
+what is allowed: the engine records and compiles anyway. Calls that do the same every time are
+replayed without their Python (`replay.py`).
 """
 
 from __future__ import annotations
@@ -85,21 +86,25 @@ class CompileContext:
         """A function whose calls are regions."""
         fn = getattr(fn, "_torchdynamo_orig_callable", fn)
         graphs: Any = None
+        whole: Any = None
 
         @functools.wraps(fn)
         def compiled(*args: Any, **kwargs: Any) -> Any:
             if state.compiled is not None or stance.eager():
                 return fn(*args, **kwargs)
+            nonlocal graphs, whole
             backend = stance.backend(self.backend)
             compile_by = lookup_backend(backend)
             if compile_by is not None:
-                nonlocal graphs
                 if graphs is None or graphs.backend is not compile_by:
-                    graphs = _graphs(compile_by, self.limit)
+                    graphs = _graphs(compile_by, self)
+                graphs.calls += 1
                 return captured(fn, args, kwargs, graphs, self.fullgraph)
+            if whole is None:
+                whole = extra._torchish_whole = _whole(fn, self)
             state.compiled = Region(self.fullgraph)
             try:
-                return fn(*args, **kwargs)
+                return whole.call(args, kwargs)
             finally:
                 state.compiled = None
 
@@ -112,10 +117,16 @@ class CompileContext:
         return compiled
 
 
-def _graphs(backend: Callable[..., Any], limit: int | None) -> Any:
+def _whole(fn: Callable[..., Any], context: CompileContext) -> Any:
+    from .whole import Whole
+
+    return Whole(fn, context.dynamic, context.limit)
+
+
+def _graphs(backend: Callable[..., Any], context: CompileContext) -> Any:
     from .capture import Graphs
 
-    made = Graphs(backend, limit)
+    made = Graphs(backend, context.limit, bool(context.dynamic))
     stance.remember(made)
     return made
 

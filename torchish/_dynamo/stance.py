@@ -20,6 +20,40 @@ def eager() -> bool:
     return _now[-1][0] == "force_eager" or config.disable
 
 
+def open_dims(tensor: Any, every: bool) -> frozenset[int]:
+    """Dims of a tensor that are marked as changing (`mark_dynamic`), or `every` one."""
+    if every:
+        return frozenset(range(tensor._aval.ndim))
+    marks: set[int] = set()
+    for name in ("_dynamo_dynamic_indices", "_dynamo_weak_dynamic_indices",
+                 "_dynamo_unbacked_indices"):  # fmt: skip
+        marks |= getattr(tensor, name, None) or set()
+    return frozenset(marks)
+
+
+def family(tensor: Any, every: bool) -> Any:
+    """A tensor's shape with None for the sizes that may change, and its dtype."""
+    dims = open_dims(tensor, every)
+    shape = tuple(None if d in dims else n for d, n in enumerate(tensor._aval.shape))
+    return shape, tensor._aval.dtype
+
+
+def may_compile(calls: int) -> bool:
+    """Whether a call that has no program yet may be given one; `calls` counts the function's.
+
+    Raises: RuntimeError under "fail_on_recompile".
+    """
+    stance = _now[-1][0]
+    if stance == "fail_on_recompile":
+        raise RuntimeError(
+            "Detected recompile when torch.compile stance is 'fail_on_recompile'. filename: "
+            "'<compiled>', function name: '<compiled>', line number: 0"
+        )
+    if stance in ("eager_then_compile", "aot_eager_then_compile"):
+        return calls > 1
+    return stance != "eager_on_recompile"
+
+
 def backend(chosen: Any) -> Any:
     """The backend that the stance forces, else the one that was chosen."""
     return chosen if _now[-1][1] is None else _now[-1][1]
@@ -33,14 +67,16 @@ def remember(graphs: Any) -> None:
 def forget() -> None:
     """Every compiled graph is compiled anew at its next use."""
     for graphs in list(_remembered):
-        graphs.compiled.clear()
+        graphs.clear()
 
 
 class set_stance:
     """Set what compiled functions do: at once, in a `with` block, or in a decorated function.
 
     Args:
-        stance: `"default"` or `"force_eager"`; the others differ only in when PyTorch compiles.
+        stance: `"default"`; `"force_eager"`; `"eager_on_recompile"` (what has no program runs as
+            it is); `"fail_on_recompile"` (it raises); `"eager_then_compile"` and
+            `"aot_eager_then_compile"` (a function's first call runs as it is).
         force_backend: used instead of every function's own.
     Raises: RuntimeError for an unknown stance, or a backend with another stance than "default".
     """

@@ -1,0 +1,200 @@
+"""Whether a function's Python may be left out once its operators are known.
+
+A step is replayed without its Python, so that Python must do nothing but compute on tensors and on
+state that guards watch. This is decided from the code, before anything is replayed, and whatever
+is not known to be harmless is refused: then the function simply runs at every call.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .._autograd.tensor_base import TensorBase
+from ..nn.modules.module import Module
+
+_LIBRARIES = frozenset(
+    "torch torchish functorch math operator functools itertools typing collections dataclasses "
+    "einops types numbers enum abc __future__".split()
+)
+_BUILTINS = frozenset(
+    "abs all any bool callable complex dict divmod enumerate filter float frozenset getattr "
+    "hasattr id int isinstance issubclass iter len list map max min next object pow range repr "
+    "reversed round set slice sorted str sum super tuple type zip NotImplemented Ellipsis".split()
+)
+# Methods and functions whose effect is neither an operator nor seen by a guard.
+_EFFECTS = frozenset(
+    "manual_seed manual_seed_all seed set_rng_state set_state fork_rng write writelines print "
+    "save load compile register_hook register_forward_hook register_backward_hook "
+    "register_full_backward_hook register_post_accumulate_grad_hook set_default_dtype "
+    "set_default_device set_num_threads record_stream synchronize barrier all_reduce".split()
+)
+_STORES = frozenset(("STORE_GLOBAL", "DELETE_GLOBAL", "IMPORT_NAME", "IMPORT_FROM"))
+
+
+class Impure(Exception):
+    """Why a function's Python has to run at every call."""
+
+
+def is_library(name: Any) -> bool:
+    """Whether a module's name belongs to a library whose functions only compute."""
+    return isinstance(name, str) and name.split(".")[0] in _LIBRARIES
+
+
+class Code:
+    """The functions that a call may reach, and the objects that they read from outside.
+
+    `roots` are (name, value) of closures and globals that guards have to watch.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[Any] = set()
+        self.roots: list[tuple[Any, Any, Any]] = []  # container, key, value
+        self.names: set[str] = set()
+        self.classes: set[type] = set()
+
+    def add(self, function: Any) -> None:
+        """Follow a function or method. Raises: Impure."""
+        if isinstance(function, functools_partial):
+            raise Impure("a functools.partial")
+        if isinstance(function, types.MethodType):
+            function = function.__func__
+        function = getattr(function, "_torchdynamo_orig_callable", function)
+        if isinstance(function, types.MethodType):
+            function = function.__func__
+        if is_library(getattr(function, "__module__", None)) and not _is_local(function):
+            return
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            self.add(wrapped)
+        code = getattr(function, "__code__", None)
+        if code is None:
+            raise Impure(f"{function!r} has no code to look at")
+        if code in self.seen:
+            return
+        self.seen.add(code)
+        for cell, name in zip(function.__closure__ or (), code.co_freevars, strict=True):
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                continue
+            self._outside(_Cell(cell), 0, value, name)
+        self._code(code, function.__globals__)
+        self._follow_names()
+
+    def _code(self, code: Any, space: dict[str, Any]) -> None:
+        if code.co_flags & 0x2A0:  # generators and coroutines
+            raise Impure(f"{code.co_name} is a generator or coroutine")
+        for instruction in dis.get_instructions(code):
+            name = instruction.opname
+            if name in _STORES:
+                raise Impure(f"{code.co_name} imports, or writes to a global")
+            if name == "STORE_DEREF" and instruction.argval in code.co_freevars:
+                raise Impure(f"{code.co_name} writes to {instruction.argval} outside of it")
+            if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+                self._global(str(instruction.argval), space)
+            elif name in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"):
+                if instruction.argval in _EFFECTS:
+                    raise Impure(f"{code.co_name} calls {instruction.argval}")
+                self.names.add(instruction.argval)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType) and constant not in self.seen:
+                self.seen.add(constant)
+                if constant.co_flags & 0x20 and constant.co_name == "<genexpr>":
+                    self._names_of(constant, space)
+                else:
+                    self._code(constant, space)
+
+    def _names_of(self, code: Any, space: dict[str, Any]) -> None:
+        for instruction in dis.get_instructions(code):
+            if instruction.opname == "LOAD_GLOBAL":
+                self._global(str(instruction.argval), space)
+            elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+                if instruction.argval in _EFFECTS:
+                    raise Impure(f"{code.co_name} calls {instruction.argval}")
+                self.names.add(instruction.argval)
+
+    def _global(self, name: str, space: dict[str, Any]) -> None:
+        if name in space:
+            self._outside(space, name, space[name], name)
+        elif not hasattr(builtins, name):
+            raise Impure(f"{name} is not defined")
+        elif name not in _BUILTINS and not _is_exception(getattr(builtins, name)):
+            raise Impure(f"{name}() has effects")
+
+    def _outside(self, container: Any, key: Any, value: Any, name: str) -> None:
+        if isinstance(value, types.ModuleType):
+            if not is_library(value.__name__):
+                raise Impure(f"{name} is the module {value.__name__}")
+            return
+        self.roots.append((container, key, value))
+        if isinstance(value, type):
+            if not (is_library(value.__module__) or _is_exception(value)):
+                raise Impure(f"{name} is a class of the program's")
+        elif isinstance(value, types.FunctionType | types.MethodType):
+            self.add(value)
+        elif isinstance(value, types.BuiltinFunctionType):
+            if not is_library(value.__module__):
+                raise Impure(f"{name} is a function of {value.__module__}")
+
+    def see_class(self, kind: type) -> None:
+        """Note the class of an object that the call may use: its methods may be called."""
+        if kind in self.classes:
+            return
+        self.classes.add(kind)
+        if issubclass(kind, Module):
+            self.names.add("forward")
+        self._follow_names()
+
+    def _follow_names(self) -> None:
+        for kind in list(self.classes):
+            for base in kind.__mro__:
+                if is_library(base.__module__) or base is object:
+                    continue
+                for name in list(self.names & set(base.__dict__)):
+                    self._member(base.__dict__[name])
+
+    def _member(self, member: Any) -> None:
+        if isinstance(member, property):
+            member = member.fget
+        if isinstance(member, staticmethod | classmethod):
+            member = member.__func__
+        if isinstance(member, types.FunctionType) and member.__code__ not in self.seen:
+            self.add(member)
+        elif not isinstance(member, types.FunctionType) and callable(member):
+            raise Impure(f"{member!r} has no code to look at")
+
+
+class _Cell:
+    """A closure's cell as a container with one item."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: Any) -> None:
+        self.cell = cell
+
+    def __getitem__(self, _: Any) -> Any:
+        return self.cell.cell_contents
+
+
+def _is_local(function: Any) -> bool:
+    """Whether a function that bears a library's name was made inside another one."""
+    return "<locals>" in getattr(function, "__qualname__", "") and not isinstance(
+        function, types.BuiltinFunctionType
+    )
+
+
+def _is_exception(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def tensors_in(values: Iterable[Any]) -> list[Any]:
+    """The tensors among values."""
+    return [v for v in values if isinstance(v, TensorBase)]
+
+
+functools_partial: Any = __import__("functools").partial
+Function = Callable[..., Any]

@@ -1,0 +1,196 @@
+"""The calls of one compiled function: replayed where they can be, observed until they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._autograd.tensor_base import TensorBase
+from .._basics.devices import CPU
+from .._basics.state import process, state
+from ..utils import _pytree as pytree
+from . import config, stance
+from .guards import World
+from .purity import Code, Impure
+from .replay import ATTEMPTS, LIVE, Observation, Replay, Seen, match
+
+_SIMPLE = (int, float, complex, str, bytes, bool, type(None))
+_KEPT = 8  # replays of one kind of arguments
+
+
+class _Site:
+    """Calls with one kind of arguments."""
+
+    def __init__(self) -> None:
+        self.ready: list[Replay] = []
+        self.last: Seen | None = None
+        self.attempts = 0
+        self.reason = ""
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether observing goes on for nothing."""
+        return self.attempts >= ATTEMPTS
+
+
+class Whole:
+    """What is known of one compiled function.
+
+    `reason` says why its last call was not replayed.
+    """
+
+    def __init__(self, function: Callable[..., Any], dynamic: bool | None, limit: int | None):
+        self.function = function
+        self.dynamic, self.limit = dynamic, limit
+        self.sites: dict[Any, _Site] = {}
+        self.families: set[Any] = set()
+        self.code: Code | None = None
+        self.reason = ""
+        self.calls = 0
+        self.replayed = 0
+        stance.remember(self)
+
+    def clear(self) -> None:
+        """Forget every program."""
+        self.sites.clear()
+        self.families.clear()
+        self.calls = 0
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function. Raises: RuntimeError for a stance that forbids to compile."""
+        self.calls += 1
+        try:
+            leaves, key = self._kind(args, kwargs)
+        except Impure as impure:
+            return self._plain(args, kwargs, str(impure))
+        site = self.sites.get(key)
+        if site is not None:
+            for replay in site.ready:
+                if replay.world.holds():
+                    self.replayed += 1
+                    return replay.run(self.device, leaves)
+        if site is not None and site.is_hopeless and not site.ready:
+            return self._plain(args, kwargs, site.reason)
+        if not stance.may_compile(self.calls):
+            return self._plain(args, kwargs, "the stance")
+        if site is None:
+            family = self._family(leaves, key)
+            if family not in self.families and len(self.families) >= self._most():
+                return self._plain(args, kwargs, "recompile_limit")
+            self.families.add(family)
+            site = self.sites[key] = _Site()
+        if site.is_hopeless:
+            return self._plain(args, kwargs, site.reason)
+        return self._observed(site, leaves, args, kwargs)
+
+    def _family(self, leaves: Sequence[Any], key: Any) -> Any:
+        """The kind of arguments, but for the sizes that may change."""
+        every = bool(self.dynamic)
+        kinds = [
+            stance.family(x, every) if isinstance(x, TensorBase) else kind
+            for x, kind in zip(leaves, key[1], strict=True)
+        ]
+        return key[0], tuple(kinds), key[2]
+
+    def _most(self) -> int:
+        return config.recompile_limit if self.limit is None else self.limit
+
+    def _plain(self, args: Any, kwargs: Any, reason: str) -> Any:
+        self.reason = reason
+        return self.function(*args, **kwargs)
+
+    # --- arguments -------------------------------------------------------------------------------
+
+    def _kind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any]:
+        """The leaves of the arguments, and what has to be equal for a replay to fit them."""
+        if (
+            state.transforms or state.function_modes or state.dispatch_modes or state.saved_hooks
+            or state.draw_sink is not None or state.watch is not None or state.anomaly
+            or process.interpret_only or process.spmd_used or process.laid_out
+        ):  # fmt: skip
+            raise Impure("a mode is on that has to see every operator")
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        kinds: list[Any] = []
+        places: dict[int, int] = {}
+        for k, x in enumerate(leaves):
+            if isinstance(x, TensorBase):
+                storage = x._storage
+                grad = x._grad is not None
+                if grad or x._grad_fn is not None or x._base is not None or x._inference:
+                    raise Impure("an argument has a history or a gradient, or is a view")
+                same = places.setdefault(id(storage), k)
+                kinds.append(
+                    (type(x), x._aval, x._layout, storage.aval, storage.strides, storage.device,
+                     x._requires_grad, same)
+                )  # fmt: skip
+            elif isinstance(x, _SIMPLE):
+                kinds.append((type(x), x))
+            else:
+                kinds.append(id(x))
+        return leaves, (str(spec), tuple(kinds), _modes())
+
+    # --- observing -------------------------------------------------------------------------------
+
+    def _world(self, leaves: Sequence[Any]) -> World:
+        if self.code is None:
+            self.code = Code()
+            self.code.add(self.function)
+        world = World(self.code)
+        owner = getattr(self.function, "__self__", None)
+        objects = [x for x in leaves if not isinstance(x, (*_SIMPLE, TensorBase))]
+        if owner is not None:
+            objects.append(owner)
+        # Classes of what is found bring code, and code brings globals: until nothing is new.
+        seen = -1
+        while seen != len(self.code.roots):
+            seen = len(self.code.roots)
+            world = World(self.code)
+            world.look([(objects, k, x) for k, x in enumerate(objects)])
+            world.look(list(self.code.roots))
+        return world
+
+    def _observed(self, site: _Site, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
+        site.attempts += 1
+        try:
+            world = self._world(leaves)
+            dev = self._device(world, leaves)
+        except Impure as impure:
+            site.attempts, site.reason = ATTEMPTS, str(impure)
+            return self._plain(args, kwargs, site.reason)
+        watching = Observation(dev, world, leaves)
+        result, seen = watching.run(lambda: self.function(*args, **kwargs))
+        if seen is None:
+            site.last, site.reason = None, watching.reason or ""
+            if watching.reason == LIVE:
+                site.attempts = ATTEMPTS
+        else:
+            self._matched(site, seen)
+        self.reason = site.reason
+        return result
+
+    def _matched(self, site: _Site, seen: Seen) -> None:
+        last, site.last = site.last, seen
+        if last is None:
+            return
+        try:
+            replay = match(last, seen)
+        except Impure as impure:
+            site.reason = str(impure)
+            return
+        site.ready = [replay, *site.ready][:_KEPT]
+        site.attempts, site.reason, site.last = 0, "", None
+
+    def _device(self, world: World, leaves: Sequence[Any]) -> Any:
+        devices = {s.device for _, s, _, _ in world.tensors if s.aval.ndim}
+        devices |= {x._storage.device for x in leaves if isinstance(x, TensorBase) and x._aval.ndim}
+        if len(devices) > 1:
+            raise Impure("its tensors lie on several devices")
+        self.device = devices.pop() if devices else CPU
+        if self.device.type == "meta":
+            raise Impure("its tensors have no data")
+        return self.device
+
+
+def _modes() -> tuple[Any, ...]:
+    return (state.grad_enabled, state.inference, id(state.autocast), process.default_dtype,
+            len(state.device_stack), state.overriding_off)  # fmt: skip
