@@ -349,11 +349,11 @@ def write_step(
     return _write_kernel(base, slab, len(used)), used
 
 
-Layout = tuple[Ints, Ints, int]  # shape, strides, offset
+Span = tuple[Ints, Ints, int]  # shape, strides, offset
 
 
 @functools.lru_cache(maxsize=4096)
-def relate_read(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
+def relate_read(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Read `view` out of the value of a tensor whose layout in the same memory is `source`.
 
     Works for any source by way of the memory they span; a dense source has a shorter way.
@@ -372,7 +372,7 @@ def relate_read(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
 
 
 @functools.lru_cache(maxsize=4096)
-def relate_write(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
+def relate_write(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Replace, in the value of a tensor with layout `source`, what `view` shares with it."""
     memory = _memory(source, view, dt)
     base, base_starts = plan_for(memory, *source, dt, False)
@@ -388,7 +388,7 @@ def relate_write(source: Layout, view: Layout, dt: dtype, conj: bool) -> Kernel:
     return Kernel("strided_write", fn, avals, avals[:1], grad_name="CopySlices", identity=name)
 
 
-def _memory(source: Layout, view: Layout, dt: dtype) -> Geometry:
+def _memory(source: Span, view: Span, dt: dtype) -> Geometry:
     """Flat memory that holds both layouts."""
     reach = 1
     for shape, strides, offset in (source, view):

@@ -55,7 +55,7 @@ class MeshKernel(Kernel):
         self.spread = tuple(spread)
 
 
-class Layout:
+class Arrangement:
     """Shardings of the inputs and outputs of a program over a mesh."""
 
     __slots__ = ("inputs", "outputs")
@@ -88,7 +88,7 @@ class Layout:
         self.outputs = [sharding(spread.get(s)) for s in live]
 
 
-def spread_out(values: Sequence[Value], layout: Layout) -> list[Any]:
+def spread_out(values: Sequence[Value], layout: Arrangement) -> list[Any]:
     """The arrays of a program's inputs, laid out over its mesh; the values keep them so."""
     arrays = []
     for v, sharding in zip(values, layout.inputs, strict=True):

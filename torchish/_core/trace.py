@@ -37,7 +37,7 @@ from .kernels import Kernel
 from .policy import NEVER, Cost, Heir, Policy, Seen, forget as forget_policies
 from .price import of_interpreting, of_kernels
 from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
-from .spmd import Layout, MeshKernel, on_one, spread_out
+from .spmd import Arrangement, MeshKernel, on_one, spread_out
 from .structures import Structure, place_of, structures
 from .values import Value, check_readable
 
@@ -45,7 +45,7 @@ _PACKAGE = __file__.rsplit("_core", 1)[0]
 # Whether a code object belongs to this package (a node's site is the innermost frame outside).
 _is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
-_layouts = ProgramCache()
+_arrangements = ProgramCache()
 _cache_lock = threading.RLock()
 # The cold tiers: numpy, or a compiled program a kernel.
 _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
@@ -323,7 +323,7 @@ class _Taken:
         return run_trace(self.entries, self.live, arrays, self.numbers, donated)
 
     def _run_over_mesh(self, key: Any, donated: tuple[int, ...]) -> list[Any]:
-        layout = self._layout(key)
+        layout = self._arrangement(key)
         arrays = spread_out(self.values, layout)
         return self._run_at_once(key, arrays, donated, layout.outputs)
 
@@ -354,13 +354,13 @@ class _Taken:
         with tracing:
             return call_program(program, arrays, donated, self.numbers)
 
-    def _layout(self, key: Any) -> Layout:
+    def _arrangement(self, key: Any) -> Arrangement:
         """Where inputs and outputs of a program over several devices lie."""
         with _cache_lock:
-            found: Any = _layouts.find(key)
+            found: Any = _arrangements.find(key)
             if found is None:
-                found = Layout(steps(self.entries), self.live, len(self.values), self.mesh)
-                _layouts.add(key, found)
+                found = Arrangement(steps(self.entries), self.live, len(self.values), self.mesh)
+                _arrangements.add(key, found)
         return found  # type: ignore[no-any-return]
 
     def _run_nodes(self, arrays: list[Any], shardings: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from .call.binding import MISSING, Binder, Parameter
 from .call.calling import make_function, make_inplace, make_method
 from .call.mapping import each_position
-from .call.operator import Layout, Operator
+from .call.operator import Operator, StrideRule
 
 Tensor = Annotated[Any, "tensor"]
 OptTensor = Annotated[Any, "tensor or None"]
@@ -82,7 +82,7 @@ def op(
     guard: Callable[..., None] | None = None,
     overloads: Callable[..., Any] | None = None,
     elementwise: bool | None = None,
-    layout: Layout | None = None,
+    layout: StrideRule | None = None,
     out_dtype: str | None = None,
     overlap: str | None = None,
     expanded: str = "refuse",

@@ -114,7 +114,7 @@ class Fit:
 
     def _linear(self, v: Any) -> Any:
         rows = np.hstack([self.table, np.ones((len(v), 1))])
-        found = np.round(np.linalg.lstsq(rows, v, rcond=None)[0])
+        found: Any = np.round(np.linalg.lstsq(rows, v, rcond=None)[0])
         if not np.array_equal(rows @ found, v):
             return None
         return sum((s * int(a) for s, a in zip(self.symbols, found, strict=False)), int(found[-1]))

@@ -81,10 +81,11 @@ class Apply:
         made = Call(self, args, kwargs, params, buffers, rngs, train)
         flat = made.run()
         made.recorder.check(made.arrays)
-        out = jax.tree_util.tree_unflatten(made.tree, flat[: made.tree.num_leaves])
+        count = made.tree.num_leaves  # type: ignore[attr-defined]  # of a PyTreeDef
+        out = jax.tree_util.tree_unflatten(made.tree, flat[:count])
         if buffers is None:
             return out
-        return out, dict(zip(made.buffer_names, flat[made.tree.num_leaves :], strict=True))
+        return out, dict(zip(made.buffer_names, flat[count:], strict=True))
 
 
 class Call:

@@ -19,7 +19,7 @@ from .return_types import return_type
 
 _SCALARS = (float, int, bool, complex)
 # (avals of the results, operands, key of the call) -> strides of each result, None for row-major.
-Layout = Callable[[Sequence[Aval], Sequence[Any], Sequence[Any]], list[Any] | None]
+StrideRule = Callable[[Sequence[Aval], Sequence[Any], Sequence[Any]], list[Any] | None]
 
 
 class Operator:
@@ -55,7 +55,7 @@ class Operator:
         check: Callable[..., None] | None = None,
         guard: Callable[..., None] | None = None,
         elementwise: bool = False,
-        layout: Layout | None = None,
+        layout: StrideRule | None = None,
         out_dtype: str | None = None,
         overlap: str | None = None,
         expanded: str = "refuse",
@@ -314,8 +314,8 @@ def broadcast_check(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
 
 __all__ = [
-    "Layout",
     "Operator",
+    "StrideRule",
     "broadcast_check",
     "cast",
     "forget_kernels",

@@ -20,8 +20,7 @@ def conv3x3(
     in_planes: int, out_planes: int, stride: int = 1, groups: int = 1, dilation: int = 1
 ) -> nn.Conv2d:
     """3 x 3 without a bias, padded to keep the size."""
-    options = {"dilation": dilation, "groups": groups, "bias": False}
-    return nn.Conv2d(in_planes, out_planes, 3, stride, dilation, **options)
+    return nn.Conv2d(in_planes, out_planes, 3, stride, dilation, dilation, groups, bias=False)
 
 
 def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
