@@ -19,6 +19,7 @@ help:
 	@echo "make stubs             type stubs, from the registry"
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make libraries         other people's wheels on torchish and on PyTorch"
+	@echo "make cpu               build and install torchish-cpu (oneDNN; needs a C++17 compiler)"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
 $(PY):
@@ -101,6 +102,12 @@ bench: $(DEV_DEPS)
 wheel: $(DEV_DEPS)
 	rm -rf dist
 	$(PY) -m build --wheel
+
+# The optional wheel with oneDNN; `make test` then tests it too.
+cpu: $(DEV_DEPS)
+	$(PY) -m pip wheel --quiet --no-deps --disable-pip-version-check -w dist ./native
+	$(PY) -m pip install --quiet --no-compile --force-reinstall --disable-pip-version-check \
+		dist/torchish_cpu-*.whl
 
 clean:
 	rm -rf $(VENV) .venv-wheel build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,8 +20,9 @@ NOTICES = ("share/doc/onednn/LICENSE", "share/doc/onednn/THIRD-PARTY-PROGRAMS")
 def find(distribution: str, ending: str) -> Path:
     """The installed file of a distribution whose path ends so."""
     for file in metadata.files(distribution) or ():
-        if str(file).endswith(ending):
-            return Path(file.locate()).resolve()
+        path = Path(file.locate()).resolve()
+        if path.as_posix().endswith("/" + ending):
+            return path
     raise FileNotFoundError(f"{distribution} has no file {ending}")
 
 

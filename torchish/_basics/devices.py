@@ -19,17 +19,22 @@ _TYPES = (
 )  # fmt: skip
 
 
+_made: dict[tuple[str, int | None], device] = {}
+
+
 class device:
     """A device such as `torch.device("cuda:1")`; also a context manager that sets the default.
+
+    There is one object a device, so that devices compare and hash by identity: every operator call
+    looks one up.
 
     Raises: RuntimeError for an unknown device string.
     """
 
-    __slots__ = ("_key", "index", "type")
+    __slots__ = ("index", "type")
     __module__ = "torch"
     type: str
     index: int | None
-    _key: tuple[str, int | None]
 
     def __new__(cls, type: Any, index: int | None = None) -> device:
         if isinstance(type, device):
@@ -59,13 +64,14 @@ class device:
         return cls._make(name, index)
 
     @classmethod
-    @functools.cache
     def _make(cls, name: str, index: int | None) -> device:
-        made = object.__new__(cls)
-        made.type = name
-        made.index = index
-        made._key = (name, index)
-        return made
+        found = _made.get((name, index))
+        if found is None:
+            made = object.__new__(cls)
+            made.type = name
+            made.index = index
+            found = _made.setdefault((name, index), made)
+        return found
 
     def __repr__(self) -> str:
         if self.index is None:
@@ -74,12 +80,6 @@ class device:
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
 
     def __reduce__(self) -> Any:
         return (_device, (self.type, self.index))

@@ -52,6 +52,7 @@ _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
 _traces: weakref.WeakSet[Trace] = weakref.WeakSet()
 _new_value = Value.__new__
 _ref = weakref.ref
+_frame = sys._getframe
 
 
 class Trace:
@@ -119,9 +120,9 @@ class Trace:
                     entries.append(COMPLEXES + len(self.complexes))
                     self.complexes.append(v)
             try:
-                frame = sys._getframe(depth)
+                frame = _frame(depth)
             except ValueError:  # called from C, with no frame of the user's
-                frame = sys._getframe(1)
+                frame = _frame(1)
             while _is_ours.get(frame.f_code, True) and frame.f_back is not None:
                 code = frame.f_code
                 if code not in _is_ours:
@@ -132,8 +133,17 @@ class Trace:
             self.sites.append((frame.f_code, frame.f_lasti))
             self.bytes += kernel.out_bytes
             outs = self.outs
-            made = []
             dev = self.device
+            if kernel.n_out == 1:
+                value = _new_value(Value)
+                value.array = None
+                value.aval = kernel.out_avals[0]
+                value.device = dev
+                value.trace = self
+                value.slot = len(outs)
+                outs.append(_ref(value))
+                return [value]
+            made = []
             for aval in kernel.out_avals:
                 value = _new_value(Value)
                 value.array = None
