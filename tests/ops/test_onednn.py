@@ -60,7 +60,8 @@ def test_the_three_maps_are_pytorchs(case: Any) -> None:
     ):
         assert onednn.takes(kind, x.dtype, x.shape, w.shape, geo)
         lowered = jax.jit(lambda a, b, f=function: f(a, b, geo)).lower(a, b)
-        assert onednn.CONV in lowered.as_text()
+        fused = kind == onednn.FORWARD and w.shape[1] == 1 and geo.groups > 1
+        assert (onednn.CONV in lowered.as_text()) is not fused
         got = np.asarray(lowered.compile()(a, b))
         scale = np.abs(want.numpy()).max()
         np.testing.assert_allclose(got, want.numpy(), atol=2e-6 * scale, rtol=1e-4)

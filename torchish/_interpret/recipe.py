@@ -25,7 +25,8 @@ FOLD_BYTES = 1 << 16
 
 _FUNCTIONS = frozenset(
     "exp exp2 log expm1 log1p sin cos tan tanh logistic erf erfc erf_inv pow lgamma digamma atan2 "
-    "sinh cosh asin acos atan sort cumsum cumprod gather scatter scatter-add".split()
+    "sinh cosh asin acos atan sort cumsum cumprod gather scatter scatter-add accurate_tanh "
+    "accurate_erf accurate_log1p".split()
 )
 _VIEWS = frozenset(
     "reshape squeeze transpose broadcast_in_dim slice rev copy optimization_barrier stop_gradient"

@@ -54,6 +54,9 @@ def _reduction(name: str, ufunc: Any) -> Any:
             return in_float32(run, dtype)
         if name == "reduce_sum" and dtype.kind in "fc" and _is_long(ins[0].shape, axes):
             return functools.partial(_long_sum, axes=axes, dtype=dtype)
+        if name == "reduce_sum" and dtype == np.float32 and _count(ins[0].shape, axes) > MANY:
+            # numpy is pairwise along one axis only, and rounds at each of the others.
+            return lambda x: np.asarray(np.add.reduce(x, axis=axes, dtype=np.float64), dtype)
         return lambda x: np.asarray(ufunc.reduce(x, axis=axes, dtype=dtype))
 
     return make
@@ -66,7 +69,14 @@ for _name, _ufunc in _REDUCTIONS.items():
 def _is_long(shape: Sequence[int], axes: Sequence[int]) -> bool:
     """Whether numpy would add many float32 rows one after the other (it is pairwise on the last
     axis only)."""
-    return len(shape) - 1 not in axes and int(np.prod([shape[a] for a in axes])) > 64
+    return len(shape) - 1 not in axes and _count(shape, axes) > MANY
+
+
+MANY = 64  # terms of a sum from which on the order of adding matters
+
+
+def _count(shape: Sequence[int], axes: Sequence[int]) -> int:
+    return math.prod(shape[a] for a in axes)
 
 
 def _long_sum(x: Array, *, axes: tuple[int, ...], dtype: Any) -> Array:

@@ -33,11 +33,11 @@ def conv(x: Any, w: Any, geo: Geometry) -> Any:
     if _covers_input(geo):
         y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
         return y.reshape(x.shape[0], w.shape[0], *geo.output)
+    if _is_depthwise(w, geo):
+        return _depthwise(x, w, geo)
     if onednn.takes(onednn.FORWARD, x.dtype, x.shape, w.shape, geo):
         shape = (x.shape[0], w.shape[0], *geo.output)
         return onednn.conv(onednn.FORWARD, x, w, shape, geo)
-    if _is_depthwise(w, geo):
-        return _depthwise(x, w, geo)
     if 1 < geo.groups <= MOST_GROUPS:
         parts = _by_group(geo, (x, 1), (w, 0))
         return jnp.concatenate([xla_conv(a, b, geo._replace(groups=1)) for a, b in parts], 1)

@@ -42,10 +42,13 @@ def in_default_float(tensor: Any) -> Any:
 
 
 def reduced(loss: Any, reduction: str) -> Any:
-    """The elementwise loss, its mean or its sum."""
-    if reduction == "mean":
-        return jnp.mean(loss)
-    return jnp.sum(loss) if reduction == "sum" else loss
+    """The elementwise loss, its mean or its sum (float32 is added up in float64)."""
+    if reduction == "none":
+        return loss
+    add = jnp.mean if reduction == "mean" else jnp.sum
+    if loss.dtype != jnp.float32:
+        return add(loss)
+    return add(loss, dtype=jnp.float64).astype(loss.dtype)
 
 
 def warn_sizes(input: Any, target: Any) -> None:

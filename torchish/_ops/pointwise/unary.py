@@ -9,6 +9,7 @@ from jax.numpy import ndarray as Array
 
 from ..registry import Scalar, Tensor, composite, op
 from ..shared import numeric as num
+from . import accurate
 
 _NEG_BOOL = (
     "Negation, the `-` operator, on a bool tensor is not supported. "
@@ -161,7 +162,7 @@ def log10(input: Tensor) -> Array:
 @op("float", inplace=True, grad_name="Log1PBackward0")
 def log1p(input: Tensor) -> Array:
     """log(1 + input), accurate near 0."""
-    return jnp.log1p(input)
+    return accurate.log1p(input)
 
 
 @op("float", inplace=True)
@@ -221,7 +222,7 @@ def cosh(input: Tensor) -> Array:
 @op("float", inplace=True, saves="output")
 def tanh(input: Tensor) -> Array:
     """The hyperbolic tangent."""
-    return jnp.tanh(input)
+    return accurate.tanh(input)
 
 
 @op("float", inplace=True, aliases=("arcsinh",))

@@ -288,9 +288,10 @@ def _variance(name: str, x: Array, dim: Any, correction: float, keepdim: bool) -
         return real + imag
     axis = wrap_dims(dim, x.ndim)
     count = math.prod(x.shape[d] for d in axis)
-    centred = x - jnp.mean(x, axis=axis, keepdims=True)
+    wide = x.astype(jnp.float64) if x.dtype == jnp.float32 else x  # as torch accumulates
+    centred = wide - jnp.mean(wide, axis=axis, keepdims=True)
     total = jnp.sum(centred * centred, axis=axis, keepdims=keepdim)
-    return total / builtins.max(0.0, count - correction)
+    return (total / builtins.max(0.0, count - correction)).astype(x.dtype)
 
 
 @op("none", into=("internal",), name="var", out_dtype="cast")

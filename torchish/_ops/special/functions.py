@@ -10,7 +10,7 @@ from jax.scipy import special as jsp
 
 from ..call.calling import call_inplace
 from ..layers.activation import sigmoid
-from ..pointwise import arithmetic as pointwise, unary as pointwise_unary
+from ..pointwise import accurate, arithmetic as pointwise, unary as pointwise_unary
 from ..pointwise.arithmetic import xlogy_with
 from ..reduce import reductions as reduce
 from ..registry import Operand, Scalar, Tensor, composite, op, ops
@@ -24,7 +24,7 @@ _ALL = ("torch", "method", "special")
 @num.widened
 def erf(input: Tensor) -> Array:
     """The error function."""
-    return jax.lax.erf(input)
+    return accurate.erf(input)
 
 
 @op("float", inplace=True, into=_ALL)
