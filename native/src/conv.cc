@@ -239,11 +239,13 @@ Plan plan_for(const Problem& q, int64_t threads) {
   if (most < 2) return {};
   int64_t activations = elements(q.x) + elements(q.y), weights = elements(q.w);
   int64_t channels = q.kind == INPUT_GRAD ? q.x[1] : q.y[1];
-  bool by_batch = q.x[0] >= most, by_channel = q.groups == 1 && channels >= 32 * most;
+  // Pieces of the batch each have a gradient of the weights, added up afterwards in float32.
+  bool adds = q.kind != WEIGHT_GRAD || q.type == dtype::f32;
+  bool by_batch = adds && q.x[0] >= most, by_channel = q.groups == 1 && channels >= 32 * most;
   if (q.groups >= most && (q.kind == WEIGHT_GRAD || !by_batch)) return {Cut::GROUPS, most};
   if (by_channel && (weights > activations || !by_batch)) return {Cut::CHANNELS, most};
   if (by_batch) return {Cut::BATCH, most};
-  if (q.x[0] > 1) return {Cut::BATCH, q.x[0]};
+  if (adds && q.x[0] > 1) return {Cut::BATCH, q.x[0]};
   return {};
 }
 
@@ -294,9 +296,7 @@ Part part_of(const Problem& q, const Plan& plan, int64_t k) {
 void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y) {
   int64_t width = q.type == dtype::f32 ? 4 : 2;
   Plan plan = plan_for(q, threads_of(pool));
-  // Pieces of the batch each have a gradient of the weights, added up afterwards.
   bool sums = q.kind == WEIGHT_GRAD && plan.cut == Cut::BATCH;
-  if (sums && q.type != dtype::f32) plan = {}, sums = false;
   int64_t count = elements(q.w);
   std::unique_ptr<float[]> more(sums ? new float[count * (plan.parts - 1)] : nullptr);
   for_parts(pool, plan.parts, [&](int64_t k) {

@@ -31,6 +31,10 @@ CASES = [
     (2, 24, (10, 10), 48, (3, 3), (2, 2), (1, 1), (1, 1), 4),
     (2, 16, (9, 9), 32, (4, 4), (2, 2), (1, 1), (1, 1), 1),
     (2, 8, (6, 7, 8), 16, (3, 3, 3), (1, 2, 1), (1, 1, 0), (1, 1, 1), 1),
+    # Large enough for several threads: cut by images, by channels, by groups.
+    (5, 32, (24, 24), 64, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (1, 72, (20, 20), 136, (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (1, 64, (28, 28), 128, (3, 3), (1, 1), (1, 1), (1, 1), 8),
 ]
 
 
@@ -58,13 +62,37 @@ def test_the_three_maps_are_pytorchs(case: Any) -> None:
         (onednn.INPUT_GRAD, conv_primitive.input_grad, g, w, dx),
         (onednn.WEIGHT_GRAD, conv_primitive.weight_grad, x, g, dw),
     ):
-        assert onednn.takes(kind, x.dtype, x.shape, w.shape, geo)
         lowered = jax.jit(lambda a, b, f=function: f(a, b, geo)).lower(a, b)
-        fused = kind == onednn.FORWARD and w.shape[1] == 1 and geo.groups > 1
-        assert (onednn.CONV in lowered.as_text()) is not fused
+        depthwise = w.shape[1] == 1 and geo.groups > 1
+        narrow = w.shape[1] < onednn.FEWEST_CHANNELS
+        narrow = narrow and "strided" in onednn.implementation(kind, x.shape, w.shape, geo)
+        slower = depthwise if kind == onednn.FORWARD else kind == onednn.INPUT_GRAD and narrow
+        assert (onednn.CONV in lowered.as_text()) is not slower
         got = np.asarray(lowered.compile()(a, b))
         scale = np.abs(want.numpy()).max()
         np.testing.assert_allclose(got, want.numpy(), atol=2e-6 * scale, rtol=1e-4)
+
+
+@present
+@pytest.mark.parametrize("case", [CASES[5], CASES[10], CASES[12]], ids=str)
+def test_bfloat16_accumulates_in_float32(case: Any) -> None:
+    x, w, g, geo = _arrays(case)
+    halves = [jnp.asarray(a, jnp.bfloat16) for a in (x, w, g)]
+    wide = [oracle.from_numpy(np.asarray(a, np.float32)) for a in halves]
+    options = (geo.stride, [p[0] for p in geo.padding], geo.dilation, False, [0] * len(geo.size))
+    dx, dw, _ = oracle.ops.aten.convolution_backward(
+        wide[2], wide[0], wide[1], None, *options, geo.groups, [True, True, False]
+    )
+    y = oracle.ops.aten.convolution(wide[0], wide[1], None, *options, geo.groups)
+    for function, a, b, want in (
+        (conv_primitive.conv, halves[0], halves[1], y),
+        (conv_primitive.input_grad, halves[2], halves[1], dx),
+        (conv_primitive.weight_grad, halves[0], halves[2], dw),
+    ):
+        got = jax.jit(lambda a, b, f=function: f(a, b, geo))(a, b)
+        assert got.dtype == jnp.bfloat16
+        scale = want.abs().max().item()
+        np.testing.assert_allclose(np.asarray(got, np.float32), want.numpy(), atol=scale * 2**-8)
 
 
 @present

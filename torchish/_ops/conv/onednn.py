@@ -26,6 +26,7 @@ CONV = "torchish_conv_1"
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
 
 FEWEST_CHANNELS = 16
+TYPES = (jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16))
 
 # `torch.backends.mkldnn.enabled`.
 enabled = True
@@ -77,7 +78,7 @@ def version() -> str:
 
 def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: Geometry) -> bool:
     """Whether oneDNN runs this map well: x and w are the shapes of image and kernel."""
-    if not enabled or not is_available() or dtype != jnp.float32:
+    if dtype not in TYPES or not enabled or not is_available():
         return False
     # What oneDNN is not made for, or refuses in ways of its own.
     if 0 in (*x, *w, *geo.output) or max(map(np.prod, (x, w))) >= 1 << 31:
@@ -89,21 +90,23 @@ def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: Geomet
         high = (out - 1) * s + reach - n - low
         if not (0 <= low < reach and -s < high < reach):
             return False
-    name = implementation(kind, tuple(x), tuple(w), geo)
+    name = implementation(kind, tuple(x), tuple(w), geo, dtype == jnp.bfloat16)
     if kind == INPUT_GRAD and "strided" in name and x[1] // geo.groups < FEWEST_CHANNELS:
         return False  # twice as slow as XLA's for images of 3 channels
     return bool(name) and "ref" not in name
 
 
 @functools.lru_cache(maxsize=4096)
-def implementation(kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: Geometry) -> str:
+def implementation(
+    kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: Geometry, half: bool = False
+) -> str:
     """The name of the kernel that oneDNN has for a convolution, empty if it has none."""
     y = (x[0], w[0], *geo.output)
     nd = len(geo.size)
     low = [p[0] for p in geo.padding]
     arrays = [(ctypes.c_int64 * len(v))(*v) for v in (x, w, y, geo.stride, low, geo.dilation)]
     text = ctypes.create_string_buffer(256)
-    numbers = map(ctypes.c_int64, (kind, 0, geo.groups, 0, nd))
+    numbers = map(ctypes.c_int64, (kind, int(half), geo.groups, 0, nd))
     failed = library().torchish_conv_implementation(*numbers, *arrays, text, ctypes.c_int64(256))
     return "" if failed else text.value.decode()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -18,8 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import ad, batching, mlir
 
-from ..._interpret import rule
-from ..._interpret.table import RULES
+from ..._interpret.table import RULES, rule
 
 Primitive: Any = type(lax.add_p)
 
@@ -83,7 +81,7 @@ def _define(name: str, generic: Any, cpu: Any, tangent: Any) -> Callable[[Any], 
     mlir.register_lowering(primitive, mlir.lower_fun(cpu, multiple_results=False), platform="cpu")
     ad.defjvp2(primitive, tangent)
     batching.defvectorized(primitive)
-    rule(primitive.name)(partial(RULES[name]))
+    rule(primitive.name)(lambda *described: RULES[name](*described))
 
     def function(x: Any) -> Any:
         return primitive.bind(x) if x.dtype == jnp.float32 else generic(x)
