@@ -93,7 +93,8 @@ libraries: $(DEV_DEPS)
 		markdown-it-py mdurl pygments annotated-doc importlib_metadata zipp typing_extensions \
 		peft accelerate diffusers lightning pytorch_lightning lightning_utilities torchmetrics \
 		stable-baselines3 gymnasium cloudpickle farama-notifications pandas matplotlib pillow \
-		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath
+		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath \
+		flax equinox dm-haiku jaxtyping wadler-lindig jmp tabulate msgpack treescope
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
 
 bench: $(DEV_DEPS)

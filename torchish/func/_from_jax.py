@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -17,13 +16,13 @@ from .._autograd.interop import from_jax as tensor_of
 from .._autograd.nodes import Node, Var, node_class
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.devices import resolve
+from .._basics.memo import Memo
 from .._basics.state import state
 from .._basics.tracebacks import tidied
 from .._core.kernels import Kernel
 from .._core.trace import record_on
 from .._core.values import Value, aval_of_array
 
-_CAPACITY = 256
 _ARRAY = object()
 
 
@@ -63,7 +62,7 @@ class JaxFunction:
         # A model may be a function too: what is copied is what functions have.
         functools.update_wrapper(self, function, updated=())
         self.name = getattr(function, "__name__", type(function).__name__).strip("<>")
-        self.kernels: OrderedDict[Any, tuple[Kernel, Any]] = OrderedDict()
+        self.kernels: Memo[tuple[Kernel, Any]] = Memo(256)
 
     def __repr__(self) -> str:
         return f"<operator of the JAX function {self.name}>"
@@ -83,18 +82,13 @@ class JaxFunction:
         avals = tuple(x._aval for x in operands)
         key = (tree, specs, avals, jax.config.jax_enable_x64)  # type: ignore[attr-defined]
         try:
-            found = self.kernels.get(key)
+            hash(specs)
         except TypeError as error:
             raise TypeError(
                 f"{self!r}: an argument that is no array has to be hashable, for it is part of the "
                 f"program ({error})"
             ) from None
-        if found is None:
-            found = self.kernels[key] = self._kernel(tree, specs, avals)
-            if len(self.kernels) > _CAPACITY:
-                self.kernels.popitem(last=False)
-        else:
-            self.kernels.move_to_end(key)
+        found = self.kernels.find(key, lambda: self._kernel(tree, specs, avals))
         kernel, shape = found
         return jax.tree_util.tree_unflatten(shape, self._applied(kernel, operands))
 

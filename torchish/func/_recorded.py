@@ -10,7 +10,6 @@ the program carries torch's backward as a `jax.custom_vjp`, and so does that bac
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from .._autograd.subgraph import Entry, gradients
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.devices import CPU
 from .._basics.dtypes import uint32
+from .._basics.memo import Memo
 from .._basics.state import state
 from .._basics.wide import widened
 from .._core.checks import run_checks
@@ -34,8 +34,7 @@ from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
 from .._parallel.region import DataDependent, Outside, Region
 
-_PROGRAMS: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
-_CAPACITY = 512
+_PROGRAMS: Memo[Callable[..., Any]] = Memo(512)
 
 
 class RecordedRegion(Region):
@@ -230,16 +229,9 @@ class Recorder:
         given = set(inputs)
         captured = {s: region.externals[-1 - s] for s in run.externals() if s not in given}
         key = (tuple(region.entries), tuple(slots), tuple(inputs), tuple(captured))
-        jitted = _PROGRAMS.get(key)
-        if jitted is None:
-            jitted = _PROGRAMS[key] = jax.jit(run)
-            if len(_PROGRAMS) > _CAPACITY:
-                _PROGRAMS.popitem(last=False)
-        else:
-            _PROGRAMS.move_to_end(key)
+        call = _PROGRAMS.find(key, lambda: jax.jit(run))
         numbers = scalars((region.floats, region.ints, region.complexes))
         given_numbers = (numbers.floats, numbers.ints, numbers.complexes)
-        call = jitted
 
         @widened
         def program(*arrays: Any) -> list[Any]:
