@@ -391,3 +391,69 @@ def test_a_function_that_changes_its_own_number_runs_every_time() -> None:
         step(torch.ones(1, 2))
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.5**6)
     assert not step._torchish_whole.replayed
+
+
+def adversarial(compiles: bool) -> tuple[list[Any], Any]:
+    """Two optimizers, draws inside, a detached result and a schedule outside."""
+    torch.manual_seed(0)
+    make = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 6))
+    judge = nn.Sequential(nn.Linear(6, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+    first = torch.optim.Adam(make.parameters(), 1e-3, betas=(0.5, 0.999))
+    second = torch.optim.RMSprop(judge.parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(first, 10)
+    loss_of = nn.BCEWithLogitsLoss()
+
+    def step(real: Any) -> Any:
+        fake = make(torch.randn(5, 4))
+        judge.zero_grad()
+        found = loss_of(judge(real), torch.ones(5, 1))
+        found = found + loss_of(judge(fake.detach()), torch.zeros(5, 1))
+        found.backward()
+        second.step()
+        make.zero_grad()
+        fooled = loss_of(judge(fake), torch.ones(5, 1))
+        fooled.backward()
+        first.step()
+        return found.detach(), fooled.detach()
+
+    run = torch.compile(step) if compiles else step
+    torch.manual_seed(1)
+    seen = []
+    for _ in range(STEPS):
+        seen.append([x.item() for x in run(torch.randn(5, 6))])
+        schedule.step()
+    return seen, run
+
+
+def test_two_optimizers_in_one_step() -> None:
+    seen, run = adversarial(True)
+    assert seen == adversarial(False)[0]
+    assert run._torchish_whole.replayed >= STEPS - 3
+
+
+def accumulating(compiles: bool) -> tuple[list[float], Any]:
+    """Gradients of two batches to a step, under autocast."""
+    torch.manual_seed(0)
+    net = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+
+    def part(x: Any) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = net(x).float().pow(2).mean()
+        (loss / 2).backward()
+        return loss.detach()
+
+    run = torch.compile(part) if compiles else part
+    losses = []
+    for k in range(12):
+        losses.append(run(torch.randn(5, 3)).item())
+        if k % 2:
+            optimizer.step()
+            optimizer.zero_grad()
+    return losses, run
+
+
+def test_states_in_turn_have_a_program_each() -> None:
+    losses, run = accumulating(True)
+    assert losses == accumulating(False)[0]
+    assert run._torchish_whole.replayed >= 4

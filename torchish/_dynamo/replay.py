@@ -2,7 +2,7 @@
 
 A call is observed while it runs as always: its operators are recorded in one trace, whose inputs
 and results are matched with what holds them (arguments, parameters, gradients, state of
-optimizers, random draws). Two calls in a row that did the same, in a world that guards can watch,
+optimizers, random draws). Two calls that did the same, in a world that guards can watch,
 make a `Replay`: later calls check the guards, feed the trace its inputs, run it and put its results
 where they belong. Observing changes nothing, so a call that cannot be replayed has simply run.
 """
@@ -490,7 +490,7 @@ def _result(made: Any, value_of: Callable[[int], Value], leaves: Sequence[Any]) 
 
 
 def match(a: Seen, b: Seen) -> Replay:
-    """The replay of what two calls in a row did. Raises: Impure when they did not do the same."""
+    """The replay of what two calls did. Raises: Impure when they did not do the same."""
     if a.entries != b.entries:
         raise Impure("two calls recorded different operators")
     if len(a.draws) != len(b.draws) or len(a.checks) != len(b.checks):

@@ -16,6 +16,7 @@ from .replay import ATTEMPTS, LIVE, Observation, Replay, Seen, match
 
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None))
 _KEPT = 8  # replays of one kind of arguments
+_RECENT = 3
 
 
 class _Site:
@@ -23,7 +24,7 @@ class _Site:
 
     def __init__(self) -> None:
         self.ready: list[Replay] = []
-        self.last: Seen | None = None
+        self.recent: list[Seen] = []  # a loop may go through several states in turn
         self.attempts = 0
         self.reason = ""
 
@@ -160,7 +161,7 @@ class Whole:
         watching = Observation(dev, world, leaves)
         result, seen = watching.run(lambda: self.function(*args, **kwargs))
         if seen is None:
-            site.last, site.reason = None, watching.reason or ""
+            site.reason = watching.reason or ""
             if watching.reason == LIVE:
                 site.attempts = ATTEMPTS
         else:
@@ -169,16 +170,16 @@ class Whole:
         return result
 
     def _matched(self, site: _Site, seen: Seen) -> None:
-        last, site.last = site.last, seen
-        if last is None:
+        for earlier in reversed(site.recent):
+            try:
+                replay = match(earlier, seen)
+            except Impure as impure:
+                site.reason = str(impure)
+                continue
+            site.ready = [replay, *site.ready][:_KEPT]
+            site.attempts, site.reason, site.recent = 0, "", []
             return
-        try:
-            replay = match(last, seen)
-        except Impure as impure:
-            site.reason = str(impure)
-            return
-        site.ready = [replay, *site.ready][:_KEPT]
-        site.attempts, site.reason, site.last = 0, "", None
+        site.recent = [*site.recent, seen][-_RECENT:]
 
     def _device(self, world: World, leaves: Sequence[Any]) -> Any:
         devices = {s.device for _, s, _, _ in world.tensors if s.aval.ndim}
