@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from torchish._ops.conv import primitive as own
-from torchish._ops.conv.primitive import Geometry
+from torchish._ops.conv.primitive import ConvShape
 
 from .timing import medians, report
 
@@ -29,16 +29,16 @@ CASES = {
 MAPS = ("forward", "input gradient", "weight gradient")
 
 
-def _arrays(case: tuple[int, ...]) -> tuple[Any, Any, Any, Geometry]:
+def _arrays(case: tuple[int, ...]) -> tuple[Any, Any, Any, ConvShape]:
     n, c, o, size, k, stride, padding, groups = case
-    geo = Geometry((size,) * 2, (k,) * 2, (stride,) * 2, ((padding,) * 2,) * 2, (1, 1), groups)
+    geo = ConvShape((size,) * 2, (k,) * 2, (stride,) * 2, ((padding,) * 2,) * 2, (1, 1), groups)
     rng = np.random.default_rng(0)
     shapes = ((n, c, size, size), (o, c // groups, k, k), (n, o, *geo.output))
     x, w, g = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
     return x, w, g, geo
 
 
-def _jax_maps(x: Any, w: Any, g: Any, geo: Geometry) -> dict[str, Any]:
+def _jax_maps(x: Any, w: Any, g: Any, geo: ConvShape) -> dict[str, Any]:
     def conv(x: Any, w: Any) -> Any:
         return jax.lax.conv_general_dilated(
             x,
@@ -56,7 +56,7 @@ def _jax_maps(x: Any, w: Any, g: Any, geo: Geometry) -> dict[str, Any]:
     }
 
 
-def _own_maps(x: Any, w: Any, g: Any, geo: Geometry) -> dict[str, Any]:
+def _own_maps(x: Any, w: Any, g: Any, geo: ConvShape) -> dict[str, Any]:
     return {
         "forward": (jax.jit(lambda x, w: own.conv(x, w, geo)), (x, w)),
         "input gradient": (jax.jit(lambda g, w: own.input_grad(g, w, geo)), (g, w)),
@@ -64,7 +64,7 @@ def _own_maps(x: Any, w: Any, g: Any, geo: Geometry) -> dict[str, Any]:
     }
 
 
-def _torch_map(which: str, x: Any, w: Any, g: Any, geo: Geometry) -> Any:
+def _torch_map(which: str, x: Any, w: Any, g: Any, geo: ConvShape) -> Any:
     x, w, g = (torch.from_numpy(a) for a in (x, w, g))
     mask = [which == "input gradient", which == "weight gradient", False]
     options = (list(geo.stride), [p[0] for p in geo.padding], [1, 1], False, [0, 0], geo.groups)

@@ -15,7 +15,7 @@ import torch as oracle
 
 import torchish as torch
 from torchish._ops.conv import onednn, primitive as conv_primitive
-from torchish._ops.conv.xla_maps import Geometry
+from torchish._ops.conv.xla_maps import ConvShape
 
 present = pytest.mark.skipif(not onednn.is_available(), reason="torchish-cpu is not installed")
 
@@ -38,9 +38,9 @@ CASES = [
 ]
 
 
-def _arrays(case: Any) -> tuple[Any, Any, Any, Geometry]:
+def _arrays(case: Any) -> tuple[Any, Any, Any, ConvShape]:
     n, c, size, o, kernel, stride, padding, dilation, groups = case
-    geo = Geometry(size, kernel, stride, tuple((p, p) for p in padding), dilation, groups)
+    geo = ConvShape(size, kernel, stride, tuple((p, p) for p in padding), dilation, groups)
     rng = np.random.default_rng(0)
     shapes = ((n, c, *size), (o, c // groups, *kernel), (n, o, *geo.output))
     x, w, g = (rng.standard_normal(s).astype(np.float32) for s in shapes)
@@ -99,20 +99,20 @@ def test_bfloat16_accumulates_in_float32(case: Any) -> None:
 @pytest.mark.parametrize(
     "geo",
     [
-        Geometry((5, 5), (3, 3), (1, 1), ((4, 4), (4, 4)), (1, 1), 1),  # padding beyond the kernel
-        Geometry((5, 5), (3, 3), (2, 2), ((1, -2), (1, -2)), (1, 1), 1),
-        Geometry((5, 5), (3, 3), (2, 2), ((-1, 1), (0, 0)), (1, 1), 1),
+        ConvShape((5, 5), (3, 3), (1, 1), ((4, 4), (4, 4)), (1, 1), 1),  # padding beyond the kernel
+        ConvShape((5, 5), (3, 3), (2, 2), ((1, -2), (1, -2)), (1, 1), 1),
+        ConvShape((5, 5), (3, 3), (2, 2), ((-1, 1), (0, 0)), (1, 1), 1),
     ],
     ids=["overlapping padding", "cut after", "cut before"],
 )
-def test_odd_geometries_are_left_to_xla(geo: Geometry) -> None:
+def test_odd_geometries_are_left_to_xla(geo: ConvShape) -> None:
     for kind in (onednn.FORWARD, onednn.INPUT_GRAD, onednn.WEIGHT_GRAD):
         assert not onednn.takes(kind, np.float32, (2, 8, 5, 5), (8, 8, 3, 3), geo)
 
 
 @present
 def test_other_dtypes_and_empty_ones_are_left_to_xla() -> None:
-    geo = Geometry((5, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    geo = ConvShape((5, 5), (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
     shapes = ((2, 8, 5, 5), (8, 8, 3, 3))
     for dtype in (np.float64, np.int32, np.float16, np.complex64):
         assert not onednn.takes(onednn.FORWARD, np.dtype(dtype), *shapes, geo)
@@ -122,7 +122,7 @@ def test_other_dtypes_and_empty_ones_are_left_to_xla() -> None:
 @present
 def test_a_refused_convolution_is_an_exception() -> None:
     x, w = (jnp.ones(s, jnp.float32) for s in ((2, 8, 5, 5), (8, 8, 3, 3)))
-    wrong = Geometry((5, 5), (3, 3), (1, 1), ((9, 9), (1, 1)), (1, 1), 1)
+    wrong = ConvShape((5, 5), (3, 3), (1, 1), ((9, 9), (1, 1)), (1, 1), 1)
     with pytest.raises(Exception, match=r"oneDNN convolution: could not create a primitive"):
         call = jax.jit(lambda x, w: onednn.conv(onednn.FORWARD, x, w, (2, 8, 5, 5), wrong))
         jax.block_until_ready(call(x, w))

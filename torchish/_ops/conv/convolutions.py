@@ -14,7 +14,7 @@ from ..call.warning import user_level
 from ..registry import OptTensor, Tensor, op
 from ..shared import numeric as num
 from ..shared.memory_format import follow_windows
-from .primitive import Geometry, conv, input_grad
+from .primitive import ConvShape, conv, input_grad
 
 PLACES = ("torch", "nn.functional")
 
@@ -126,7 +126,7 @@ def _padding_pairs(
     return tuple((p, p) for p in pads)
 
 
-def _check_fits(geo: Geometry) -> None:
+def _check_fits(geo: ConvShape) -> None:
     if min(geo.kernel) == 0:
         axes = _axis_names(len(geo.kernel))
         sizes = " ".join(f"kernel_{n}: {k}" for n, k in zip(axes, geo.kernel, strict=True))
@@ -145,7 +145,7 @@ def _axis_names(nd: int) -> list[str]:
     return ["depth", "height", "width"][3 - nd :]
 
 
-def bilinear(form: Callable[[Any, Any, Geometry], Any], a: Any, b: Any, geo: Geometry) -> Any:
+def bilinear(form: Callable[[Any, Any, ConvShape], Any], a: Any, b: Any, geo: ConvShape) -> Any:
     """A convolution map on real, complex or integer operands."""
     if num.is_complex(a):
         real = form(a.real, b.real, geo) - form(a.imag, b.imag, geo)
@@ -175,7 +175,7 @@ def _convolve(
     _check_positive(stride, dilation)
     _check_groups(w, groups)
     _check_channels(x, w, bias, groups, False)
-    geo = Geometry(x.shape[2:], w.shape[2:], stride, pads, dilation, groups)
+    geo = ConvShape(x.shape[2:], w.shape[2:], stride, pads, dilation, groups)
     _check_fits(geo)
     if x.size and w.size:
         y = bilinear(conv, x, w, geo)
@@ -226,7 +226,7 @@ def _convolve_transposed(
         )
     # The convolution whose input gradient this is ends `extra` elements early.
     pairs = tuple((p, p - e) for p, e in zip(pads, extra, strict=True))
-    geo = Geometry(size, kernel, stride, pairs, dilation, groups)
+    geo = ConvShape(size, kernel, stride, pairs, dilation, groups)
     shape = (x.shape[0], w.shape[1] * groups, *size)
     if x.size and w.size and 0 not in shape:
         y = bilinear(input_grad, x, w, geo)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from . import onednn
-from .xla_maps import Geometry, xla_conv, xla_input_grad, xla_weight_grad
+from .xla_maps import ConvShape, xla_conv, xla_input_grad, xla_weight_grad
 
 CHANNELS_LAST = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC")}
 CHANNELS_LAST[3] = ("NDHWC", "DHWIO", "NDHWC")
@@ -28,7 +28,7 @@ MOST_GROUPS = 64
 CHUNK, CHUNK_SMALL, CHUNK_AREA, MOST_CHUNKS = 16, 32, 64, 8
 
 
-def conv(x: Any, w: Any, geo: Geometry) -> Any:
+def conv(x: Any, w: Any, geo: ConvShape) -> Any:
     """y from x and w."""
     if _covers_input(geo):
         y = jnp.matmul(x.reshape(x.shape[0], -1), w.reshape(w.shape[0], -1).T)
@@ -44,7 +44,7 @@ def conv(x: Any, w: Any, geo: Geometry) -> Any:
     return xla_conv(x, w, geo)
 
 
-def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
+def input_grad(g: Any, w: Any, geo: ConvShape) -> Any:
     """x from g and w."""
     if _covers_input(geo):
         x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
@@ -64,7 +64,7 @@ def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     return xla_input_grad(g, w, geo)
 
 
-def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
+def weight_grad(x: Any, g: Any, geo: ConvShape) -> Any:
     """w from x and g."""
     if _covers_input(geo):
         w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
@@ -88,15 +88,15 @@ def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
     return total.astype(x.dtype)
 
 
-def _by_group(geo: Geometry, *operands: tuple[Any, int]) -> Any:
+def _by_group(geo: ConvShape, *operands: tuple[Any, int]) -> Any:
     return zip(*(jnp.split(x, geo.groups, axis) for x, axis in operands), strict=True)
 
 
-def _is_depthwise(w: Any, geo: Geometry) -> bool:
+def _is_depthwise(w: Any, geo: ConvShape) -> bool:
     return geo.groups > 1 and w.shape[1] == 1 and math.prod(geo.kernel) <= 49
 
 
-def _depthwise(x: Any, w: Any, geo: Geometry) -> Any:
+def _depthwise(x: Any, w: Any, geo: ConvShape) -> Any:
     """Each channel by its own kernels: a sum of shifted products, which XLA fuses into one loop.
 
     Half precision accumulates in float32, as PyTorch's does.
@@ -124,7 +124,7 @@ def _depthwise(x: Any, w: Any, geo: Geometry) -> Any:
     return total.reshape(x.shape[0], w.shape[0], *geo.output).astype(dtype)
 
 
-def _covers_input(geo: Geometry) -> bool:
+def _covers_input(geo: ConvShape) -> bool:
     """The kernel lies on the whole input once: a plain matrix product."""
     return (
         geo.groups == 1
@@ -134,7 +134,7 @@ def _covers_input(geo: Geometry) -> bool:
     )
 
 
-def _splits_by_stride(geo: Geometry) -> bool:
+def _splits_by_stride(geo: ConvShape) -> bool:
     return (
         geo.groups == 1
         and max(geo.stride) > 1
@@ -156,7 +156,7 @@ def _residue(n: int, out: int, k: int, s: int, lo: int, r: int) -> tuple[int, in
     return first, taps, taps - 1 - top, top + count - out
 
 
-def _input_grad_by_residue(g: Any, w: Any, geo: Geometry) -> Any:
+def _input_grad_by_residue(g: Any, w: Any, geo: ConvShape) -> Any:
     """x as prod(stride) small stride-1 convolutions, one a residue of the index, interleaved.
 
     XLA's own form convolves with zeros put between the elements of g: 1.1 to 1.9 times slower.

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..._basics.settings import settings
 from ..._core.trace import forget_programs
-from .xla_maps import Geometry
+from .xla_maps import ConvShape
 
 # Names of targets end in a version: programs in the persistent cache refer to them by name.
 CONV = "torchish_conv_1"
@@ -76,7 +76,7 @@ def version() -> str:
     return text.value.decode()
 
 
-def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: Geometry) -> bool:
+def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: ConvShape) -> bool:
     """Whether oneDNN runs this map well: x and w are the shapes of image and kernel."""
     if dtype not in TYPES or not enabled or not is_available():
         return False
@@ -98,7 +98,7 @@ def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: Geomet
 
 @functools.lru_cache(maxsize=4096)
 def implementation(
-    kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: Geometry, half: bool = False
+    kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: ConvShape, half: bool = False
 ) -> str:
     """The name of the kernel that oneDNN has for a convolution, empty if it has none."""
     y = (x[0], w[0], *geo.output)
@@ -111,7 +111,7 @@ def implementation(
     return "" if failed else text.value.decode()
 
 
-def conv(kind: int, a: Any, b: Any, shape: tuple[int, ...], geo: Geometry) -> Any:
+def conv(kind: int, a: Any, b: Any, shape: tuple[int, ...], geo: ConvShape) -> Any:
     """One of the three maps of a convolution, by oneDNN; `shape` is that of the result."""
     return jax.ffi.ffi_call(CONV, jax.ShapeDtypeStruct(shape, a.dtype))(
         a,

@@ -17,21 +17,21 @@ from jax import lax
 from jax.interpreters import ad, batching, mlir
 
 from . import cpu as conv_cpu, numpy_maps as conv_numpy  # noqa: F401  (registers rules)
-from .xla_maps import Geometry, xla_conv, xla_input_grad, xla_weight_grad
+from .xla_maps import ConvShape, xla_conv, xla_input_grad, xla_weight_grad
 
 # jax.extend.core.Primitive; importing it from there would load all of jax.extend.
 Primitive: Any = type(lax.add_p)
 
 
-def _shape_conv(x: Any, w: Any, *, geo: Geometry) -> Any:
+def _shape_conv(x: Any, w: Any, *, geo: ConvShape) -> Any:
     return x.update(shape=(x.shape[0], w.shape[0], *geo.output), weak_type=False)
 
 
-def _shape_input_grad(g: Any, w: Any, *, geo: Geometry) -> Any:
+def _shape_input_grad(g: Any, w: Any, *, geo: ConvShape) -> Any:
     return g.update(shape=(g.shape[0], w.shape[1] * geo.groups, *geo.size), weak_type=False)
 
 
-def _shape_weight_grad(x: Any, g: Any, *, geo: Geometry) -> Any:
+def _shape_weight_grad(x: Any, g: Any, *, geo: ConvShape) -> Any:
     return g.update(shape=(g.shape[1], x.shape[1] // geo.groups, *geo.kernel), weak_type=False)
 
 
@@ -61,17 +61,17 @@ _weight_grad = _define(
 )
 
 
-def conv(x: Any, w: Any, geo: Geometry) -> Any:
+def conv(x: Any, w: Any, geo: ConvShape) -> Any:
     """Cross-correlate x with w."""
     return _conv.bind(x, w, geo=geo)
 
 
-def input_grad(g: Any, w: Any, geo: Geometry) -> Any:
+def input_grad(g: Any, w: Any, geo: ConvShape) -> Any:
     """The adjoint of `conv` in x, applied to g: also the transposed convolution of g."""
     return _input_grad.bind(g, w, geo=geo)
 
 
-def weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
+def weight_grad(x: Any, g: Any, geo: ConvShape) -> Any:
     """The adjoint of `conv` in w, applied to g."""
     return _weight_grad.bind(x, g, geo=geo)
 

@@ -15,7 +15,7 @@ LAYOUTS = {
 }
 
 
-class Geometry(NamedTuple):
+class ConvShape(NamedTuple):
     """The static shape of a convolution; `size` and `kernel` are the spatial extents of x and w."""
 
     size: tuple[int, ...]
@@ -36,7 +36,7 @@ class Geometry(NamedTuple):
         )
 
 
-def xla_conv(x: Any, w: Any, geo: Geometry) -> Any:
+def xla_conv(x: Any, w: Any, geo: ConvShape) -> Any:
     """y[N, O, *output] from x[N, C, *size] and w[O, C / groups, *kernel]."""
     return lax.conv_general_dilated(
         x,
@@ -50,7 +50,7 @@ def xla_conv(x: Any, w: Any, geo: Geometry) -> Any:
     )
 
 
-def xla_input_grad(g: Any, w: Any, geo: Geometry) -> Any:
+def xla_input_grad(g: Any, w: Any, geo: ConvShape) -> Any:
     """x[N, C, *size] from g[N, O, *output] and w."""
     if not jnp.issubdtype(g.dtype, jnp.inexact):
         return _dilated_conv(g, w, geo)
@@ -58,7 +58,7 @@ def xla_input_grad(g: Any, w: Any, geo: Geometry) -> Any:
     return jax.linear_transpose(lambda x: xla_conv(x, w, geo), x)(g)[0]
 
 
-def _dilated_conv(g: Any, w: Any, geo: Geometry) -> Any:
+def _dilated_conv(g: Any, w: Any, geo: ConvShape) -> Any:
     """`xla_input_grad` for integers, which JAX does not transpose: a convolution of dilated g."""
     groups, nd = geo.groups, len(geo.size)
     split = w.reshape(groups, w.shape[0] // groups, *w.shape[1:])
@@ -76,7 +76,7 @@ def _dilated_conv(g: Any, w: Any, geo: Geometry) -> Any:
     )  # fmt: skip
 
 
-def xla_weight_grad(x: Any, g: Any, geo: Geometry) -> Any:
+def xla_weight_grad(x: Any, g: Any, geo: ConvShape) -> Any:
     """w[O, C / groups, *kernel] from x and g."""
     w = jax.ShapeDtypeStruct((g.shape[1], x.shape[1] // geo.groups, *geo.kernel), g.dtype)
     return jax.linear_transpose(lambda w: xla_conv(x, w, geo), w)(g)[0]
