@@ -49,6 +49,14 @@ def host_array(tensor: TensorState) -> np.ndarray[Any, Any]:
     return array
 
 
+def host_view(tensor: TensorState) -> np.ndarray[Any, Any]:
+    """`host_array` without a copy of memory that numpy shares: writes to that show through."""
+    storage = tensor._storage
+    if storage.host is None or tensor._conjugated or tensor._aval.dtype is not storage.dtype:
+        return host_array(tensor)
+    return _strided(storage, tensor)
+
+
 def _strided(storage: Storage, tensor: TensorState) -> np.ndarray[Any, Any]:
     """A numpy view of a host-backed storage through the tensor's layout."""
     flat = storage.host if storage.host is not None else storage._value.array

@@ -11,6 +11,7 @@ import mmap
 import os
 import tempfile
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,41 @@ class Block:
     `is_private` says that no other process writes to it any more.
     """
 
-    __slots__ = ("__array_interface__", "__weakref__", "fd", "is_private", "nbytes")
+    __slots__ = (
+        "__array_interface__", "__weakref__", "_whole", "address", "fd", "is_private", "nbytes",
+    )  # fmt: skip
+
+    _whole: Block  # what a lease is a part of
 
     def __init__(
         self, fd: int, nbytes: int, keep_fd: bool = True, is_private: bool = False
     ) -> None:
         """Maps the file `fd`, which the block then owns; without `keep_fd` it is closed."""
         address = _map(fd, nbytes)
-        self.nbytes = nbytes
+        self._describe(address, nbytes)
         self.is_private = is_private
         self.fd = fd if keep_fd else -1
-        self.__array_interface__ = {
-            "version": 3, "shape": (nbytes,), "typestr": "|u1", "data": (address, False),
-        }  # fmt: skip
         ended = weakref.finalize(self, _unmap, address, nbytes, self.fd)
         ended.atexit = False  # arrays may be read until the very end
         if not keep_fd:
             os.close(fd)
+
+    def _describe(self, address: int, nbytes: int) -> None:
+        self.nbytes, self.address = nbytes, address
+        self.__array_interface__ = {
+            "version": 3, "shape": (nbytes,), "typestr": "|u1", "data": (address, False),
+        }  # fmt: skip
+
+    def lease(self, nbytes: int, release: Callable[[], None]) -> Block:
+        """The first bytes, as a block that no other process writes to while anything refers to it.
+
+        `release` is called when nothing does any more.
+        """
+        made = object.__new__(Block)
+        made._describe(self.address, nbytes)
+        made.fd, made.is_private, made._whole = -1, True, self
+        weakref.finalize(made, release).atexit = False
+        return made
 
     @classmethod
     def new(cls, nbytes: int) -> Block:

@@ -18,6 +18,7 @@ from .._basics.state import process, state
 from .._core.storage import Storage
 from .._core.trace import flush_point
 from .._random.generator import Generator, default_generator, thread_generator
+from .attributes import ENGINE_FIELDS, every_field
 
 __all__ = [
     "Generator",
@@ -31,6 +32,8 @@ __all__ = [
     "flush_point",
     "is_tensor",
     "on_cpu",
+    "peek",
+    "plain_array",
     "set_thread_generator",
     "shared_storage",
     "storage_contents",
@@ -89,6 +92,26 @@ def tensor_on(
 ) -> Any:  # fmt: skip
     """A tensor that views `storage`, as elements of another type if given."""
     return interop.tensor_on(storage, offset, tuple(size), tuple(stride), elements)
+
+
+def peek(tensor: Any) -> np.ndarray[Any, Any]:
+    """`contents` to be read at once: later writes may show through."""
+    return interop.host_view(tensor)  # type: ignore[no-any-return]
+
+
+def plain_array(tensor: Any) -> np.ndarray[Any, Any] | None:
+    """The elements of a tensor that is nothing but them, row by row in the CPU's memory; or None.
+
+    To be read at once. None for classes of the user's, histories, attributes, views, other devices.
+    """
+    if type(tensor) is not process.tensor_class or not tensor._is_plain or tensor._needs_grad():
+        return None
+    if tensor._storage.device is not devices.CPU or not ENGINE_FIELDS.issuperset(
+        every_field(tensor)
+    ):
+        return None
+    array: np.ndarray[Any, Any] = interop.host_view(tensor)
+    return array if array.flags.c_contiguous else None
 
 
 def shared_storage(flat: np.ndarray[Any, Any]) -> Storage:

@@ -16,6 +16,7 @@ import numpy as np
 from ...._ops.registry import ops
 from ...._tensor import host as _host
 from ...._tensor.tensor import Tensor
+from . import batch_memory
 
 default_collate_err_msg_format = (
     "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
@@ -119,7 +120,7 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
     )
     if not plain:
         return ops.stack(list(batch), 0)
-    return _host.wrap(_stacked([_host.contents(t) for t in batch]))
+    return _host.wrap(_stacked([_host.peek(t) for t in batch]))
 
 
 def collate_numpy_array_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> Any:
@@ -150,16 +151,14 @@ def collate_str_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -> A
 
 
 def _stacked(arrays: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Raises: RuntimeError for arrays of several shapes."""
     for at, array in enumerate(arrays):
         if array.shape != arrays[0].shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(arrays[0].shape)} at "
                 f"entry 0 and {list(array.shape)} at entry {at}"
             )
-    out = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
-    for at, array in enumerate(arrays):
-        out[at] = array
-    return out
+    return batch_memory.stacked(arrays)
 
 
 default_collate_fn_map: CollateMap = {

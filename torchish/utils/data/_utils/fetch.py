@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...._tensor import host as _host
+from ..dataset import Subset, TensorDataset
+from .batch_memory import rows
 from .collate import default_collate
 
 
@@ -62,7 +66,7 @@ class IterableFetcher(MapFetcher):
 
 
 def _are_rows(index: Any, count: int) -> bool:
-    return bool(index) and all(type(i) is int and 0 <= i < count for i in index)
+    return bool(index) and set(map(type, index)) == {int} and 0 <= min(index) <= max(index) < count
 
 
 def _rows(dataset: Any, index: Any) -> list[Any] | None:
@@ -70,8 +74,6 @@ def _rows(dataset: Any, index: Any) -> list[Any] | None:
 
     It is what collating the samples one by one gives, 20 times as fast; None where that is not so.
     """
-    from ..dataset import Subset, TensorDataset
-
     while type(dataset) is Subset and type(dataset.indices) is list:
         if not _are_rows(index, len(dataset.indices)):
             return None
@@ -83,4 +85,5 @@ def _rows(dataset: Any, index: Any) -> list[Any] | None:
     for tensor in dataset.tensors:
         if type(tensor) is not kind or tensor.requires_grad or not _host.on_cpu(tensor):
             return None
-    return [_host.wrap(_host.contents(tensor)[index]) for tensor in dataset.tensors]
+    chosen = np.array(index)
+    return [_host.wrap(rows(_host.peek(t), chosen)) for t in dataset.tensors]

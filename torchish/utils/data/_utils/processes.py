@@ -1,19 +1,21 @@
 """Workers that are processes: the default.
 
-Invariants: each worker has a pipe of its own, so one that dies in the middle of a message harms no
-other; it drains its pipe at all times, so the main process never waits to give it a task. A worker
-ends when its pipe is closed, and at once when its parent has gone. Only the process that started a
-pool ends it: children that inherit one leave it alone.
+Invariants: each worker has a channel of its own, so one that dies in the middle of a message harms
+no other; the main process never waits to give it a task. A worker ends when its channel is closed,
+and soon when its parent has gone. Only the process that started a pool ends it: children that
+inherit one leave it alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pickle
 import queue
-import selectors
+import select
 import signal
+import socket
 import threading
 import time
 import warnings
@@ -23,11 +25,12 @@ from typing import Any
 
 from ...._basics.forking import in_child, interpret_only
 from ...._utils import ExceptionWrapper
-from . import wire
-from .worker import Died, Result, WorkerSpec, enter_worker, serve
+from . import batch_memory, wire
+from .batch_memory import Arrivals
+from .channel import Channel
+from .worker import Died, Result, Resume, Task, WorkerSpec, enter_worker, serve
 
-_WATCH = 5.0  # seconds between two looks at whether the parent lives
-_LOOK = 0.5  # and once it has closed the pipe
+_LOOK = 0.5  # seconds between two looks at whether the parent lives
 _GRACE = 5.0  # seconds that a worker has to end by itself, as in PyTorch
 _UNPICKLED = (
     "Got pickle error when attempting to start a worker Process. This might be because the worker "
@@ -44,11 +47,13 @@ class ProcessPool:
     def __init__(self, spec: WorkerSpec, context: Any) -> None:
         self._owner = os.getpid()
         self._is_stopped = False
-        self._pipes: list[Any] = []
+        self._channels: list[Channel] = []
+        self._arrivals: list[Arrivals] = []
         self.processes: list[Any] = []
-        self._ready: deque[int] = deque()
+        self._ready: deque[Any] = deque()
         self._gone: set[int] = set()
-        self._selector = selectors.PollSelector()
+        self._poll = select.poll()
+        self._workers: dict[int, int] = {}  # by the descriptor of a channel or a sentinel
         _pools.add(self)
         try:
             for worker_id in range(spec.num_workers):
@@ -58,8 +63,9 @@ class ProcessPool:
             raise
 
     def _start(self, spec: WorkerSpec, worker_id: int, context: Any) -> None:
-        ours, theirs = context.Pipe()
-        self._pipes.append(ours)
+        ours, theirs = socket.socketpair()
+        self._channels.append(Channel(ours, is_patient=True))
+        self._arrivals.append(Arrivals())
         process = context.Process(target=_main, args=(spec, worker_id, theirs), daemon=True)
         try:
             with warnings.catch_warnings():
@@ -72,29 +78,49 @@ class ProcessPool:
         finally:
             theirs.close()
         self.processes.append(process)
-        self._selector.register(ours, selectors.EVENT_READ, worker_id)
-        self._selector.register(process.sentinel, selectors.EVENT_READ, worker_id)
+        for descriptor in (ours.fileno(), process.sentinel):
+            self._workers[descriptor] = worker_id
+            self._poll.register(descriptor, select.POLLIN)
 
     def send(self, worker_id: int, message: Any) -> None:
         """Send a message to a worker; one that has died is noticed when receiving."""
+        channel = self._channels[worker_id]
+        freed = [] if isinstance(message, Resume) else self._arrivals[worker_id].freed()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._pipes[worker_id].send(message)
+            resumes = isinstance(message, Resume)
+            wire.send(
+                channel, [None if resumes else [freed, message.epoch, message.index, message.keys]]
+            )
+            if channel.has_unsent:
+                self._poll.modify(channel.fileno(), select.POLLIN | select.POLLOUT)
 
     def receive(self, timeout: float) -> Any:
         """The next result of any worker. Raises: queue.Empty after `timeout` seconds."""
-        if not self._ready:
-            found = self._selector.select(timeout)
-            self._ready.extend(dict.fromkeys(key.data for key, _ in found))
-        if not self._ready:
-            raise queue.Empty
-        worker_id = self._ready.popleft()
-        pipe = self._pipes[worker_id]
+        if self._ready:
+            return self._ready.popleft()
+        end = time.monotonic() + timeout
+        while not self._ready:
+            found = self._poll.poll(max(0.0, end - time.monotonic()) * 1000)
+            if not found:
+                raise queue.Empty
+            for worker_id in dict.fromkeys([self._workers[fd] for fd, _ in found]):
+                self._exchange(worker_id)
+        return self._ready.popleft()
+
+    def _exchange(self, worker_id: int) -> None:
+        """Take what a worker has sent, and give it what waits for room."""
+        channel, arrivals = self._channels[worker_id], self._arrivals[worker_id]
         try:
-            if pipe.poll():
-                return wire.receive(pipe)
-        except (EOFError, ConnectionResetError):
-            pass
-        return self._ended(worker_id)
+            if channel.has_unsent:
+                channel.flush()
+                if not channel.has_unsent:
+                    self._poll.modify(channel.fileno(), select.POLLIN)
+            channel.fill()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._ready.append(self._ended(worker_id))
+            return
+        while (message := channel.take()) is not None:
+            self._ready.append(Result(worker_id, *wire.decoded(*message, arrivals)))
 
     def _ended(self, worker_id: int) -> Any:
         """A worker has ended by itself, which it never should."""
@@ -102,8 +128,8 @@ class ProcessPool:
         process.join(_GRACE)
         if worker_id not in self._gone:
             self._gone.add(worker_id)
-            self._selector.unregister(self._pipes[worker_id])
-            self._selector.unregister(process.sentinel)
+            self._poll.unregister(self._channels[worker_id].fileno())
+            self._poll.unregister(process.sentinel)
         return Died(worker_id, _how_it_ended(process.pid, process.exitcode), str(process.pid))
 
     def stop(self) -> None:
@@ -111,9 +137,9 @@ class ProcessPool:
         if self._is_stopped or os.getpid() != self._owner:
             return
         self._is_stopped = True
-        self._selector.close()
-        for pipe in self._pipes:
-            pipe.close()
+        for channel in self._channels:
+            channel.close()
+        self._arrivals.clear()
         end = time.monotonic() + _GRACE
         for process in self.processes:
             process.join(max(0.0, end - time.monotonic()))
@@ -129,8 +155,8 @@ class ProcessPool:
     def abandon(self) -> None:
         """In a forked child: let go of the parent's ends, or workers would not see them close."""
         self._is_stopped = True
-        for pipe in self._pipes:
-            pipe.close()
+        for channel in self._channels:
+            channel.close()
 
 
 @in_child
@@ -160,38 +186,29 @@ def _how_it_ended(pid: int, code: int | None) -> str:
 # --- in the worker ---
 
 
-def _main(spec: WorkerSpec, worker_id: int, pipe: Any) -> None:
+def _main(spec: WorkerSpec, worker_id: int, sock: socket.socket) -> None:
     interpret_only()
-    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    is_closed = threading.Event()
-    reader = threading.Thread(
-        target=_read, args=(pipe, inbox, is_closed, os.getppid()), daemon=True
-    )
-    reader.start()
+    batch_memory.share_batches()
+    channel = Channel(sock)
+    watch = threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True)
+    watch.start()
+
+    def receive() -> Any:
+        try:
+            task = wire.decoded(*channel.receive())
+        except EOFError:
+            return None
+        if task is None:
+            return Resume()
+        assert batch_memory.pool is not None
+        batch_memory.pool.give_back(task[0])
+        return Task(*task[1:])
+
     try:
         enter_worker(spec, worker_id, spec.dataset, "multiprocessing")
-        serve(
-            spec, worker_id, spec.dataset, inbox.get,
-            lambda result: _answer(pipe, result), is_closed.is_set,
-        )  # fmt: skip
+        serve(spec, worker_id, spec.dataset, receive, functools.partial(_answer, channel))
     except (BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
         pass  # the main process has gone on or is being interrupted itself
-
-
-def _read(
-    pipe: Any, inbox: queue.SimpleQueue[Any], is_closed: threading.Event, parent: int
-) -> None:
-    """Move messages from the pipe to the inbox until the main process closes it."""
-    try:
-        while True:
-            while not pipe.poll(_WATCH):
-                if os.getppid() != parent:
-                    os._exit(1)
-            inbox.put(pipe.recv())
-    except (EOFError, OSError):
-        is_closed.set()
-        inbox.put(None)
-        _die_with(parent)
 
 
 def _die_with(parent: int) -> None:
@@ -201,15 +218,17 @@ def _die_with(parent: int) -> None:
     os._exit(1)
 
 
-def _answer(pipe: Any, result: Result) -> None:
+def _answer(channel: Channel, result: Result) -> None:
+    box = [(result.epoch, result.index, result.data)]
+    result.forget()
     try:
-        wire.send(pipe, result)
+        wire.send(channel, box)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception:
-        failed = result.data
+        failed = box[0][2] if box else None
         if isinstance(failed, ExceptionWrapper):
             failed.exc_type = RuntimeError  # its own class means nothing over there
         else:
             failed = ExceptionWrapper(where=f"in DataLoader worker process {result.worker_id}")
-        wire.send(pipe, Result(result.worker_id, result.epoch, result.index, failed))
+        wire.send(channel, [(result.epoch, result.index, failed)])

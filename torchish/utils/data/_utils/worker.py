@@ -92,7 +92,7 @@ class Resume:
     """A new pass over the dataset begins."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Result:
     """The batch of a task: data, an `ExceptionWrapper`, or `StreamEnd`."""
 
@@ -100,6 +100,10 @@ class Result:
     epoch: int
     index: int
     data: Any
+
+    def forget(self) -> None:
+        """Refer to the data no longer: it has been passed on."""
+        self.data = None
 
 
 @dataclass(frozen=True)
@@ -148,9 +152,9 @@ def serve(
     dataset: Any,
     receive: Callable[[], Any],
     send: Callable[[Any], None],
-    is_stopping: Callable[[], bool],
+    is_stopping: Callable[[], bool] | None = None,
 ) -> None:
-    """Answer tasks until None comes."""
+    """Answer tasks until None comes. What is sent is referred to by nothing here any more."""
     where = f"in DataLoader worker process {worker_id}"
     failed: ExceptionWrapper | None = None
     fetcher: Any = None
@@ -170,7 +174,7 @@ def serve(
                 except Exception:
                     failed = ExceptionWrapper(where=where)
             continue
-        if ended or is_stopping():
+        if ended or (is_stopping is not None and is_stopping()):
             continue
         data: Any = failed
         if failed is None:
@@ -182,8 +186,9 @@ def serve(
                 data = StreamEnd() if ended else ExceptionWrapper(where=where)
             except Exception:
                 data = ExceptionWrapper(where=where)
-        send(Result(worker_id, message.epoch, message.index, data))
+        result = Result(worker_id, message.epoch, message.index, data)
         del data, message
+        send(result)
 
 
 def worker_copy(dataset: Any) -> Any:
