@@ -44,7 +44,7 @@ def apply_kernel(kernel: Kernel, operands: Sequence[Any], strides: Any = None) -
         made = [from_value(v, s) for v, s in zip(outs, strides, strict=True)]
     else:
         made = [from_value(v, strides) for v in outs]
-    if state.grad_enabled:
+    if state.grad_enabled or state.forward is not None:
         edges = input_edges(operands)
         if edges is not None:
             link(kernel, operands, values, edges, made)
@@ -95,7 +95,7 @@ def link(
     for tensor, step in zip(made, steps, strict=True):
         if step is not None:
             tensor._grad_fn, tensor._out_nr = step
-    node: Any = next((s[0] for s in steps if s is not None), None)
+    node = _kernels_node(steps)
     if node is None:
         return
     if kernel.saves_output:
@@ -104,6 +104,16 @@ def link(
         node.remember(operands)
     if state.saved_hooks:
         pack(node, operands, made)
+
+
+def _kernels_node(steps: Sequence[Edge | None]) -> Any:
+    """The node that keeps something for the backward of a kernel, if there is one."""
+    for step in steps:
+        while step is not None and step[0].is_dual:
+            step = step[0].edges[0]
+        if step is not None:
+            return step[0]
+    return None
 
 
 def check_inplace(target: TensorBase, needs_grad: bool | None = None) -> None:
@@ -233,7 +243,8 @@ def write_inplace(
     """
     tensors = [x for x in operands if isinstance(x, TensorBase)]
     check_history(target, target._needs_grad() or any(t._needs_grad() for t in tensors))
-    edges = input_edges(operands) if state.grad_enabled else None
+    tracked = state.grad_enabled or state.forward is not None
+    edges = input_edges(operands) if tracked else None
     if edges is not None and target._base is not None and _has_hooks(target._grad_fn):
         # the region's new history does not pass the view's old node, nor the hooks there
         fresh = _region_edge(target)
@@ -267,7 +278,7 @@ def write_inplace(
     node: Any = None
     if edges is not None:
         step = nodes.history(kernel, values, edges)[0]
-        node = step[0] if step is not None else None
+        node = _kernels_node((step,))
     if node is not None and not kernel.saves_output:
         # torch clones the target's old content where its gradient needs it: not noted. The same
         # tensor as another operand is: its gradient fails then, as in torch.
@@ -341,7 +352,8 @@ def commit(
     """
     for transform in state.transforms:
         transform.before_write(target, new, step, name)
-    old_edge = root_edge(target) if state.grad_enabled else None
+    tracked = state.grad_enabled or state.forward is not None
+    old_edge = root_edge(target) if tracked else None
     if write is None:
         target._write(new)
     else:
@@ -358,9 +370,13 @@ def root_edge(target: TensorBase) -> Edge | None:
 
 def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None:
     """Give what was written in place its history: `step`, and for a view what its base had."""
-    base = target._base
-    if not state.grad_enabled or (step is None and old_edge is None):
+    if not state.grad_enabled:
+        if state.forward is not None:
+            _rebase_tangents(target, old_edge, step)
         return
+    if step is None and old_edge is None:
+        return
+    base = target._base
     if base is None:
         set_history(target, step)
         return
@@ -368,10 +384,35 @@ def rebase(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None
         set_history(base, (SharedWrite((), (base._aval,)), 0))
         target._attr_version = -1
         return
-    kernel, starts = region_write(base, target)
-    edges = (old_edge, step, *[None] * len(starts))
-    made = nodes.history(kernel, (None, None, *starts), edges)
-    if made[0] is not None:
-        made[0][0].holds_tensors = True  # type: ignore[attr-defined]  # torch frees it always
-    set_history(base, made[0])
+    made = _merged(base, target, old_edge, step)
+    node = _kernels_node((made,))
+    if node is not None:
+        node.holds_tensors = True  # torch frees it always
+    set_history(base, made)
     target._attr_version = -1  # derive the view's history from the root's at its next use
+
+
+def _merged(
+    base: TensorBase, view: TensorBase, old_edge: Edge | None, step: Edge | None
+) -> Edge | None:
+    """The history of a base whose part `view` was written."""
+    kernel, starts = region_write(base, view)
+    edges = (old_edge, step, *[None] * len(starts))
+    return nodes.history(kernel, (None, None, *starts), edges)[0]
+
+
+def _rebase_tangents(target: TensorBase, old_edge: Edge | None, step: Edge | None) -> None:
+    """`rebase` where gradients are off: tangents change, and nothing else."""
+    if not any(e is not None and e[0].is_dual for e in (old_edge, step)):
+        return
+    tensor = target
+    if target._base is not None:
+        tensor = target._base
+        step = _merged(tensor, target, old_edge, step)
+        target._attr_version = -1
+    kept = nodes.reverse(old_edge)
+    if step is not None:
+        step = step[0].over(kept), 0  # type: ignore[attr-defined]
+    elif kept is not None and not isinstance(kept[0], nodes.AccumulateGrad):
+        step = kept
+    tensor._grad_fn, tensor._out_nr = (None, 0) if step is None else step

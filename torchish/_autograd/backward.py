@@ -24,7 +24,7 @@ from . import hooks
 from .apply import cast_tensor
 from .grad_mode import grad_mode
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
-from .nodes import AccumulateGrad, Edge, Node, Var, history
+from .nodes import AccumulateGrad, Edge, Node, Var, history, reverse
 from .tensor_base import TensorBase, from_value
 
 
@@ -65,7 +65,9 @@ class Pass:
         keep: bool,
         captured: Sequence[Edge] | None,
     ) -> None:
-        self.graph = graph
+        # Whether gradients carry edges; with tangents about they do in any case.
+        self.graph = graph or state.forward is not None
+        self.creates_graph = graph
         self.keep = keep
         self.buffers: dict[Node, Buffer] = {}
         self.ready: list[tuple[int, int, Node]] = []
@@ -121,7 +123,7 @@ class Pass:
         outer = state.backward_pass
         state.backward_pass = self
         try:
-            with grad_mode(self.graph):
+            with grad_mode(self.creates_graph):
                 while self.ready:
                     self._step(heapq.heappop(self.ready)[2])
         finally:
@@ -231,12 +233,13 @@ def run_backward(
     """
     roots: list[tuple[Edge, Var]] = []
     for position, (tensor, grad) in enumerate(zip(tensors, grads, strict=True)):
-        edge = tensor._edge()
+        edge = reverse(tensor._edge())
         if edge is None:
             raise RuntimeError(
                 f"element {position} of tensors does not require grad and does not have a grad_fn"
             )
-        roots.append((edge, _cotangent(position, tensor, grad, graph)))
+        carries = graph or state.forward is not None
+        roots.append((edge, _cotangent(position, tensor, grad, carries)))
     captured = None
     if inputs is not None:
         captured = [_input_edge(t) for t in inputs]
@@ -265,10 +268,10 @@ def queue_callback(callback: Callable[[], None]) -> None:
 
 
 def _input_edge(tensor: Any) -> Edge:
-    edge = tensor._edge()
+    edge = reverse(tensor._edge())
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    return edge  # type: ignore[no-any-return]
+    return edge
 
 
 def _cotangent(position: int, tensor: Any, grad: Any, graph: bool) -> Var:

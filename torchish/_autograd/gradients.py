@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._basics.memo import Memo
+from .._basics.state import state
 from .._core import store
 from .._core.kernels import Kernel
 from .._core.trace import record, record_on
@@ -66,4 +67,7 @@ def as_tensor(var: Var) -> Any:
 
 def as_var(tensor: TensorBase, graph: bool) -> Var:
     """A tensor as a gradient in flight."""
-    return (tensor._value(), tensor._edge() if graph else None)
+    edge = tensor._edge() if graph else None
+    if edge is not None and state.forward is not None and not state.grad_enabled:
+        edge = state.forward.forward_only(edge)
+    return (tensor._value(), edge)

@@ -42,6 +42,10 @@ FREED = (
 )
 
 
+CUT = (
+    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is "
+    "not supported, please use out-of-place `.detach()` instead"
+)
 _CPP_KINDS = ("AccumulateGrad", "CopySlices")
 
 
@@ -54,6 +58,11 @@ class Node:
     out_avals: Sequence[Aval]
     # Whether its outputs are leaves to the user, as the inputs of `func.grad` are.
     stands_for_leaf = False
+    # The outputs whose tensors were cut off in place (`detach_`).
+    cut: frozenset[int] = frozenset()
+    # Whether it carries a tangent (forward.py), and whether gradients flow backward from it.
+    is_dual = False
+    is_reverse = True
     # `grad_fn(g)` on tensors; given by backward.py.
     run_alone: Any = None
 
@@ -180,6 +189,8 @@ class OpNode(Node):
         self.tensors: list[tuple[int | None, SavedTensor]] = []
         # What is kept instead of `saved` when hooks pack it (a saved.Packed).
         self.packed: Any = None
+        # The edges with the tangents that they carried when this was made.
+        self.marked: Sequence[Edge | None] | None = None
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Record the kernel's vjp as an operator of its own."""
@@ -187,7 +198,12 @@ class OpNode(Node):
             raise RuntimeError(FREED)
         for place, tensor in self.tensors:
             changed = tensor.check()
-            if changed is not None and place is not None:
+            if place is None:
+                continue
+            edge = self.edges[self.kept[place]]
+            if edge is not None and edge[1] in edge[0].cut:
+                raise RuntimeError(CUT)
+            if changed is not None:
                 self.saved[place] = changed
         if not self.wanted:
             return [None] * len(self.edges)
@@ -219,7 +235,8 @@ class OpNode(Node):
         vjp = self.kernel.vjp(self.wanted, given)
         position = {i: p for p, i in enumerate(self.kept)}
         kept = [self.saved[position[i]] for i in vjp.saved]
-        return vjp, kept, [self.edges[i] for i in vjp.saved]
+        edges = self.marked or self.edges
+        return vjp, kept, [edges[i] for i in vjp.saved]
 
     def _shown_edges(self) -> Sequence[Edge | None]:
         return process.plan_of(self.kernel).next_functions(self)  # type: ignore[no-any-return]
@@ -269,7 +286,7 @@ class SavedTensor:
     def made_by(self, tensor: Any) -> None:
         """Note what made it, for the error's text."""
         fn = tensor._grad_fn
-        self.producer = None if fn is None else (type(fn), tensor._out_nr)
+        self.producer = None if fn is None or fn.is_dual else (type(fn), tensor._out_nr)
 
     def tensor(self, edge: Edge | None) -> Any:
         """The tensor again, at the place `edge` of the graph; a leaf is itself."""
@@ -337,8 +354,21 @@ def history(
     edges: Sequence[Edge | None],
 ) -> list[Edge | None]:
     """Edges for the outputs of a recorded kernel, None where no gradient flows."""
+    if state.forward is not None:
+        return state.forward.history(kernel, operands, edges)  # type: ignore[no-any-return]
+    return reverse_history(kernel, operands, edges)
+
+
+def reverse_history(
+    kernel: Kernel,
+    operands: Sequence[Any],
+    edges: Sequence[Edge | None],
+) -> list[Edge | None]:
+    """`history` as far as gradients flow backward."""
     usable = [
-        e if e is not None and _is_inexact(kernel.in_avals[i]) else None
+        (reverse(e) if e[0].is_dual else e)
+        if e is not None and is_inexact(kernel.in_avals[i])
+        else None
         for i, e in enumerate(edges)
     ]
     if not any(kernel.differentiable) or all(e is None for e in usable):
@@ -347,7 +377,15 @@ def history(
     return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
 
 
-def _is_inexact(aval: Any) -> bool:
+def reverse(edge: Edge | None) -> Edge | None:
+    """An edge without any tangent: where gradients go."""
+    while edge is not None and edge[0].is_dual:
+        edge = edge[0].edges[0]
+    return edge
+
+
+def is_inexact(aval: Any) -> bool:
+    """Whether a kernel's input can carry a derivative."""
     return type(aval) is Aval and aval.dtype.category >= 2
 
 
@@ -365,7 +403,7 @@ class AccumulateGrad(Node):
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""
         if grads[0] is not None and self.variable._requires_grad:
-            self.add_to(self.variable, grads[0], graph)
+            self.add_to(self.variable, grads[0], graph and state.grad_enabled)
         return ()
 
 

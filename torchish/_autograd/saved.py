@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._basics.errors import not_supported
 from .._basics.state import process, state
 from .._core.casting import cast_kernel
 from .._core.trace import record
 from .._core.values import Value
 from .grad_mode import no_grad
-from .nodes import FREED, AccumulateGrad, Edge, OpNode, SavedTensor
+from .nodes import CUT, FREED, AccumulateGrad, Edge, OpNode, SavedTensor
 from .tensor_base import TensorBase, detached, from_values
 
 Hooks = tuple[Callable[[Any], Any], Callable[[Any], Any]]
@@ -83,6 +84,8 @@ class Saved:
                 self.version.made_by(self.kept)
             self.version.check()
             if self.number is None:
+                if self.edge is not None and self.edge[1] in self.edge[0].cut:
+                    raise RuntimeError(CUT)
                 return self.kept
             return _placed(self.kept, (node, self.number))
         made = self.hooks[1](self.packed)
@@ -159,7 +162,7 @@ class Packed:
         for place in kernel.saved:
             found = self.saved.get(place)
             own = None if found is None or found.number is None else (node, found.number)
-            edges.append(node.edges[place] if place >= 0 else own)
+            edges.append((node.marked or node.edges)[place] if place >= 0 else own)
         return kernel, [values[p] for p in kernel.saved], edges
 
     def release(self) -> None:
@@ -200,6 +203,8 @@ def pack(node: OpNode, operands: Sequence[Any], results: Sequence[Any]) -> None:
     """
     if not node.wanted or node.saved is None:
         return
+    if node.marked is not None:
+        raise not_supported("hooks on saved tensors with tangents", "leaving the hooks out")
     plan = process.plan_of(node.kernel)
     saved: dict[int, Saved] = {}
     for place, tensor, number in plan.tensors(node, operands, results):

@@ -12,7 +12,8 @@ from typing import Any
 
 from .._core.values import Aval
 from .backward import Pass
-from .nodes import NOWHERE, AccumulateGrad, Edge, Node, Var
+from .forward import Dual
+from .nodes import NOWHERE, AccumulateGrad, Edge, Node, Var, reverse
 from .tensor_base import TensorBase, from_value
 
 
@@ -31,8 +32,15 @@ def enter(tensor: TensorBase, value: Any = None, *, outer: bool = True) -> Any:
     """A tensor of the same value whose history begins with an Entry."""
     made = from_value(tensor._value() if value is None else value)
     if made._aval.dtype.category >= 2:
-        made._grad_fn = Entry(tensor._edge() if outer else None, made._aval)
+        made._grad_fn = _entry(tensor._edge() if outer else None, made._aval)
     return made
+
+
+def _entry(edge: Edge | None, aval: Aval) -> Node:
+    if edge is None or not edge[0].is_dual:
+        return Entry(edge, aval)
+    dual: Any = edge[0]  # the tangent enters too
+    return Dual(dual.tangent, (_entry(dual.edges[0], aval), 0), aval, dual.level)
 
 
 def borders(edges: Iterable[Edge | None], start: int) -> list[Edge]:
@@ -96,7 +104,8 @@ def gradients(
     keep: bool = True,
 ) -> list[Var | None]:
     """Gradients that arrive at `targets` (None: no gradient) from those of the roots."""
-    usable = [(e, v) for e, v in roots if e is not None and v is not None]
+    targets = [reverse(e) for e in targets]
+    usable = [(e, v) for e, v in ((reverse(e), v) for e, v in roots) if e and v]
     wanted = list(dict.fromkeys(e for e in targets if e is not None))
     work = PartialPass(usable, graph, keep, wanted)
     work.run()

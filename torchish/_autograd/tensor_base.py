@@ -134,10 +134,20 @@ class TensorState:
     @property
     def output_nr(self) -> int:
         """Which output of `grad_fn` this tensor is."""
-        return self._part or self._out_nr
+        return self._part or self._place[1]
+
+    @property
+    def _place(self) -> tuple[Node | None, int]:
+        """The grad node that made this tensor, as far as is known, and which output it is."""
+        node, number = self._grad_fn, self._out_nr
+        while node is not None and node.is_dual:
+            step = node.edges[0]
+            node, number = (None, 0) if step is None else step
+        return (None, 0) if isinstance(node, nodes.AccumulateGrad) else (node, number)
 
     def _needs_grad(self) -> bool:
-        if self._requires_grad or self._grad_fn is not None:
+        fn = self._grad_fn
+        if self._requires_grad or (fn is not None and fn.is_reverse):
             return True
         return self._base is not None and bool(self._base._needs_grad())
 
@@ -158,9 +168,10 @@ class TensorState:
         base = self._base
         if self._attr_version == self._version_counter.version:
             return
-        if self._grad_fn is None and not base._needs_grad():
+        if self._grad_fn is None and base._grad_fn is None and not base._needs_grad():
             return
-        check_rebase(self, indirect=True)
+        if base._grad_fn is None or base._grad_fn.is_reverse:
+            check_rebase(self, indirect=True)
         self._attr_version = self._version_counter.version
         edge = base._edge()
         if edge is None:  # the root was cut from its history
@@ -391,8 +402,9 @@ def view_of(
     if not state.grad_enabled:
         if creation == DEFAULT:
             made._creation = NO_GRAD
-        _note_cut(source)
-        return made
+        if state.forward is None:
+            _note_cut(source)
+            return made
     edge = source._edge()
     if edge is not None:
         dt = elements or source._aval.dtype

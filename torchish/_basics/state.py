@@ -38,6 +38,10 @@ class ThreadState(threading.local):
         self.saved_hooks: list[Any] = []
         # The text of the error that setting such a pair raises now.
         self.saved_hooks_refused: str | None = None
+        # The innermost level of forward-mode derivatives (torchish/_autograd/forward.py).
+        self.forward: Any = None
+        # The one of them that `torch.autograd.forward_ad` has begun.
+        self.dual_level: Any = None
         # Transformations of functions that run now (torchish/func), the innermost last.
         self.transforms: list[Any] = []
         # Whether a 0-dim tensor stands for itself in an index, rather than for its number.

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import eval_jaxpr
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, subjaxprs
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from .._basics import dtypes
@@ -191,6 +191,13 @@ class Kernel:
             found = self._vjps[wanted, given] = make_vjp(self, wanted, given)
         return found
 
+    def jvp(self, wanted: tuple[int, ...]) -> VjpKernel:
+        """The kernel of the results' tangents from those of the inputs `wanted`."""
+        found = self._vjps.get((wanted, None))
+        if found is None:
+            found = self._vjps[wanted, None] = make_jvp(self, wanted)
+        return found
+
     def needed_for(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
         """Which inputs the gradient for `wanted` needs."""
         given = tuple(k for k, d in enumerate(self.differentiable) if d)
@@ -207,6 +214,8 @@ class DrawKernel(Kernel):
 
 class VjpKernel(Kernel):
     """The vjp of a Kernel, as a kernel of its own: (saved inputs, cotangents) -> gradients.
+
+    Or its jvp: (saved inputs, tangents) -> tangents of the differentiable results.
 
     `saved` lists the primal's inputs that it takes; the other inputs turned out not to matter.
     """
@@ -256,14 +265,51 @@ def _traced_vjp(
     """The jaxpr of a gradient on the inputs it needs and all cotangents, and which inputs."""
     structs = [_struct(a) for a in kernel.in_avals]
     cts = [kernel.out_avals[k].struct for k in given]
+    closed = _traced(_full_vjp(kernel, wanted, given), [*structs, *cts])
+    return _pruned(kernel, closed, len(given))
+
+
+@widened
+def make_jvp(kernel: Kernel, wanted: tuple[int, ...]) -> VjpKernel:
+    """Derive the kernel of tangents with `jax.jvp`, and find out which inputs it uses.
+
+    Where JAX knows the gradient only (`jax.custom_vjp`), its transpose gives the tangents.
+    """
+    structs = [_struct(a) for a in kernel.in_avals]
+    tangents = [structs[i] for i in wanted]
+    closed = _traced(_full_jvp(kernel, wanted), [*structs, *tangents])
+    if _lacks_jvp(closed.jaxpr):
+        closed = _traced(_transposed_vjp(kernel, wanted), [*structs, *tangents])
+    found, saved = _pruned(kernel, closed, len(wanted))
+    made = VjpKernel(
+        kernel.name + ".jvp", lambda *arrays: tuple(made.call(*arrays)),
+        [kernel.in_avals[i] for i in (*saved, *wanted)],
+        [a for a, d in zip(kernel.out_avals, kernel.differentiable, strict=True) if d],
+        grad_name=_double_name(kernel.grad_name),
+    )  # fmt: skip
+    made.saved, made._closed = saved, found
+    return made
+
+
+def _lacks_jvp(jaxpr: Any) -> bool:
+    """Whether a jaxpr holds JAX's stand-in for tangents that only a gradient is known for."""
+    return any(e.primitive.name == "custom_lin" for e in jaxpr.eqns) or any(
+        map(_lacks_jvp, subjaxprs(jaxpr))
+    )
+
+
+def _traced(full: Callable[..., Any], structs: Sequence[Any]) -> Any:
     stats.kernels_traced += 1
     try:
         with tracing:
-            closed = jax.make_jaxpr(_full_vjp(kernel, wanted, given))(*structs, *cts)
+            return jax.make_jaxpr(full)(*structs)
     except Exception as error:
         raise tidied(error)  # noqa: B904
-    # Inputs that turn out not to matter go; cotangents are operands all the same.
-    asked = [False] * kernel.n_in + [True] * len(given)
+
+
+def _pruned(kernel: Kernel, closed: Any, count: int) -> tuple[Any, tuple[int, ...]]:
+    """A jaxpr of the inputs and `count` more operands without the inputs that do not matter."""
+    asked = [False] * kernel.n_in + [True] * count
     jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), asked)
     return ClosedJaxpr(jaxpr, closed.consts), tuple(i for i in range(kernel.n_in) if used[i])
 
@@ -296,6 +342,39 @@ def _full_vjp(
     return full
 
 
+def _full_jvp(kernel: Kernel, wanted: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
+    def full(*arrays: Any) -> tuple[Any, ...]:
+        inputs, tangents = arrays[: kernel.n_in], arrays[kernel.n_in :]
+
+        def primal(*varied: Any) -> tuple[Any, ...]:
+            args = list(inputs)
+            for i, x in zip(wanted, varied, strict=True):
+                args[i] = x
+            outs = kernel.call(*args)
+            return tuple(x for x, d in zip(outs, kernel.differentiable, strict=True) if d)
+
+        return jax.jvp(primal, tuple(inputs[i] for i in wanted), tangents)[1]  # type: ignore[no-any-return]
+
+    return full
+
+
+def _transposed_vjp(kernel: Kernel, wanted: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
+    given = tuple(k for k, d in enumerate(kernel.differentiable) if d)
+    vjp = kernel.vjp(wanted, given)
+
+    def full(*arrays: Any) -> tuple[Any, ...]:
+        inputs, tangents = arrays[: kernel.n_in], arrays[kernel.n_in :]
+
+        def pull(*cts: Any) -> tuple[Any, ...]:
+            grads = vjp.call(*[inputs[i] for i in vjp.saved], *map(_conj, cts))
+            return tuple(map(_conj, grads))
+
+        structs = [kernel.out_avals[k].struct for k in given]
+        return jax.linear_transpose(pull, *structs)(tuple(tangents))  # type: ignore[no-any-return]
+
+    return full
+
+
 def _conj(x: Any) -> Any:
     return jnp.conj(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else x
 
@@ -305,4 +384,6 @@ def scalar_array(number: Any) -> np.ndarray[Any, Any]:
     return np.asarray(number, SCALAR_STRUCTS[type(number)].dtype)
 
 
-__all__ = ["Aval", "DrawKernel", "Kernel", "VjpKernel", "aval_of", "make_vjp", "scalar_array"]
+__all__ = [
+    "Aval", "DrawKernel", "Kernel", "VjpKernel", "aval_of", "make_jvp", "make_vjp", "scalar_array",
+]  # fmt: skip

@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._autograd.forward import dual_level
 from .._autograd.gradients import as_tensor
 from .._autograd.nodes import FREED, Edge, Node, SavedTensor, Var, next_sequence, node_class
 from .._autograd.subgraph import borders, gradients
 from .._autograd.tensor_base import TensorState, from_value
 from .._basics.devices import device
+from .._basics.errors import not_supported
 from .._basics.memo import Memo
 from .._basics.state import state
 from .._core.graph import COMPLEXES, FLOATS, INTS
@@ -168,6 +170,8 @@ class Call:
         value = tensor._value()
         operand = Operand(kind, dim, value, tuple(avals))
         edge = tensor._edge() if state.grad_enabled else None
+        if state.forward is not None and dual_level(tensor) is not None:
+            raise not_supported("tangents in a parallel call", "torch.func.jvp of one replica")
         made = []
         inner: list[Edge | None] = []
         for lane, aval in zip(self.lanes, avals, strict=True):

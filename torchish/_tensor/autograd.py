@@ -32,7 +32,9 @@ class TensorAutograd(TensorFacts):
             raise RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients"
             )
-        if not (self._grad_fn is None if value else self.is_leaf):
+        if value and self._grad_fn is not None and self._grad_fn.is_dual:
+            self._grad_fn = self._grad_fn.over((nodes.leaf_node(self), 0))  # type: ignore[attr-defined]
+        elif not (self._grad_fn is None if value else self.is_leaf):
             if not value:
                 raise RuntimeError(
                     "you can only change requires_grad flags of leaf variables. If you want "
@@ -52,22 +54,20 @@ class TensorAutograd(TensorFacts):
     @property
     def is_leaf(self) -> bool:
         """Whether the tensor was not made by a recorded operator."""
-        if self._base is not None:
-            self._refresh()
-        return self._grad_fn is None
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Any:
         """The grad node that made this tensor."""
         if self._base is not None:
             self._refresh()
-        return self._grad_fn
+        return self._place[0]
 
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf (or of a tensor that retains it)."""
         if self._grad is None and not self._retains and not self._requires_grad:
-            if self._grad_fn is not None:
+            if self._place[0] is not None:
                 _warn_non_leaf()
         return self._grad
 
@@ -149,10 +149,10 @@ class TensorAutograd(TensorFacts):
         """
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        fn = self.grad_fn
+        fn, number = self.grad_fn, self._place[1]
         if fn is None or self._retains:
             return
-        retain(weakref.ref(self), (fn, self._out_nr))
+        retain(weakref.ref(self), (fn, number))
         self._retains = True
 
     @property
@@ -167,7 +167,7 @@ class TensorAutograd(TensorFacts):
         """
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        fn = self.grad_fn
+        fn, number = self.grad_fn, self._place[1]
         if fn is None:
             if self._leaf_hooks is None:
                 self._leaf_hooks = {}
@@ -176,15 +176,15 @@ class TensorAutograd(TensorFacts):
             return nodes.add_hook(self._leaf_hooks, hook)
         if fn.tensor_hooks is None:
             fn.tensor_hooks = {}
-        return nodes.add_hook(fn.tensor_hooks.setdefault(self._out_nr, {}), hook)
+        return nodes.add_hook(fn.tensor_hooks.setdefault(number, {}), hook)
 
     @property
     def _backward_hooks(self) -> Any:
         """The hooks of this tensor by their ids, or None."""
-        fn = self.grad_fn
+        fn, number = self.grad_fn, self._place[1]
         if fn is None:
             return self._leaf_hooks
-        return (fn.tensor_hooks or {}).get(self._out_nr)
+        return (fn.tensor_hooks or {}).get(number)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[..., Any]) -> Any:
         """Call `hook(tensor)` after a gradient has been accumulated into this leaf."""

@@ -14,6 +14,7 @@ from .._autograd.grad_mode import (
     set_grad_enabled as set_grad_enabled,
 )
 from .._autograd.tensor_base import TensorBase
+from .._basics.later import later
 from .._basics.state import state
 from .._ops.create.copying import born_with_grad
 from .._tensor.tensor import Tensor
@@ -24,6 +25,8 @@ from .modes import (
     set_detect_anomaly as set_detect_anomaly,
     set_multithreading_enabled as set_multithreading_enabled,
 )
+
+_vmap = later("torchish.func:vmap")
 
 
 class _VariableMeta(type):
@@ -78,6 +81,38 @@ def backward(
     run_backward(roots, grads, keep, create_graph, chosen, accumulate_inputs=chosen is not None)
 
 
+def _batched(
+    roots: Sequence[Any], grads: Sequence[Any], keep: bool, graph: bool, wanted: Sequence[Any]
+) -> list[Any]:
+    """Gradients for many cotangents at once, stacked along their first dim."""
+    for k, (root, given) in enumerate(zip(roots, grads, strict=True)):
+        if given is None:
+            if root.dim():
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            raise ValueError(
+                "vmap(vjp, in_dims=0, ...)(<inputs>): Got in_dim=0 for some input, but that input "
+                "is a Tensor of dimensionality 0 so expected in_dim to satisfy 0 <= in_dim < 0."
+            )
+        if given.shape[1:] != root.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{k}] has a shape of {given.shape[1:]} and output[{k}] has a shape of "
+                f"{root.shape}. If you only want some tensors in `grad_output` to be considered "
+                "batched, consider using vmap."
+            )
+    is_used: list[bool] = []
+
+    def pull(*some: Any) -> tuple[Any, ...]:
+        found = run_backward(roots, some, keep, graph, wanted)
+        is_used.extend(g is not None for g in found)
+        return tuple(g for g in found if g is not None)
+
+    made = iter(_vmap(pull)(*grads))
+    return [next(made) if used else None for used in is_used]
+
+
 def grad(
     outputs: Any,
     inputs: Any,
@@ -91,12 +126,10 @@ def grad(
 ) -> tuple[Any, ...]:
     """The gradients of `outputs` with respect to `inputs`, without touching `.grad`.
 
+    With `is_grads_batched`, `grad_outputs` have one more, leading, dim: a batch of cotangents.
+
     Raises: RuntimeError for inputs that the outputs do not depend on (unless `allow_unused`).
     """
-    if is_grads_batched:
-        from .._basics.errors import not_supported
-
-        raise not_supported("autograd.grad(is_grads_batched=True)", "torch.func.vmap")
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
@@ -111,7 +144,10 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     if state.compiled is not None:
         state.compiled.leave("autograd")
-    found = run_backward(roots, grads, keep, create_graph, wanted)
+    if is_grads_batched:
+        found = _batched(roots, grads, keep, create_graph, wanted)
+    else:
+        found = run_backward(roots, grads, keep, create_graph, wanted)
     for index, found_grad in enumerate(found):
         if found_grad is None and not unused:
             raise RuntimeError(

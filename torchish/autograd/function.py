@@ -13,6 +13,7 @@ from typing import Any
 
 from .._autograd import nodes
 from .._autograd.apply import rebase, root_edge
+from .._autograd.forward import Dual, Level, check_size, current, reverse
 from .._autograd.grad_mode import no_grad
 from .._autograd.gradients import as_tensor, as_var
 from .._autograd.nodes import FREED, Edge, Node, Var
@@ -65,6 +66,10 @@ class FunctionCtx:
             )
         self._saved_for_forward = tensors
 
+    # What `saved_tensors` gives while `jvp` runs, if `save_for_forward` was called.
+    _saved_for_forward: tuple[Any, ...] | None = None
+    _for_jvp: tuple[Any, ...] | None = None
+
     def mark_dirty(self, *args: Any) -> None:
         """Declare inputs that forward changed in place (they must be returned).
 
@@ -93,6 +98,8 @@ class FunctionCtx:
 
         Raises: RuntimeError after they were freed or changed in place.
         """
+        if self._for_jvp is not None:
+            return self._for_jvp
         if self._kept is None:
             return tuple(self._saved)
         return tuple([None if s is None else s.unpack(self) for s in self._kept])
@@ -250,7 +257,7 @@ class Function(metaclass=_FunctionMeta):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> Any:
-        """How the function maps over samples. Here it runs on one of them, whatever this does."""
+        """How the function maps over samples: from (info, in_dims, *args) to (output, out_dims)."""
         raise NotImplementedError(
             "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
             "set generate_vmap_rule=True."
@@ -262,23 +269,39 @@ class Function(metaclass=_FunctionMeta):
 
         Raises: RuntimeError inside a transformation of torch.func that the function is not for.
         """
+        mapping = None
         if any(t.rewrites for t in state.transforms):
             _check_transforms(cls)
+            mapping = _mapping(cls)
+            if mapping is state.transforms[-1]:
+                return mapping.lowered(cls, args)
         if state.compiled is not None and state.compiled.capture is not None:
             return state.compiled.outside(cls.apply, args, kwargs, "autograd.Function")
         tensors = [a if isinstance(a, TensorBase) else None for a in args]
         edges = [None if t is None else t._edge() for t in tensors]
+        forward = None if state.forward is None else _Tangents(cls, tensors, edges)
+        edges = [reverse(e) for e in edges] if forward else edges
         needs = state.grad_enabled and any(e is not None for e in edges)
         ctx = cls._node_class(edges if needs else [None] * len(args), ())
         ctx.needs_input_grad = tuple(e is not None for e in edges)
         results = _Results(cls, ctx, tensors, edges)
-        with no_grad():
+        with no_grad(), current(None):
             if cls.setup_context is not Function.setup_context:
-                output = cls.forward(*args, **kwargs)
+                output = (
+                    cls.forward(*args, **kwargs) if mapping is None else mapping.lowered(cls, args)
+                )
                 cls.setup_context(ctx, args, output)
             else:
                 output = cls.forward(ctx, *args, **kwargs)
-        return results.wrap(output)
+        made = results.wrap(output)
+        return made if forward is None else forward.onto(ctx, made)
+
+
+def _mapping(cls: Any) -> Any:
+    """The innermost vmap that runs now, if the function has a rule of its own for it."""
+    if cls.vmap is Function.vmap:
+        return None
+    return next((t for t in reversed(state.transforms) if t.maps), None)
 
 
 def _check_transforms(cls: Any) -> None:
@@ -302,6 +325,72 @@ def _check_transforms(cls: Any) -> None:
                 "override and implement the vmap staticmethod or set generate_vmap_rule=True. "
                 f"{more}"
             )
+
+
+class _Tangents:
+    """The tangents of a function's arguments, and those that its `jvp` gives the results."""
+
+    def __init__(self, cls: Any, tensors: Sequence[Any], edges: Sequence[Edge | None]) -> None:
+        self.cls, self.tensors = cls, tensors
+        # For each level, the innermost first: the tangent of each argument or None.
+        self.found: list[tuple[Level, list[Any]]] = []
+        level = state.forward
+        while level is not None:
+            tangents = [level.tangent(e) for e in edges]
+            if any(t is not None for t in tangents):
+                self.found.append((level, tangents))
+            edges = [level.without(e) for e in edges]
+            level = level.outer
+
+    def onto(self, ctx: Any, made: Any) -> Any:
+        """The results with their tangents.
+
+        Raises: torch's NotImplementedError where the function has no `jvp`.
+        """
+        if not self.found:
+            return made
+        many = isinstance(made, tuple)
+        outs = list(made) if many else [made]
+        for level, tangents in reversed(self.found):
+            given = self._materialized(ctx, tangents)
+            ctx._for_jvp = ctx._saved_for_forward
+            try:
+                with current(level.outer):
+                    got = self.cls.jvp(ctx, *given)
+            finally:
+                ctx._for_jvp = None
+            got = got if isinstance(got, tuple) else (got,)
+            for k, tangent in enumerate(self._checked(got, outs)):
+                if tangent is not None:
+                    outs[k] = self._dual(level, outs[k], tangent)
+        return tuple(outs) if many else outs[0]
+
+    def _materialized(self, ctx: Any, tangents: list[Any]) -> list[Any]:
+        if not ctx._materialize:
+            return tangents
+        return [
+            ops.zeros_like(x) if t is None and x is not None and x._aval.dtype.category >= 2 else t
+            for t, x in zip(tangents, self.tensors, strict=True)
+        ]
+
+    def _checked(self, got: tuple[Any, ...], outs: list[Any]) -> tuple[Any, ...]:
+        if len(got) != len(outs):
+            raise RuntimeError(
+                "Function's jvp returned an invalid number of forward gradients (expected "
+                f"{len(outs)} but got {len(got)})"
+            )
+        for k, (tangent, out) in enumerate(zip(got, outs, strict=True)):
+            if tangent is not None and not isinstance(tangent, TensorBase):
+                raise RuntimeError(
+                    f"expected Variable or None (got {type(tangent).__name__}) for grad output {k}."
+                )
+            if tangent is not None and isinstance(out, TensorBase):
+                check_size(out, tangent)
+        return got
+
+    def _dual(self, level: Level, out: Any, tangent: Any) -> Any:
+        out._grad_fn, out._out_nr = Dual(tangent, out._edge(), out._aval, level), 0
+        return out
 
 
 class _Results:

@@ -14,10 +14,13 @@ import numpy as np
 
 from .._autograd.interop import host_array, wrap_host
 from .._autograd.tensor_base import TensorBase
-from .._basics.errors import not_supported
 from .._basics.later import later
+from .._ops.registry import ops
+from . import forward_ad
 
 _grad = later("torchish.autograd:grad")
+_vmap = later("torchish.func:vmap")
+
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -49,18 +52,37 @@ def gradcheck(
     Args:
         inputs: tensors (float64 or complex128 where they require grad) and anything else.
         nondet_tol: how far two backward passes may differ.
+        check_forward_ad, check_backward_ad: which of the two modes are compared.
+        check_batched_grad, check_batched_forward_grad: whether many directions at once give what
+            each of them gives.
         fast_mode: accepted; every element is checked in either case.
     Raises: GradcheckError unless `raise_exception` is false; ValueError if no input requires grad.
     """
-    _refuse(forward_ad=check_forward_ad or check_batched_forward_grad, batched=check_batched_grad)
-    if not check_backward_ad:
+    if not (check_forward_ad or check_backward_ad):
         raise AssertionError(
             "Expected at least one of check_forward_ad or check_backward_ad to be True"
+        )
+    if check_batched_grad and not check_backward_ad:
+        raise AssertionError(
+            "Setting check_batched_grad=True requires check_backward_ad to be True"
+        )
+    if check_batched_forward_grad and not check_forward_ad:
+        raise AssertionError(
+            "Setting check_batched_forward_grad=True requires check_forward_ad to be True"
         )
     given = _as_tuple(inputs)
     wanted = _checked_inputs(given)
     try:
-        return _check(func, given, wanted, eps, atol, rtol, nondet_tol, check_undefined_grad)
+        numerical = [_numerical(func, given, given[k], eps) for k in wanted]
+        if check_backward_ad:
+            _check(func, given, wanted, numerical, atol, rtol, nondet_tol, check_undefined_grad)
+        if check_forward_ad:
+            _check_forward(func, given, wanted, numerical, atol, rtol)
+        if check_batched_grad:
+            _check_batched(func, given, wanted)
+        if check_batched_forward_grad:
+            _check_batched_forward(func, given, wanted)
+        return True
     except GradcheckError:
         if raise_exception:
             raise
@@ -90,7 +112,6 @@ def gradgradcheck(
 
     Raises: as `gradcheck`.
     """
-    _refuse(forward_ad=check_fwd_over_rev, batched=check_batched_grad)
     given = _as_tuple(inputs)
     if grad_outputs is None:
         cotangents = tuple(_random_like(out) for out in _differentiable(func(*given)))
@@ -110,15 +131,9 @@ def gradgradcheck(
         first, (*given, *cotangents), eps=eps, atol=atol, rtol=rtol,
         raise_exception=raise_exception, nondet_tol=nondet_tol,
         check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes,
-        fast_mode=fast_mode,
+        fast_mode=fast_mode, check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev,
     )  # fmt: skip
-
-
-def _refuse(forward_ad: bool, batched: bool) -> None:
-    if forward_ad:
-        raise not_supported("gradcheck of forward-mode gradients", "check_backward_ad=True")
-    if batched:
-        raise not_supported("gradcheck(check_batched_grad=True)", "check_batched_grad=False")
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
@@ -131,8 +146,6 @@ def _differentiable(outputs: Any) -> tuple[Any, ...]:
 
 def _random_like(out: Any) -> Any:
     """Numbers in [-1, 1) drawn as torch draws them: from the default generator."""
-    from .._ops.registry import ops
-
     drawn = ops.rand(out.shape, dtype=out.dtype, device=out.device) * 2 - 1
     return drawn.detach().requires_grad_()
 
@@ -171,19 +184,18 @@ def _check(
     func: Callable[..., Any],
     given: tuple[Any, ...],
     wanted: list[int],
-    eps: float,
+    numerical: list[list[np.ndarray[Any, Any]]],
     atol: float,
     rtol: float,
     nondet_tol: float,
     check_undefined_grad: bool,
-) -> bool:
+) -> None:
     outputs = [o for o in _as_tuple(func(*given)) if isinstance(o, TensorBase)]
     inputs = [given[k] for k in wanted]
-    numerical = [_numerical(func, given, x, eps) for x in inputs]
     if not _differentiable(outputs):
         if any(np.any(block) for blocks in numerical for block in blocks):
             raise GradcheckError("Numerical gradient for function expected to be zero")
-        return True
+        return
     number = 0
     for k, out in enumerate(outputs):
         if not out.requires_grad:  # type: ignore[attr-defined]
@@ -207,7 +219,92 @@ def _check(
         number += 1
     if check_undefined_grad:
         _check_zero_cotangents(_differentiable(outputs), inputs)
-    return True
+
+
+# --- forward mode, and many directions at once ---------------------------------------------------
+
+
+def _check_forward(
+    func: Any, given: Any, wanted: list[int], numerical: Any, atol: float, rtol: float
+) -> None:
+    for j, place in enumerate(wanted):
+        rows = [_tangents(func, given, place, d) for d in _directions(given[place])]
+        for k, columns in enumerate(zip(*rows, strict=True)):
+            a, n = np.stack(columns), numerical[j][k]
+            if not np.allclose(a, n, rtol, atol):
+                raise GradcheckError(
+                    f"Jacobian computed with forward mode mismatch for output {k} with respect to "
+                    f"input {j},\nnumerical:{n.T}\nanalytical:{a.T}\n"
+                )
+
+
+def _tangents(func: Any, given: Any, place: int, direction: Any) -> list[np.ndarray[Any, Any]]:
+    """How each output changes when one input changes along `direction`."""
+    with forward_ad.dual_level():
+        args = list(given)
+        args[place] = forward_ad.make_dual(args[place], direction)
+        found = []
+        for out in _as_tuple(func(*args)):
+            if isinstance(out, TensorBase):
+                tangent = forward_ad.unpack_dual(out).tangent
+                none = np.zeros(tuple(out.shape), out.dtype.np)  # type: ignore[attr-defined]
+                found.append(_pairs(none if tangent is None else host_array(tangent.detach())))
+    return found
+
+
+def _directions(x: Any) -> list[Any]:
+    """The unit tensors of the shape of `x` (for complex ones, times 1 and times i)."""
+    units = (1.0, 1j) if x.dtype.is_complex else (1.0,)
+    found = []
+    for index in np.ndindex(*tuple(x.shape)):
+        for unit in units:
+            direction = np.zeros(tuple(x.shape), x.dtype.np)
+            direction[index] = unit
+            found.append(wrap_host(direction, x.device))
+    return found
+
+
+def _check_batched(func: Any, given: Any, wanted: list[int]) -> None:
+    inputs = [given[k] for k in wanted]
+    for out in _differentiable(func(*given)):
+        cotangents = [_random_like(out).detach() for _ in range(2)]
+        options: Any = {"retain_graph": True, "allow_unused": True}
+        alone = [_grad(out, inputs, c, **options) for c in cotangents]
+        stacked = ops.stack(cotangents)
+        together = _grad(out, inputs, stacked, is_grads_batched=True, **options)
+        _compare_batched(zip(*alone, strict=True), together, "is_grads_batched=True")
+
+
+def _check_batched_forward(func: Any, given: Any, wanted: list[int]) -> None:
+    for place in wanted:
+        directions = [_random_like(given[place]).detach() for _ in range(2)]
+
+        def push(direction: Any, place: int = place) -> list[Any]:
+            with forward_ad.dual_level():
+                args = list(given)
+                args[place] = forward_ad.make_dual(args[place].detach(), direction)
+                outs = [o for o in _as_tuple(func(*args)) if isinstance(o, TensorBase)]
+                found = [forward_ad.unpack_dual(o).tangent for o in outs]
+                return [t for t in found if t is not None]
+
+        alone = [push(d) for d in directions]
+        _compare_batched(zip(*alone, strict=True), _vmap(push)(ops.stack(directions)), "vmap")
+
+
+def _compare_batched(alone: Any, together: Any, how: str) -> None:
+    for one_by_one, batch in zip(alone, together, strict=True):
+        if batch is None:
+            continue
+        a = np.stack([host_array(x.detach()) for x in one_by_one])
+        b = host_array(batch.detach())
+        if not np.allclose(a, b, 1e-5, 1e-8):
+            raise GradcheckError(
+                f"Gradients computed for many directions at once ({how}) differ from those of each "
+                f"of them:\n{b}\ninstead of\n{a}\n"
+            )
+
+
+# --- backward ------------------------------------------------------------------------------------
 
 
 def _pairs(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

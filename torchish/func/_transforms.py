@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .._autograd.forward import new_level, reverse, without_history
 from .._autograd.grad_mode import grad_mode
 from .._autograd.gradients import as_tensor, as_var, constant
 from .._autograd.nodes import Edge, Node, Var, next_sequence
 from .._autograd.subgraph import Entry, borders, enter, gradients
-from .._autograd.tensor_base import TensorBase, detached, from_value
+from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.dtypes import SCALAR_NAMES
 from .._basics.state import state
 from .._core.storage import moment, older
@@ -24,29 +25,17 @@ from ._tree import Spec, flatten, tree_map, unflatten
 from ._vmap import ARITHMETIC
 
 
-class _Level:
-    """One run of a function on tensors of its own."""
+class _Captures:
+    """One run of a function, which may not write to what it captures."""
 
     maps, rewrites = False, True
 
-    def __init__(
-        self, primals: Any, outer_grad: bool, *, leaves: bool = True, given: Any = ()
-    ) -> None:
-        """`given` are arguments besides those to differentiate by: they may be written to."""
+    def __init__(self, given: Any = ()) -> None:
+        """`given` are arguments that may be written to."""
         self.moment = moment()
         self.given = {
             id(x._storage): x._storage for x in flatten(given)[0] if isinstance(x, TensorBase)
         }
-        self.outer_grad = outer_grad
-        self.start = next_sequence()
-        tensors, self.spec = flatten(primals)
-        for x in tensors:
-            if not isinstance(x, TensorBase):
-                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
-        self.inputs = [enter(x, outer=self.outer_grad) for x in tensors]
-        for x in self.inputs if leaves else ():
-            if x._grad_fn is not None:
-                x._grad_fn.stands_for_leaf = True
 
     def before_write(self, target: Any, new: Any, step: Any, name: str) -> None:
         """Refuse a write to what is not this run's own."""
@@ -62,13 +51,36 @@ class _Level:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Gradients are on, and what is called may ask which transformations run."""
+        """What is called may ask which transformations run."""
         state.transforms.append(self)
         try:
-            with grad_mode(True):
-                yield
+            yield
         finally:
             state.transforms.pop()
+
+
+class _Level(_Captures):
+    """One run of a function on tensors of its own, whose gradients are wanted."""
+
+    def __init__(self, primals: Any, outer_grad: bool, given: Any = ()) -> None:
+        """`given` are arguments besides those to differentiate by: they may be written to."""
+        super().__init__(given)
+        self.outer_grad = outer_grad or state.forward is not None
+        self.start = next_sequence()
+        tensors, self.spec = flatten(primals)
+        for x in tensors:
+            if not isinstance(x, TensorBase):
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+        self.inputs = [enter(x, outer=self.outer_grad) for x in tensors]
+        for x in self.inputs:
+            if x._grad_fn is not None:
+                reverse((x._grad_fn, 0))[0].stands_for_leaf = True  # type: ignore[index]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Gradients are on, too."""
+        with super().running(), grad_mode(True):
+            yield
 
     def arguments(self) -> Any:
         """The tensors that the function gets."""
@@ -97,13 +109,14 @@ def _plain(tree: Any, keep: bool) -> Any:
     """Results without history, unless they are to keep it."""
     if keep:
         return tree
-    return tree_map(lambda x: detached(x) if isinstance(x, TensorBase) else x, tree)
+    return tree_map(lambda x: without_history(x) if isinstance(x, TensorBase) else x, tree)
 
 
 def _made(var: Var | None, like: TensorBase, keep: bool) -> Any:
     if var is None:
         return from_value(constant(like._aval, 0.0, like._storage.device))
-    return as_tensor(var) if keep else from_value(var[0])
+    made = as_tensor(var)
+    return made if keep else without_history(made)
 
 
 # --- reverse mode --------------------------------------------------------------------------------
@@ -214,7 +227,7 @@ def grad_and_value(
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         places, primals = _chosen(args, argnums)
         outer = state.grad_enabled
-        level = _Level(primals, outer, given=(args, kwargs))
+        level = _Level(primals, outer, (args, kwargs))
         with level.running():
             for x in level.inputs:
                 if x._aval.dtype.category < 2:
@@ -285,7 +298,7 @@ def jvp(
     strict: bool = False,
     has_aux: bool = False,
 ) -> Any:
-    """`func(*primals)` and its derivative along the tangents (by differentiating a vjp twice).
+    """`func(*primals)` and its derivative along the tangents.
 
     Raises: RuntimeError for tangents of another structure or shape.
     """
@@ -294,63 +307,48 @@ def jvp(
         raise RuntimeError(
             f"{lead}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
         )
+    inputs, spec = flatten(primals)
     directions, shape = flatten(tangents)
-    outer = state.grad_enabled
-    level = _Level(primals, outer, leaves=False)
-    with level.running():
-        if shape != level.spec:
+    with _Captures(primals).running():
+        if shape != spec:
             raise RuntimeError(
                 f"{lead}: Expected primals and tangents to have the same python structure. For "
                 "example, if primals is a tuple of 3 tensors, tangents also must be. Got primals "
-                f"with structure {level.spec.long()} and tangents with structure {shape.long()}"
+                f"with structure {spec.long()} and tangents with structure {shape.long()}"
             )
-        for x, t in zip(level.inputs, directions, strict=True):
-            if x._aval.shape != t._aval.shape:
-                raise RuntimeError(
-                    "Trying to set a forward gradient that has a different size than that of the "
-                    "original Tensor, this is not supported. Tensor is of size "
-                    f"{list(x._aval.shape)} while the given forward gradient is of size "
-                    f"{list(t._aval.shape)}."
+        with new_level() as forward:
+            duals = [
+                forward.make(x, t if t._aval.dtype is x._aval.dtype else t.to(x._aval.dtype))
+                for x, t in zip(inputs, directions, strict=True)
+            ]
+            outs = func(*unflatten(spec, duals))
+            aux = None
+            if has_aux:
+                outs, aux = _pair(outs, f"{lead}: output of function f should be a tuple")
+                aux = tree_map(
+                    lambda x: forward.unpack(x)[0] if isinstance(x, TensorBase) else x, aux
                 )
-        outs = func(*level.arguments())
-        aux = None
-        if has_aux:
-            outs, aux = _pair(outs, f"{lead}: output of function f should be a tuple")
-        leaves, spec = flatten(outs)
-        made = [_along(x, level, directions, strict) for x in leaves]
-    keep = level.watched([x._edge() for x in leaves]) or (
-        level.outer_grad and any(t._needs_grad() for t in directions)
-    )
-    result = (_plain(outs, keep), _plain(unflatten(spec, made), keep))
-    return (*result, _plain(aux, keep)) if has_aux else result
+            leaves, shape = flatten(outs)
+            found = [_along(x, forward, strict) for x in leaves]
+    result = tuple(unflatten(shape, list(part)) for part in zip(*found, strict=True))
+    return (*result, aux) if has_aux else result
 
 
-def _along(out: Any, level: _Level, directions: Sequence[Any], strict: bool) -> Any:
-    """The derivative of one result along the directions: d/du of <vjp(u), directions>."""
+def _along(out: Any, level: Any, strict: bool) -> tuple[Any, Any]:
+    """One result and its derivative along the tangents of its level."""
     if not isinstance(out, TensorBase):
         raise RuntimeError(
             f"jvp(f, primals, tangents): Expected output of f to be a Tensor, got {type(out)}"
         )
-    edge, entries = out._edge(), level.entries()
-    zero = constant(out._aval, 0.0, out._storage.device)
-    if edge is not None:
-        weight = enter(from_value(zero))
-        pulled = gradients([(edge, as_var(weight, True))], entries, graph=True)
-        roots = []
-        for var, t, x in zip(pulled, directions, level.inputs, strict=True):
-            if var is not None:
-                t = t if t._aval.dtype is x._aval.dtype else t.to(x._aval.dtype)
-                roots.append((var[1], as_var(t, True)))
-        if roots:
-            (found,) = gradients(roots, [weight._edge()], graph=True)
-            if found is not None:
-                return as_tensor(found)
-    if strict:
-        raise RuntimeError(
-            "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. "
-            "This is not allowed with strict=True."
-        )
-    return from_value(zero)
+    primal, tangent = level.unpack(out)
+    if tangent is None:
+        if strict:
+            raise RuntimeError(
+                "jvp(f, primals, tangents, strict=True): The output of f is independent of the "
+                "inputs. This is not allowed with strict=True."
+            )
+        tangent = from_value(constant(out._aval, 0.0, out._storage.device))
+    return primal, tangent
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:

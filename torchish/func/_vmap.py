@@ -1,45 +1,27 @@
 """`vmap`: a function runs once on one sample, and what it recorded is mapped by `jax.vmap`.
 
-Invariant: the function's operators are recorded in a region of their own on placeholders of one
-sample; what leaves it does so through one kernel, which depends on structure only, so that a call
-that repeats compiles nothing.
+Invariant: writes inside reach what they were made to when the function ends, by whatever way.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
+from .._autograd import forward
 from .._autograd.apply import commit
 from .._autograd.grad_mode import grad_mode
-from .._autograd.nodes import FREED, Edge, Node, Var, next_sequence
-from .._autograd.subgraph import Entry, borders, gradients
-from .._autograd.tensor_base import TensorBase, from_value, from_values
+from .._autograd.tensor_base import TensorBase, from_values
 from .._basics.errors import not_supported
 from .._basics.state import state
-from .._core.graph import COMPLEXES, FLOATS, INTS, steps
-from .._core.kernels import DrawKernel, Kernel
 from .._core.storage import moment, older
-from .._core.trace import record_on
-from .._core.values import Aval, Value, aval_of
-from .._parallel.region import DataDependent, Outside, Region
+from .._core.values import Value
+from ._custom import lowered
+from ._level import Level, SampleRegion, Way, link
 
 # In-place operators whose other operand is a tensor to torch even if it is a number.
 ARITHMETIC = ("add", "div", "fmod", "mul", "remainder", "sub")
-_KERNELS: OrderedDict[Any, Kernel] = OrderedDict()
-_CAPACITY = 512
-
-_READS = (
-    "vmap: It looks like you're calling .item() on a Tensor, or using a Tensor in some "
-    "data-dependent control flow. We don't support vmap over either, please try to rewrite what "
-    "you're doing with other operations (torch.where for a choice)."
-)
 _CAPTURED = (
     "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor "
     "`other` in extra_args that has more elements than `self`. This happened due to `other` being "
@@ -47,32 +29,6 @@ _CAPTURED = (
     "operators instead of inplace arithmetic. If said operator is being called inside the PyTorch "
     "framework, please file a bug report instead."
 )
-_RANDOM = (
-    "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-    "'different' randomness flags on vmap or perform the randomness operation out of vmap"
-)
-
-
-class SampleRegion(Region):
-    """The operators of one sample; once closed, its values are of no use outside."""
-
-    __slots__ = ("closed",)
-
-    def __init__(self, dev: Any) -> None:
-        super().__init__(dev)
-        self.closed = False
-
-    def flush(self, reason: str = "asked for") -> None:
-        """Refuse.
-
-        Raises: DataDependent inside, RuntimeError outside.
-        """
-        if self.closed:
-            raise RuntimeError(
-                "a tensor that was made or written inside a function given to vmap is used outside "
-                "of it; return it from the function instead"
-            )
-        super().flush(reason)
 
 
 class Writes:
@@ -112,6 +68,10 @@ class Writes:
             )
         self.captured[id(storage)] = storage
 
+    def lowered(self, function: Any, args: Sequence[Any]) -> Any:
+        """What the `vmap` rule of a custom function gives for one sample."""
+        return lowered(self.level, self.arguments, function, args)
+
     def finish(self) -> None:
         """Make the writes outside what they were inside."""
         level, wanted, owners = self.level, [], []
@@ -136,313 +96,6 @@ class VariesError(Exception):
     """A result that should be the same for all samples is not."""
 
 
-@dataclass
-class Mapped:
-    """A value from outside that differs from sample to sample along `dim`."""
-
-    value: Value
-    dim: int
-
-
-@dataclass
-class Level:
-    """One call of a mapped function, with everything its backward passes add to it."""
-
-    size: int
-    region: SampleRegion
-    randomness: str
-    sources: dict[int, Mapped] = field(default_factory=dict)  # by slot of the placeholder
-    start: int = field(default_factory=next_sequence)
-    outer_sink: Any = None
-
-    def enter(self, value: Value, dim: int, outer: Edge | None) -> Any:
-        """The tensor of one sample that stands for a mapped value."""
-        shape = tuple(value.aval.shape)
-        aval = aval_of(shape[:dim] + shape[dim + 1 :], value.aval.dtype)
-        made = from_value(self.placeholder(aval, value, dim))
-        if outer is not None and aval.dtype.category >= 2:
-            made._grad_fn = Entry(None, aval)
-        return made
-
-    def placeholder(self, aval: Aval, value: Value, dim: int) -> Value:
-        """A value of one sample."""
-        inside = Value(None, aval, self.region.device)
-        inside.trace = Outside(self.region)  # type: ignore[assignment]
-        slot = self.region._external(inside, len(self.region.entries))
-        self.sources[slot] = Mapped(value, dim)
-        return inside
-
-    def record(self, work: Callable[[], Any]) -> tuple[Any, list[Any]]:
-        """Run `work` inside; returns its result and the checks it deferred.
-
-        Raises: torch's RuntimeError when it asks for a number or, unasked, for random ones.
-        """
-        before, sink = len(state.checks), getattr(state, "draw_sink", None)
-        self.outer_sink = sink
-        state.draw_sink = self._draw  # type: ignore[attr-defined]
-        self.region.closed = False
-        try:
-            with self.region.recording():
-                result = work()
-            return result, state.checks[before:]
-        except DataDependent:
-            raise RuntimeError(_READS) from None
-        finally:
-            self.region.closed = True
-            self.outer_sink = None
-            del state.checks[before:]
-            state.draw_sink = sink  # type: ignore[attr-defined]
-
-    def _draw(self, make: Callable[[], Any], aval: Aval) -> Value:
-        import numpy as np
-
-        from .._core.values import host_value
-
-        if self.randomness == "error":
-            raise RuntimeError(_RANDOM)
-        outside = self.outer_sink or (lambda work, _: host_value(work()))
-        if self.randomness == "same":
-            return outside(make, aval)  # type: ignore[no-any-return]
-        every = aval_of((self.size, *aval.shape), aval.dtype)
-        drawn = outside(lambda: np.stack([make() for _ in range(self.size)]), every)
-        return self.placeholder(aval, drawn, 0)
-
-    def mark(self) -> tuple[int, ...]:
-        """How much is recorded now; see `forget`."""
-        r = self.region
-        return tuple(map(len, (r.entries, r.outs, r.externals, r.floats, r.ints, r.complexes)))
-
-    def forget(self, mark: tuple[int, ...]) -> None:
-        """Drop what was recorded after `mark`."""
-        r = self.region
-        lists = (r.entries, r.outs, r.externals, r.floats, r.ints, r.complexes)
-        for items, count in zip(lists, mark, strict=True):
-            del items[count:]  # type: ignore[attr-defined]
-        kept = mark[2]
-        r.ext_index = {k: s for k, s in r.ext_index.items() if -1 - s < kept}
-        self.sources = {s: m for s, m in self.sources.items() if -1 - s < kept}
-
-    def varies(self, value: Value) -> bool:
-        """Whether a value of one sample depends on the sample."""
-        changing = set(self.sources)
-        number = 0
-        for kernel, slots in steps(self.region.entries):
-            outs = range(number, number + kernel.n_out)
-            number += kernel.n_out
-            if any(s in changing for s in slots):
-                changing.update(outs)
-        return self._slot(value) in changing
-
-    def emit(self, results: Sequence[tuple[str, int, Value]]) -> list[Value]:
-        """Map what was recorded; each result is (kind, dim, value of one sample).
-
-        kind: "mapped" (stacked along `dim`), "sum" over samples, "any" of flags, "once".
-        """
-        region = self.region
-        entries = tuple(region.entries)
-        if self.randomness != "same" and any(isinstance(k, DrawKernel) for k in entries):
-            if self.randomness == "error":
-                raise RuntimeError(_RANDOM)
-            from .._basics.errors import not_supported
-
-            raise not_supported("vmap(randomness='different') on this device", "'same'")
-        slots = tuple((kind, dim, self._slot(value)) for kind, dim, value in results)
-        dims = tuple(
-            self.sources[-1 - k].dim if -1 - k in self.sources else None
-            for k in range(len(region.externals))
-        )
-        values: list[Any] = [
-            self.sources[-1 - k].value if -1 - k in self.sources else v
-            for k, v in enumerate(region.externals)
-        ]
-        numbers = [*region.floats, *map(int, region.ints), *region.complexes]
-        split = (len(values), len(region.floats), len(region.ints), len(region.complexes))
-        kinds = tuple(v.aval for v in values) + tuple(map(type, numbers))
-        key = (entries, slots, dims, split, kinds, self.size)
-        kernel = _KERNELS.get(key)
-        if kernel is None:
-            fn = _mapped(steps(entries), slots, dims, split, self.size)
-            kernel = _KERNELS[key] = Kernel("vmap", fn, kinds, differentiable=False)
-            if len(_KERNELS) > _CAPACITY:
-                _KERNELS.popitem(last=False)
-        else:
-            _KERNELS.move_to_end(key)
-        return record_on(region.device, kernel, [*values, *numbers])
-
-    def _slot(self, value: Value) -> int:
-        if value.trace is self.region:
-            return value.slot
-        found = self.region.ext_index.get(id(value))
-        if found is not None:
-            return found
-        return self.region._external(value, len(self.region.entries))
-
-
-def _mapped(
-    plan: Sequence[tuple[Kernel, tuple[int, ...]]],
-    slots: Sequence[tuple[str, int, int]],
-    dims: Sequence[int | None],
-    split: tuple[int, int, int, int],
-    size: int,
-) -> Callable[..., tuple[Any, ...]]:
-    """The function of the kernel: arrays of all samples and numbers -> results."""
-    externals, floats, ints, _ = split
-
-    def fn(*arrays: Any) -> tuple[Any, ...]:
-        numbers = arrays[externals:]
-
-        def one(*samples: Any) -> tuple[Any, ...]:
-            made: list[Any] = []
-
-            def fetch(slot: int, kind: Any) -> Any:
-                if slot < 0:
-                    return samples[-1 - slot]
-                if slot < FLOATS:
-                    return made[slot]
-                if slot < INTS:
-                    return numbers[slot - FLOATS]
-                if slot < COMPLEXES:
-                    number = numbers[floats + slot - INTS]
-                    return number != 0 if kind is bool else number
-                return numbers[floats + ints + slot - COMPLEXES]
-
-            for kernel, inputs in plan:
-                made.extend(kernel.call(*map(fetch, inputs, kernel.in_avals)))
-            return tuple(fetch(slot, None) for _, _, slot in slots)
-
-        outs = jax.vmap(
-            one,
-            in_axes=tuple(dims),
-            out_axes=tuple(d if kind == "mapped" else 0 for kind, d, _ in slots),
-            axis_size=size,
-        )(*arrays[:externals])
-        return tuple(
-            x.any() if kind == "any" else x.sum(0) if kind == "sum" else
-            x[0] if kind == "once" else x
-            for x, (kind, _, _) in zip(outs, slots, strict=True)
-        )  # fmt: skip
-
-    return fn
-
-
-@dataclass
-class Way:
-    """A differentiable way into a level: where gradients go outside, where they arrive inside."""
-
-    kind: str  # "mapped" or "sum"
-    dim: int
-    outer: Edge
-    inner: Edge
-
-
-class VmapBackward(Node):
-    """History of a mapped call: the backward of one sample, mapped."""
-
-    def __init__(
-        self, level: Level, ways: Sequence[Way], results: Sequence[Any], avals: Sequence[Aval]
-    ) -> None:
-        super().__init__([w.outer for w in ways], avals)
-        self.level: Level | None = level
-        self.ways = list(ways)
-        self.results = [(dim, edge) for _, dim, edge in results]
-        self.sums = [kind == "sum" for kind, _, _ in results]
-
-    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
-        """Continue the recording with the backward of one sample, and map all of it."""
-        level = self.level
-        if level is None:
-            raise RuntimeError(FREED)
-        ways = list(self.ways)
-
-        def work() -> Any:
-            roots: list[tuple[Edge | None, Var | None]] = []
-            for (dim, edge), grad in zip(self.results, grads, strict=True):
-                if grad is None or edge is None:
-                    continue
-                inside = level.enter(grad[0], dim, grad[1] if graph else None)
-                inner = inside._edge()
-                if inner is not None and grad[1] is not None:
-                    ways.append(Way("mapped", dim, grad[1], inner))
-                roots.append((edge, (inside._value(), inner)))
-            return gradients(roots, [w.inner for w in self.ways], graph=graph)
-
-        mark = level.mark()
-        found, _ = level.record(work)
-        places = [k for k, g in enumerate(found) if g is not None]
-        if not places:
-            return [None] * len(found)
-        wanted = [(self.ways[k].kind, self.ways[k].dim, found[k][0]) for k in places]
-        values = level.emit(wanted)
-        after: list[Edge | None] = [None] * len(values)
-        if graph:
-            kinds = [(self.ways[k].kind, self.ways[k].dim, found[k][1]) for k in places]
-            after = link(level, ways, kinds, values)
-        else:
-            level.forget(mark)
-        outs: list[Var | None] = [None] * len(found)
-        for k, value, edge in zip(places, values, after, strict=True):
-            outs[k] = (value, edge)
-        return outs
-
-    def release(self) -> None:
-        """Forget what one sample did."""
-        self.level = None
-
-
-def link(
-    level: Level,
-    ways: Sequence[Way],
-    results: Sequence[tuple[str, int, Edge | None]],
-    values: Sequence[Value],
-) -> list[Edge | None]:
-    """History of the results of a level, from the edges that they have inside."""
-    edges = [e for _, _, e in results]
-    if all(e is None for e in edges):
-        return [None] * len(results)
-    known = {w.inner for w in ways}
-    all_ways = list(ways)
-    for edge in borders(edges, level.start):
-        if edge not in known:
-            all_ways.append(Way("sum", 0, edge, edge))
-    if not all_ways:
-        return [None] * len(results)
-    made = _SumBackward if any(kind == "sum" for kind, _, _ in results) else VmapBackward
-    node = made(level, all_ways, results, [v.aval for v in values])
-    return [None if e is None else (node, k) for k, e in enumerate(edges)]
-
-
-class _SumBackward(VmapBackward):
-    """History of results that were summed: their cotangents are spread over the samples first."""
-
-    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
-        """Spread, then as any mapped backward."""
-        size = 0 if self.level is None else self.level.size
-        spread = [
-            _spread(g, size, graph) if g is not None and is_sum else g
-            for g, is_sum in zip(grads, self.sums, strict=True)
-        ]
-        return super().apply(spread, graph)
-
-
-_SPREADS: dict[Any, Kernel] = {}
-
-
-def _spread(var: Var, size: int, graph: bool) -> Var:
-    from .._autograd.nodes import history
-    from .._core.trace import record
-
-    aval = var[0].aval
-    shape = (size, *aval.shape)
-    kernel = _SPREADS.get((aval, size))
-    if kernel is None:
-        kernel = _SPREADS[aval, size] = Kernel(
-            "expand", lambda x: (jnp.broadcast_to(x, shape),), (aval,)
-        )
-    (out,) = record(kernel, (var[0],))
-    edge = history(kernel, (var[0],), (var[1],))[0] if graph and var[1] is not None else None
-    return out, edge
-
-
 def map_tensors(
     function: Callable[[list[Any]], list[tuple[Any, int | None]]],
     inputs: Sequence[tuple[TensorBase, int]],
@@ -453,9 +106,54 @@ def map_tensors(
 
     It returns (tensor, out_dim) pairs; out_dim None leaves a tensor that no sample varies as it is.
     """
+    if state.forward is not None:
+        return _map_duals(state.forward, function, inputs, size, randomness)
+    return _map_plain(function, inputs, size, randomness)
+
+
+def _map_duals(
+    level: forward.Level | None,
+    function: Callable[[list[Any]], list[tuple[Any, int | None]]],
+    inputs: Sequence[tuple[TensorBase, int]],
+    size: int,
+    randomness: str,
+) -> list[Any]:
+    """`map_tensors` where tensors may have tangents, at `level` or outside of it."""
+    if level is None:
+        return _map_plain(function, inputs, size, randomness)
+    given: list[tuple[Any, int]] = []
+    paired = []
+    for tensor, dim in inputs:
+        primal, tangent = level.unpack(tensor)
+        paired.append(tangent is not None)
+        given += [(primal, dim), (tangent, dim)] if paired[-1] else [(tensor, dim)]
+    kinds: list[bool] = []
+
+    def inner(samples: list[Any]) -> list[tuple[Any, int | None]]:
+        stream = iter(samples)
+        found = function([level.make(next(stream), next(stream)) if p else next(stream)
+                          for p in paired])  # fmt: skip
+        outs: list[tuple[Any, int | None]] = []
+        for tensor, place in found:
+            primal, tangent = level.unpack(tensor)
+            kinds.append(tangent is not None)
+            outs += [(primal, place), (tangent, place)] if kinds[-1] else [(tensor, place)]
+        return outs
+
+    made = iter(_map_duals(level.outer, inner, given, size, randomness))
+    return [level.make(next(made), next(made)) if k else next(made) for k in kinds]
+
+
+def _map_plain(
+    function: Callable[[list[Any]], list[tuple[Any, int | None]]],
+    inputs: Sequence[tuple[TensorBase, int]],
+    size: int,
+    randomness: str,
+) -> list[Any]:
+    """`map_tensors` without a look at tangents."""
     home = inputs[0][0]._storage.device
     level = Level(size, SampleRegion(home), randomness)
-    ways: list[Way] = []
+    ways = level.ways
     grads = state.grad_enabled
     given = [(t._value(), dim, t._edge() if grads else None) for t, dim in inputs]
 

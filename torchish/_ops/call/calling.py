@@ -18,6 +18,7 @@ from ..._autograd.apply import (
     link,
     write_inplace,
 )
+from ..._autograd.forward import dual_level
 from ..._autograd.gradients import constant
 from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
@@ -237,6 +238,12 @@ def check_out(
 
 def check_out_history(name: str, targets: Sequence[Any], operands: Any) -> None:
     """Raise torch's error for `out=` where a gradient would be due."""
+    if state.forward is not None:
+        if any(isinstance(t, TensorBase) and dual_level(t) for t in (*operands, *targets)):
+            raise NotImplementedError(
+                f"Trying to use forward AD with {name}_out that does not support it because it is "
+                "an out= function"
+            )
     if not state.grad_enabled:
         return
     if any(isinstance(t, TensorBase) and t._needs_grad() for t in (*operands, *targets)):

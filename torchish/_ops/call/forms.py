@@ -124,6 +124,7 @@ def _source(
         test = f"{a}._requires_grad or {a}._grad_fn is not None or {a}._base is not None"
         wants.append(test if kind == "tensor" else f"v{i} is not {a} and ({test})"
                      if kind == "operand" else f"{a} is not None and ({test})")  # fmt: skip
+    wanted = " or ".join(f"({w})" for w in wants)
     return f"""\
 def form({head}{", " if head else ""}{"**given" if keywords else ""}):
 {named}{lines}    kernel = kernels.get(({", ".join(key)},))
@@ -134,7 +135,7 @@ def form({head}{", " if head else ""}{"**given" if keywords else ""}):
     made._aval = value.aval
     made._storage = Storage(value)
     if state.inference: made._inference = True
-    if state.grad_enabled and ({" or ".join(f"({w})" for w in wants)}):
+    if (state.grad_enabled or state.forward is not None) and ({wanted}):
         operands = {operands_text}
         edges = input_edges(operands)
         if edges is not None: link(kernel, operands, values, edges, (made,))

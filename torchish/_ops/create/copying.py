@@ -8,9 +8,11 @@ import sys
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..._autograd.apply import apply_kernel, check_history, write_inplace
-from ..._autograd.interop import moved
+from ..._autograd.forward import dual_level
+from ..._autograd.interop import moved, storage_array, tensor_on, wrap_host
 from ..._autograd.nodes import Node, history, node_class
 from ..._autograd.tensor_base import TensorBase, detached, from_value, view_of
 from ..._basics import dtypes
@@ -106,6 +108,8 @@ def detach_(input: Any) -> Tensor:
             "function "
             "in torch/optim/optimizer.py as the solution."
         )
+    if input._grad_fn is not None:
+        input._grad_fn.cut |= {input._out_nr}
     input._grad_fn, input._requires_grad = None, False
     return input
 
@@ -240,6 +244,9 @@ def _on(input: Any, dev: device) -> Any:
     home = input._storage.device
     if home is dev:
         return input
+    level = dual_level(input)
+    if level is not None:
+        return level.make(*[_on(part, dev) for part in level.unpack(input)])
     made = from_value(moved(input._value(), dev))
     if state.grad_enabled:
         edge = input._edge()
@@ -374,7 +381,8 @@ def set_(
     if source is None:
         other = ops.empty(0, dtype=self._aval.dtype, device=self._storage.device)
     elif isinstance(source, TensorBase):
-        if source._aval.dtype is not self._aval.dtype:
+        same = source._aval.dtype is self._aval.dtype
+        if size is None and not same:
             raise RuntimeError(
                 f"Could not set tensor of type {CPP_NAMES[source._aval.dtype]} to a tensor of type "
                 f"{CPP_NAMES[self._aval.dtype]}"
@@ -384,6 +392,8 @@ def set_(
         if size is not None:
             if not source._is_contiguous():
                 raise RuntimeError("passed in tensor to be used as storage must be contiguous")
+            if not same:  # its bytes are taken for elements of this one's type
+                other = tensor_on(source._storage, 0, (0,), (1,), self._aval.dtype)
             other = _reaching(other, storage_offset + source._offset, tuple(size), stride)
     elif size is None:
         other = on_storage(source, self._aval.dtype, storage_offset, size, stride)
@@ -403,10 +413,11 @@ def set_(
 def _reaching(input: Any, offset: int, shape: tuple[int, ...], stride: Any) -> Any:
     """Another layout of a tensor's memory, which grows where the layout reaches past its end."""
     strides = contiguous_strides(shape) if stride is None else tuple(stride)
-    reach = offset + dense_span(shape, strides)
+    reach = (offset + dense_span(shape, strides)) * input._aval.dtype.itemsize
     storage = input._storage
-    if 0 not in shape and reach > storage.numel and storage.dtype is input._aval.dtype:
-        _grow(input, reach)
+    width = storage.dtype.itemsize
+    if 0 not in shape and reach > storage.numel * width:
+        _grow(storage, -(-reach // width))
     return ops.as_strided(input, shape, strides, offset)
 
 
@@ -441,8 +452,9 @@ def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
     for n in shape:
         numel *= n
     storage = self._storage
-    if self._offset + numel > storage.numel or self._aval.dtype is not storage.dtype:
-        _grow(self, self._offset + numel)
+    reach, width = (self._offset + numel) * self._aval.dtype.itemsize, storage.dtype.itemsize
+    if reach > storage.numel * width:
+        _grow(storage, -(-reach // width))
     found = ops.as_strided(detached(self), shape, contiguous_strides(shape), self._offset)
     self._aval, self._layout, self._memo = found._aval, found._layout, None
     return self
@@ -462,22 +474,14 @@ def _keep_layouts(storage: Any) -> None:
             holder._layout = layout
 
 
-def _grow(tensor: Any, count: int) -> None:
-    """Enlarge the storage to `count` elements, keeping its content."""
-    from ..._autograd.interop import host_array
-
-    storage = tensor._storage
+def _grow(storage: Any, count: int) -> None:
+    """Enlarge a storage to `count` of its elements, keeping its content."""
     if storage.host is not None:
         raise RuntimeError("Trying to resize storage that is not resizable")
-    flat = ops.as_strided(detached(tensor), (storage.numel,), (1,), 0)
-    import numpy as np
-
     check_size((count,), storage.dtype.itemsize, storage.device)
     new = np.zeros(count, storage.dtype.np)
-    new[: storage.numel] = host_array(flat)
+    new[: storage.numel] = storage_array(storage)
     _keep_layouts(storage)
-    from ..._autograd.interop import wrap_host
-
     made = wrap_host(new, storage.device)
     storage.reset(made._value())
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._autograd.apply import check_inplace
+from ..._autograd.forward import dual_level
 from ..._autograd.interop import host_array
 from ..._autograd.require import require
 from ..._autograd.tensor_base import TensorBase, from_value
@@ -419,7 +420,7 @@ def _device_poisson(key: Any, rate: Any) -> Any:
 
 
 def _wants_grad(x: Any) -> bool:
-    return bool(state.grad_enabled and x._needs_grad())
+    return bool(state.grad_enabled and x._needs_grad()) or dual_level(x) is not None
 
 
 @jax.custom_jvp

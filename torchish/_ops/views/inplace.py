@@ -21,9 +21,11 @@ def _become(target: Any, view: Any) -> Any:
     """Give `target` the geometry of `view`, which shows its memory, and count a write."""
     check_history(target, target._needs_grad())
     target._aval, target._layout, target._memo = view._aval, view._layout, None
+    node = view._place[0]
+    if node is not None:
+        name = type(node).__name__
+        node.__class__ = node_class(_IN_PLACE.get(name, name), OpNode)
     if view._grad_fn is not None:
-        name = type(view._grad_fn).__name__
-        view._grad_fn.__class__ = node_class(_IN_PLACE.get(name, name), OpNode)
         target._requires_grad = False
         target._grad_fn, target._out_nr = view._grad_fn, view._out_nr
     target._version_counter.version += 1

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ...._core.forking import before_fork
-from ...._core.shared_memory import Block
+from ...._basics.forking import before_fork
+from ...._basics.shared_memory import Block
 
 LARGE = 1 << 16  # bytes of an array that are worth a block of their own
 _MOST = 16  # blocks that a worker keeps
