@@ -280,6 +280,57 @@ def test_leaving_the_loop_leaves_nothing() -> None:
     assert left() == before and own_children() == children
 
 
+class Pictures(Numbers):
+    """Large samples, told apart by their numbers; what `keep` makes of a batch stays in a list."""
+
+    kept: list[Any] = []
+
+    def __getitem__(self, index: int) -> Any:
+        return torchish.full((64, 64), float(index)), index
+
+    @classmethod
+    def keep(cls, samples: Any) -> Any:
+        batch = data.default_collate(samples)
+        for old in cls.kept:
+            old.add_(1000.0)  # another process may see that, as in PyTorch, but nothing else
+        cls.kept.append(batch[0])
+        return batch
+
+
+def test_blocks_of_memory_are_used_again() -> None:
+    before = left()
+    for batch, index in loader(torchish, Pictures(400), batch_size=8, num_workers=2):
+        assert batch.is_shared() and (batch == index[:, None, None]).all()
+        maps = left()[1]
+        assert maps <= 16  # 50 batches of 128 KiB
+    kept = list(loader(torchish, Pictures(400), batch_size=8, num_workers=1))
+    assert all((b == i[:, None, None]).all() for b, i in kept)
+    del batch, index, kept
+    assert left() == before
+
+
+def test_a_batch_that_the_worker_keeps_is_not_used_again() -> None:
+    found = loader(torchish, Pictures(64), batch_size=8, num_workers=1, collate_fn=Pictures.keep)
+    for batch, index in found:
+        assert ((batch - index[:, None, None]) % 1000.0 == 0).all()
+
+
+def test_memory_that_a_child_reads_is_not_used_again() -> None:
+    iterator = iter(loader(torchish, Pictures(200), batch_size=8, num_workers=1))
+    batch, _ = next(iterator)
+    reader, writer = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.read(reader, 1)
+        os._exit(0 if (batch[:, 0, 0] == torchish.arange(8)).all() else 1)
+    del batch
+    for _ in iterator:
+        pass
+    os.write(writer, b"x")
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)
+
+
 def test_batches_that_are_kept_hold_no_descriptors() -> None:
     class Rows(Numbers):
         def __getitem__(self, index: int) -> Any:

@@ -57,6 +57,15 @@ CALLS: dict[str, Call] = {
     "prelu": lambda T, x: fn(T, "prelu")(x, T.ones(8)),
     "rsub": lambda T, x: T.rsub(x, x),
     "kron": lambda T, x: T.kron(x, x),
+    **{
+        f"einsum {equation}": lambda T, x, e=equation: T.einsum(
+            e, *[x, x[0, 0]][: e.count(",") + 1]
+        )
+        for equation in ("abcd->dcba", "abcd->abd", "abcd,cd->abcd", "abcd,ef->abecfd",
+                         "abcd,cd->acdb")
+    },
+    "einsum diagonal": lambda T, x: T.einsum("aacd->cad", x[:2, :2]),
+    "einsum batches": lambda T, x: T.einsum("abcd,aecd->acdbe", x, x),
     "mvlgamma": lambda T, x: T.mvlgamma(x.abs() + 3, 2),
     "pixel_shuffle": lambda T, x: fn(T, "pixel_shuffle")(x, 2),
     "pixel_unshuffle": lambda T, x: fn(T, "pixel_unshuffle")(x, 2),
@@ -164,3 +173,36 @@ MATRIX: dict[str, Call] = {
 def test_transposed_matrix(name: str) -> None:
     given = MATRIX[name], (4, 6), (1, 0)
     assert strides(torch, *given) == strides(oracle, *given)
+
+
+SCATTERS: dict[str, Call] = {
+    "select_scatter": lambda T, x: T.select_scatter(x, x.select(1, 0) * 2, 1, 0),
+    "slice_scatter": lambda T, x: T.slice_scatter(x, x[:, :1] * 2, 1, 0, 1),
+    "diagonal_scatter": lambda T, x: T.diagonal_scatter(x, x.diagonal() * 2),
+    "as_strided_scatter": lambda T, x: T.as_strided_scatter(x, T.zeros(2, 2), (2, 2), (1, 2), 2),
+}
+
+
+@pytest.mark.parametrize("name", SCATTERS)
+def test_copies_with_a_part_replaced_keep_gaps_in_memory(name: str) -> None:
+    found = []
+    for T in (torch, oracle):
+        leaf = T.arange(24.0).reshape(2, 12).requires_grad_()
+        x = (leaf * 1)[:, 1::3]
+        x = x.detach() if name[:2] == "as" else x  # torch has no gradient for that
+        made = SCATTERS[name](T, x)
+        grad = leaf if name[:2] == "as" else T.autograd.grad((made * made).sum(), leaf)[0]
+        facts = made.stride(), made.storage_offset(), made._base is None or name[:2] == "as"
+        made.data.add_(1)  # in memory of its own
+        found.append((*facts, made.tolist(), grad.tolist(), leaf.tolist()))
+    assert found[0] == found[1]
+
+
+def test_einsum_of_one_operand_is_a_view() -> None:
+    for T in (torch, oracle):
+        x = T.zeros(2, 3)
+        T.einsum("ij->ji", x).fill_(3)
+        T.einsum("ii->i", x[:, :2]).zero_()
+        assert x.tolist() == [[0, 3, 3], [3, 0, 3]]
+        y = T.einsum("a,b->ab", T.ones(2), T.ones(2, dtype=T.int64, requires_grad=False))
+        assert str(y.dtype) == "torch.float32"

@@ -149,6 +149,31 @@ def test_set_past_the_end_grows_the_storage() -> None:
             part.set_(source[::2], 0, (2,))
 
 
+def test_set_takes_the_bytes_of_another_dtype() -> None:
+    for T in (torch, oracle):
+        source, part = T.arange(4.0, dtype=T.float64), T.zeros(2)
+        part.set_(source, 1, (4,), (2,))
+        assert part.tolist() == [0.0, 1.875, 2.0, 2.125]  # the upper halves
+        part.set_(source, 6, (4,))
+        part.fill_(2.0)
+        assert source.untyped_storage().nbytes() == 40 and source[3].item() == 2.000000476837158
+        with pytest.raises(RuntimeError, match="Could not set tensor of type double to a tensor"):
+            part.set_(source)
+
+
+def test_a_saved_tensor_detached_in_place_is_refused() -> None:
+    for T in (torch, oracle):
+        t = T.ones(2, requires_grad=True) * 2
+        square = t * t
+        t.detach_()
+        with pytest.raises(RuntimeError, match="saved tensor that has been detached in-place"):
+            square.sum().backward()
+        u = T.ones(2, requires_grad=True) * 2
+        total = u + u  # keeps nothing
+        u.detach_()
+        total.sum().backward()
+
+
 def test_gradient_through_expanded_memory_fails_as_in_torch() -> None:
     for T in (torch, oracle):
         x = T.ones(3, 1, requires_grad=True)

@@ -6,6 +6,7 @@ the result), with every ellipsis written out; JAX then contracts along the cheap
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from ..call.describe import scalar_name
 from ..call.fronts import into
-from ..registry import Tensor, Tensors, composite, op, wrap_dim
+from ..registry import Tensor, Tensors, composite, op, ops, wrap_dim
 from ..shared.subscripts import ELLIPSIS, LETTERS, numbers
 from .matmul import check_not_bool
 
@@ -172,7 +173,48 @@ def einsum(*args) -> Tensor:
         _fail("fewer operands were provided than specified in the equation")
     if len(inputs) < len(operands):
         _fail("more operands were provided than specified in the equation")
+    found = _without_contraction(operands, inputs, output)
+    if found is not None:
+        return found
     return _einsum(operands, tuple(map(tuple, inputs)), None if output is None else tuple(output))
+
+
+def _without_contraction(
+    operands: list[Any], inputs: list[list[int]], output: list[int] | None
+) -> Any:
+    """A view of one operand, summed if need be, or the product of several of which none is summed.
+
+    As in torch, a view shares the operand's memory, and a product lies in memory as its factors do.
+    """
+    if not all(hasattr(x, "_aval") for x in operands):
+        return None
+    shapes = [tuple(x.shape) for x in operands]
+    labels, out = _spell_out(inputs, output, shapes)
+    if len(operands) > 1 and not set().union(*labels) <= set(out):
+        return None
+    _sizes(labels, shapes)
+    aligned = [_aligned(x, term, out) for x, term in zip(operands, labels, strict=True)]
+    return functools.reduce(ops.mul, aligned)
+
+
+def _aligned(x: Any, labels: list[int], out: list[int]) -> Any:
+    """`x` with the dims of the result, of size one where it has none; other dims are summed."""
+    labels = list(labels)
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            first = labels.index(label)
+            second = labels.index(label, first + 1)
+            x = x.diagonal(0, first, second).movedim(-1, first)
+            del labels[second]
+    order = [label for label in out if label in labels]
+    rest = [label for label in labels if label not in out]
+    x = x.permute([labels.index(label) for label in order + rest])
+    if rest:
+        x = x.sum(tuple(range(len(order), len(labels))))
+    for place, label in enumerate(out):
+        if label not in labels:
+            x = x.unsqueeze(place)
+    return x
 
 
 @op("none", into=("internal",), name="_tensordot", grad_name="ViewBackward0")

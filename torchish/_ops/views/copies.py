@@ -7,8 +7,10 @@ from typing import Any
 
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
+from ..._core.storage import dense_span
 from ..call.fronts import into
 from ..registry import composite, methods, ops
+from .scatter import lies_with_gaps
 
 # A view operator's name in one of both places -> its copy is registered as NAME_copy.
 _VIEWS = (
@@ -93,7 +95,13 @@ def as_strided_scatter(
             "expected src to have a size equal to the slice of self. src size = "
             f"{list(src.shape)}, slice size = {list(size)}"
         )
-    made = input.clone()
+    if lies_with_gaps(input):  # torch copies the memory with its gaps
+        layout = tuple(input.shape), tuple(input.stride())
+        room = input.storage_offset() + dense_span(*layout)
+        memory = ops.as_strided(input, (room,), (1,), 0).clone()
+        made = ops.as_strided(memory, *layout, input.storage_offset())
+    else:
+        made = input.clone()
     part = ops.as_strided(made, size, stride, storage_offset)
     part.copy_(src)
     return made
