@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -457,3 +458,58 @@ def test_states_in_turn_have_a_program_each() -> None:
     losses, run = accumulating(True)
     assert losses == accumulating(False)[0]
     assert run._torchish_whole.replayed >= 4
+
+
+class Holder:
+    """An object of the program's with a class attribute, a function and a partial."""
+
+    factor = 2.0
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def apply(self, x: Any) -> Any:
+        return self.function(x) * self.factor
+
+
+def test_functions_and_class_attributes_that_objects_hold(capsys: Any) -> None:
+    def noisy(x: Any) -> Any:
+        print("noisy")
+        return x
+
+    x = torch.ones(1)
+    for function in (noisy, functools.partial(noisy)):
+        holder = Holder(function)
+        run = torch.compile(holder.apply)
+        for _ in range(5):
+            run(x)
+        assert capsys.readouterr().out == "noisy\n" * 5
+    quiet = Holder(functools.partial(torch.add, other=1))
+    run = torch.compile(quiet.apply)
+    for _ in range(5):
+        assert run(x).item() == 4
+    assert run._torchish_whole.replayed
+    Holder.factor = 3.0
+    try:
+        assert run(x).item() == 6
+    finally:
+        Holder.factor = 2.0
+    original = Holder.apply
+    run = torch.compile(lambda x: quiet.apply(x))
+    for _ in range(5):
+        run(x)
+    Holder.apply = lambda self, x: x * 0  # type: ignore[method-assign]
+    try:
+        assert run(x).item() == 0
+    finally:
+        Holder.apply = original  # type: ignore[method-assign]
+
+
+def test_jax_functions_are_operators() -> None:
+    import jax
+
+    silu = torch.func.from_jax(jax.nn.silu)
+    run = torch.compile(lambda x: silu(x) * 2)
+    for _ in range(5):
+        assert run(torch.zeros(2)).tolist() == [0, 0]
+    assert run._torchish_whole.replayed, run._torchish_whole.reason

@@ -7,7 +7,9 @@ cannot be looked into is refused (`Impure`).
 
 from __future__ import annotations
 
+import builtins
 import enum
+import functools
 import types
 from collections import OrderedDict, defaultdict
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from .._autograd.tensor_base import TensorBase
 from .._basics.devices import device
 from .._basics.dtypes import dtype
+from ..func import JaxFunction
 from ..nn.modules.module import Module
 from ..optim.optimizer import Optimizer
 from .purity import Code, Impure, is_library
@@ -58,9 +61,12 @@ class World:
 
     def visit(self, value: Any) -> None:
         """Look into an object. Raises: Impure."""
-        if isinstance(value, (*_SIMPLE, *_FIXED)) or id(value) in self.seen:
+        if isinstance(value, _SIMPLE) or id(value) in self.seen:
             return
         self.seen[id(value)] = value
+        if isinstance(value, (*_FIXED, functools.partial, JaxFunction)):
+            self._callable(value)
+            return
         if isinstance(value, TensorBase):
             self._tensor(value)
         elif isinstance(value, Module):
@@ -85,6 +91,25 @@ class World:
             raise Impure(f"it can reach a {type(value).__name__}")
         else:
             self._object(value)
+
+    def _callable(self, value: Any) -> None:
+        """Look at code that something holds: what it does counts as the function's own."""
+        if isinstance(value, functools.partial):
+            self.visit(value.func)
+            self.visit(value.args)
+            self.visit(value.keywords)
+        elif isinstance(value, types.MethodType):
+            self.visit(value.__self__)
+            self.code.add(value)
+        elif isinstance(value, types.FunctionType):
+            self.code.add(value)
+        elif isinstance(value, JaxFunction):
+            return  # an operator: JAX functions have no effects
+        elif isinstance(value, types.ModuleType):
+            if not is_library(value.__name__):
+                raise Impure(f"it can reach the module {value.__name__}")
+        elif not (is_library(value.__module__) or _is_harmless(value)):
+            raise Impure(f"it can reach {value!r}, which has no code to look at")
 
     def _object(self, value: Any) -> None:
         kind = type(value)
@@ -198,3 +223,9 @@ class World:
                 for a, b in zip(mine.tensors, theirs.tensors, strict=True)
             )
         )
+
+
+def _is_harmless(value: Any) -> bool:
+    """Whether a class or function of Python's own only computes."""
+    name = getattr(value, "__name__", "")
+    return getattr(builtins, name, None) is value and name not in ("print", "open", "input", "exec")

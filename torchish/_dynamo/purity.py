@@ -21,9 +21,9 @@ _LIBRARIES = frozenset(
     "einops types numbers enum abc __future__".split()
 )
 _BUILTINS = frozenset(
-    "abs all any bool callable complex dict divmod enumerate filter float frozenset getattr "
+    "abs all any bool callable complex dict divmod enumerate filter float frozenset "
     "hasattr id int isinstance issubclass iter len list map max min next object pow range repr "
-    "reversed round set slice sorted str sum super tuple type zip NotImplemented Ellipsis".split()
+    "reversed round set slice sorted str sum super tuple zip NotImplemented Ellipsis".split()
 )
 # Methods and functions whose effect is neither an operator nor seen by a guard.
 _EFFECTS = frozenset(
@@ -55,6 +55,7 @@ class Code:
         self.roots: list[tuple[Any, Any, Any]] = []  # container, key, value
         self.names: set[str] = set()
         self.classes: set[type] = set()
+        self.members: set[tuple[type, str]] = set()
 
     def add(self, function: Any) -> None:
         """Follow a function or method. Raises: Impure."""
@@ -154,18 +155,37 @@ class Code:
             for base in kind.__mro__:
                 if is_library(base.__module__) or base is object:
                     continue
-                for name in list(self.names & set(base.__dict__)):
-                    self._member(base.__dict__[name])
+                fields = base.__dict__
+                for name in list(fields):
+                    if name in self.names or (name.startswith("__") and name not in _NEVER_CALLED):
+                        self._member(base, name, fields)
 
-    def _member(self, member: Any) -> None:
+    def _member(self, base: type, name: str, fields: Any) -> None:
+        if (base, name) in self.members:
+            return
+        self.members.add((base, name))
+        member = fields[name]
+        self.roots.append((fields, name, member))
         if isinstance(member, property):
             member = member.fget
         if isinstance(member, staticmethod | classmethod):
             member = member.__func__
-        if isinstance(member, types.FunctionType) and member.__code__ not in self.seen:
-            self.add(member)
-        elif not isinstance(member, types.FunctionType) and callable(member):
+        if isinstance(member, types.FunctionType):
+            if member.__code__ not in self.seen:
+                self.add(member)
+        elif callable(member) and not isinstance(member, Module):
             raise Impure(f"{member!r} has no code to look at")
+
+
+# Special methods that a call does not run by itself.
+_NEVER_CALLED = frozenset(
+    "__init__ __new__ __repr__ __str__ __doc__ __module__ __dict__ __weakref__ __qualname__ "
+    "__annotations__ __slots__ __del__ __reduce__ __reduce_ex__ __getstate__ __setstate__ "
+    "__init_subclass__ __class_getitem__ __match_args__ __dataclass_fields__ __hash__ __dir__ "
+    "__dataclass_params__ __static_attributes__ __firstlineno__ __parameters__ __orig_bases__ "
+    "__abstractmethods__ __annotate__ __annotate_func__ __annotations_cache__ __constants__ "
+    "__jit_unused_properties__ __jit_ignored_attributes__".split()
+)
 
 
 class _Cell:

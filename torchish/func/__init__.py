@@ -1,6 +1,6 @@
 """`torch.func`: transformations of functions; `pmap` and the ways to and from JAX besides."""
 
-from ._from_jax import from_jax
+from ._from_jax import JaxFunction as JaxFunction, from_jax
 from ._jax_module import module_from_jax
 from ._mapping import vmap
 from ._modules import (
