@@ -60,8 +60,9 @@ def compile(
         raise not_supported("torch.compile(shapes_spec=)", "calls with the shapes themselves")
     from ._dynamo.backends.registry import lookup_backend
     from ._dynamo.eval_frame import CompileContext
+    from ._dynamo.stance import default_backend
 
-    backend = "inductor" if backend is None else backend
+    backend = default_backend() if backend is None else backend
     if backend == "inductor" and mode is not None and mode not in _MODES:
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
     compiler = lookup_backend(backend)

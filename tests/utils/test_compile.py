@@ -268,3 +268,48 @@ def test_transformations_inside_are_run_as_they_are() -> None:
     assert mapped(x).tolist() == [5, 5]
     slope = torchish.func.grad(lambda r: (r * r).sum())
     assert torchish.compile(lambda v: slope(v + 1) * 2, backend=run)(x).tolist() == [8, 8]
+
+
+def test_default_backends_and_switches() -> None:
+    compiler, config = torchish.compiler, torchish._dynamo.config
+    assert compiler.get_default_backend() == "inductor"
+    seen: list[Any] = []
+    compiler.set_default_backend(keeping(seen))
+    try:
+        torchish.compile(lambda x: x * 2)(torchish.ones(2))
+    finally:
+        compiler.set_default_backend(None)
+    assert len(seen) == 1 and compiler.get_default_backend() == "inductor"
+
+    def fails(module: Any, inputs: Any) -> Any:
+        raise ValueError("no")
+
+    with config.patch(suppress_errors=True):
+        assert torchish.compile(lambda x: x * 2, backend=fails)(torchish.ones(1)).item() == 2
+    assert not config.suppress_errors
+    with config.patch("verbose", True), config.patch({"disable": True}):
+        assert config.verbose and config.disable
+    with config.patch(cache_size_limit=3):
+        assert config.recompile_limit == 3
+    with pytest.raises(AttributeError, match="config.nonsense does not exist"):
+        config.nonsense = 1
+    with pytest.raises(AttributeError):
+        config.patch(nonsense=1)
+    with torchish._dynamo.error_on_graph_break(True), pytest.raises(Unsupported):
+        torchish.compile(broken, backend=keeping([]))(torchish.ones(1))
+    with torchish._dynamo.error_on_graph_break(False):
+        torchish.compile(broken, backend=keeping([]), fullgraph=True)(torchish.ones(1))
+
+
+def test_counting_backends() -> None:
+    from torchish._dynamo.testing import CompileCounter, CompileCounterWithBackend
+
+    counter, kept = CompileCounter(), CompileCounterWithBackend("eager")
+    for backend in (counter, kept):
+        run = torchish.compile(lambda x: x * 2 + 1, backend=backend)
+        run(torchish.ones(2))
+        run(torchish.ones(2))
+        assert (backend.frame_count, backend.op_count) == (1, 2)
+    assert len(kept.graphs) == 1
+    assert torchish._dynamo.is_dynamo_disable_recursive(torchish.compiler.disable(broken))
+    assert torchish._dynamo.is_dynamo_disable_recursive(broken) is None

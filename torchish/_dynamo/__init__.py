@@ -22,7 +22,7 @@ from .decorators import (
 )
 from .eval_frame import OptimizedModule as OptimizedModule
 from .explaining import explain as explain
-from .stance import set_stance as set_stance
+from .stance import error_on_graph_break as error_on_graph_break, set_stance as set_stance
 
 
 def is_dynamo_supported() -> bool:
@@ -66,3 +66,18 @@ def substitute_in_graph(
 ) -> object:  # fmt: skip
     """A decorator that gives its function back: Python code runs as it is."""
     return lambda fn: fn
+
+
+def patch_dynamo_config(arg1: object = None, arg2: object = None, **kwargs: object) -> object:
+    """`torch._dynamo.config.patch`."""
+    return config.patch(arg1, arg2, **kwargs)
+
+
+def nonstrict_trace(traceable_fn: object) -> object:
+    """The function itself: Python code runs as it is."""
+    return traceable_fn
+
+
+def is_dynamo_disable_recursive(method: object) -> bool | None:
+    """Whether a function is disabled with all that it calls; None if it is not disabled."""
+    return getattr(method, "_torchdynamo_disable_recursive", None)

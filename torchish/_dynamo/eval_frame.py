@@ -38,7 +38,7 @@ class Region:
 
         Raises: Unsupported where all has to be one graph.
         """
-        if self.full:
+        if stance.breaks_are_errors(self.full):
             title, why = _TITLES.get(reason, (f"Graph break: {reason}", ""))
             raise Unsupported(title, why, context)
         if self.capture is not None:

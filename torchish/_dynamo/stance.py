@@ -112,3 +112,49 @@ class set_stance:
                 _now[-1] = before
 
         return under
+
+
+class error_on_graph_break:
+    """Whether a break is an error, in a `with` block or a decorated function."""
+
+    def __init__(self, error_on_graph_break: bool) -> None:
+        self.value = bool(error_on_graph_break)
+        self.before: list[bool | None] = []
+
+    def __enter__(self) -> None:
+        global _breaks
+        self.before.append(_breaks)
+        _breaks = self.value
+
+    def __exit__(self, *exc: object) -> None:
+        global _breaks
+        _breaks = self.before.pop()
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def under(*args: Any, **kwargs: Any) -> Any:
+            with error_on_graph_break(self.value):
+                return fn(*args, **kwargs)
+
+        return under
+
+
+_breaks: bool | None = None
+
+
+def breaks_are_errors(full: bool) -> bool:
+    """Whether a break raises, in a region that asks for `full` graphs or does not."""
+    return full if _breaks is None else _breaks
+
+
+_default: list[Any] = ["inductor"]
+
+
+def default_backend() -> Any:
+    """What `torch.compile` takes without `backend=`."""
+    return _default[0]
+
+
+def set_default_backend(backend: Any) -> None:
+    """Choose it; None for PyTorch's."""
+    _default[0] = "inductor" if backend is None else backend

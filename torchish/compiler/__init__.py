@@ -16,11 +16,28 @@ from .._dynamo import (
     set_stance as set_stance,
     substitute_in_graph as substitute_in_graph,
 )
+from .._dynamo.stance import (
+    default_backend as get_default_backend,
+    set_default_backend as set_default_backend,
+)
 
 __all__ = [
-    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable",
-    "is_compiling", "is_dynamo_compiling", "is_exporting", "list_backends",
-    "nested_compile_region", "reset", "set_stance", "substitute_in_graph", "wrap_numpy",
+    "allow_in_graph",
+    "assume_constant_result",
+    "compile",
+    "cudagraph_mark_step_begin",
+    "disable",
+    "get_default_backend",
+    "is_compiling",
+    "is_dynamo_compiling",
+    "is_exporting",
+    "list_backends",
+    "nested_compile_region",
+    "reset",
+    "set_default_backend",
+    "set_stance",
+    "substitute_in_graph",
+    "wrap_numpy",
 ]  # fmt: skip
 
 
