@@ -1,0 +1,35 @@
+"""Freed memory stays in the process: the next large block costs no page faults."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import numpy as np
+import torchish
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+for _ in range(3):
+    before = faults()
+    np.full(16 << 20, 1.0, np.float32)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's thresholds")
+@pytest.mark.parametrize("setting", ["keep", "default"])
+def test_blocks_of_64_mib(setting: str) -> None:
+    env = {**os.environ, "TORCHISH_MALLOC": setting}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=300
+    )
+    # 64 MiB are 32 pages of 2 MiB at least.
+    few = int(done.stdout) < 16
+    assert few is (setting == "keep"), done.stderr
