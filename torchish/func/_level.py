@@ -7,7 +7,6 @@ that repeats compiles nothing.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,15 +19,15 @@ from .._autograd.nodes import FREED, Edge, Node, Var, history, next_sequence
 from .._autograd.subgraph import Entry, borders, gradients
 from .._autograd.tensor_base import from_value
 from .._basics.errors import not_supported
+from .._basics.memo import Memo
 from .._basics.state import state
-from .._core.graph import COMPLEXES, FLOATS, INTS, steps
+from .._core.graph import COMPLEXES, FLOATS, INTS, Nodes, evaluate, steps
 from .._core.kernels import DrawKernel, Kernel
 from .._core.trace import record, record_on
 from .._core.values import Aval, Value, aval_of, host_value
 from .._parallel.region import DataDependent, Outside, Region
 
-_KERNELS: OrderedDict[Any, Kernel] = OrderedDict()
-_CAPACITY = 512
+_KERNELS: Memo[Kernel] = Memo(512)
 
 _READS = (
     "vmap: It looks like you're calling .item() on a Tensor, or using a Tensor in some "
@@ -211,15 +210,12 @@ class Level:
         split = (len(values), len(region.floats), len(region.ints), len(region.complexes))
         kinds = tuple(v.aval for v in values) + tuple(map(type, numbers))
         key = (entries, slots, dims, split, kinds, self.size)
-        kernel = _KERNELS.get(key)
-        if kernel is None:
+
+        def make() -> Kernel:
             fn = _mapped(steps(entries), slots, dims, split, self.size)
-            kernel = _KERNELS[key] = Kernel("vmap", fn, kinds, differentiable=False)
-            if len(_KERNELS) > _CAPACITY:
-                _KERNELS.popitem(last=False)
-        else:
-            _KERNELS.move_to_end(key)
-        return record_on(region.device, kernel, [*values, *numbers])
+            return Kernel("vmap", fn, kinds, differentiable=False)
+
+        return record_on(region.device, _KERNELS.find(key, make), [*values, *numbers])
 
     def _slot(self, value: Value) -> int:
         if value.trace is self.region:
@@ -230,8 +226,12 @@ class Level:
         return self.region._external(value, len(self.region.entries))
 
 
+def _call(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
+    return kernel.call(*arrays)
+
+
 def _mapped(
-    plan: Sequence[tuple[Kernel, tuple[int, ...]]],
+    nodes: Nodes,
     slots: Sequence[tuple[str, int, int]],
     dims: Sequence[int | None],
     split: tuple[int, int, int, int],
@@ -243,24 +243,17 @@ def _mapped(
     def fn(*arrays: Any) -> tuple[Any, ...]:
         numbers = arrays[externals:]
 
+        def number(slot: int, kind: Any) -> Any:
+            if slot < INTS:
+                return numbers[slot - FLOATS]
+            if slot < COMPLEXES:
+                whole = numbers[floats + slot - INTS]
+                return whole != 0 if kind is bool else whole
+            return numbers[floats + ints + slot - COMPLEXES]
+
         def one(*samples: Any) -> tuple[Any, ...]:
-            made: list[Any] = []
-
-            def fetch(slot: int, kind: Any) -> Any:
-                if slot < 0:
-                    return samples[-1 - slot]
-                if slot < FLOATS:
-                    return made[slot]
-                if slot < INTS:
-                    return numbers[slot - FLOATS]
-                if slot < COMPLEXES:
-                    number = numbers[floats + slot - INTS]
-                    return number != 0 if kind is bool else number
-                return numbers[floats + ints + slot - COMPLEXES]
-
-            for kernel, inputs in plan:
-                made.extend(kernel.call(*map(fetch, inputs, kernel.in_avals)))
-            return tuple(fetch(slot, None) for _, _, slot in slots)
+            made = evaluate(nodes, _call, list(samples), number)
+            return tuple(samples[-1 - s] if s < 0 else made[s] for _, _, s in slots)
 
         outs = jax.vmap(
             one,
