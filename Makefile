@@ -8,8 +8,9 @@ DATAROOT ?=
 
 DEMO_DEPS := $(VENV)/.stamp-demo
 DEV_DEPS := $(VENV)/.stamp-dev
+DOCS_DEPS := $(VENV)/.stamp-docs
 
-.PHONY: help demo env test smoke lint format types stubs compat libraries bench wheel clean
+.PHONY: help demo docs env test smoke lint format types stubs compat libraries bench wheel clean
 
 help:
 	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
@@ -20,6 +21,7 @@ help:
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make libraries         other people's wheels on torchish and on PyTorch"
 	@echo "make cpu               build and install torchish-cpu (oneDNN; needs a C++17 compiler)"
+	@echo "make docs              the manual, into out/site"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
 $(PY):
@@ -32,6 +34,10 @@ $(DEMO_DEPS): pyproject.toml | $(PY)
 $(DEV_DEPS): pyproject.toml | $(PY)
 	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -e '.[test,dev]'
 	@touch $@ $(DEMO_DEPS)
+
+$(DOCS_DEPS): pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check -e '.[docs]'
+	@touch $@
 
 env: $(DEV_DEPS)
 
@@ -96,6 +102,10 @@ libraries: $(DEV_DEPS)
 		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath \
 		flax equinox dm-haiku jaxtyping wadler-lindig jmp tabulate msgpack treescope
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
+
+# Strict: a warning is an error. The theme's notice about its successor is none of ours.
+docs: $(DOCS_DEPS)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
 
 bench: $(DEV_DEPS)
 	$(PY) -m benchmarks $(BENCH)

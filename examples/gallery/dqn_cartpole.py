@@ -13,9 +13,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from common import options, progress, save, smooth
 
-opt = options(__doc__, "dqn_cartpole.png", steps=9000, batch=64)
+opt = options(__doc__, "dqn_cartpole.png", steps=6000, batch=128)
 random.seed(opt.seed)
-LIMIT = 500
+LIMIT = 300
 
 
 class CartPole:
@@ -58,7 +58,7 @@ memory = {
 
 
 def learn(filled):
-    """One step on Q(s, a) = r + 0.99 max Q'(s'), with r = 1 as long as the pole stands."""
+    """One step on Q(s, a) = r + 0.97 max Q'(s'), with r = -1 at a fall."""
     places = np.random.default_rng(filled).integers(0, min(filled, 20_000), opt.batch)
     state, after, action, fell = (
         torch.from_numpy(memory[k][places]) for k in ("state", "next", "action", "fell")
@@ -68,10 +68,13 @@ def learn(filled):
         best = value(after).argmax(1, keepdim=True)
         future = target(after).gather(1, best).flatten()
     guess = value(state).gather(1, action[:, None]).flatten()
-    loss = F.smooth_l1_loss(guess, 1 + 0.99 * (1 - fell) * future)
+    loss = F.smooth_l1_loss(guess, 0.97 * (1 - fell) * future - fell)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    with torch.no_grad():  # the target follows slowly
+        for slow, fast in zip(target.parameters(), value.parameters(), strict=True):
+            slow.lerp_(fast, 0.02)
 
 
 def greedy(state):
@@ -83,7 +86,7 @@ pole = CartPole()
 state = pole.reset()
 lengths, lasted = [], 0
 for step in (bar := progress(range(opt.steps), opt.steps, "dqn")):
-    explore = max(0.05, 1 - step / (0.4 * opt.steps))
+    explore = max(0.02, 1 - step / (0.25 * opt.steps))
     action = random.randrange(2) if random.random() < explore else greedy(state)
     after, fell, over = pole.step(action)
     place = step % 20_000
@@ -92,8 +95,6 @@ for step in (bar := progress(range(opt.steps), opt.steps, "dqn")):
     state, lasted = after, lasted + 1
     if step > 200:
         learn(step)
-    if step % 200 == 0:
-        target.load_state_dict(value.state_dict())
     if fell or over:
         lengths.append(lasted)
         state, lasted = pole.reset(), 0

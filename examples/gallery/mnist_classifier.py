@@ -56,5 +56,5 @@ matrix.set(title=f"{right:.1%} right", xlabel="guess", ylabel="digit",
            xticks=range(10), yticks=range(10))  # fmt: skip
 missed = (guesses != test_labels).nonzero().flatten()[:20]
 chosen = torch.cat([missed, torch.arange(20)])[:20]
-tiles(wrong, test[chosen], 5, f"{len(missed)} that it got wrong first")
+tiles(wrong, test[chosen], 5, "digits that it got wrong")
 save(figure, opt.out)

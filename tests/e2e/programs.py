@@ -24,6 +24,8 @@ def run(
     """
     environment = {**os.environ, **(env or {})}
     paths = [str(ROOT)] if torchish else [str(STAND_IN)]
+    if env and "PYTHONPATH" in env:
+        paths.append(env["PYTHONPATH"])
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["OMP_NUM_THREADS"] = "1"
     command = [sys.executable, *(["-m", "torchish"] if torchish else []), *map(str, arguments)]

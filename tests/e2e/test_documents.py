@@ -10,7 +10,7 @@ from tests.e2e.programs import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
+EXPECTED = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -27,7 +27,7 @@ def test_code_runs(path):
 def test_links_and_make_targets_exist(path):
     text = path.read_text()
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
-        if "://" not in target:
+        if "://" not in target and not target.startswith("reference/"):  # made by tools/manual.py
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z]+)", text))
