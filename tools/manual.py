@@ -1,6 +1,6 @@
 """What mkdocs runs while it builds the manual (`make docs`): the reference, links, fences.
 
-The reference is made from the registry and from the classes themselves, so nothing is written twice.
+The reference is made from the registry and from the classes, so nothing is written twice.
 """
 
 from __future__ import annotations

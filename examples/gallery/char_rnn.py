@@ -79,7 +79,7 @@ for place, (code, chance) in enumerate(zip(sentence[1:].tolist(), likely, strict
     letter = characters[code].replace("\n", "\u21b5")
     shown.text(place % 60 + 0.5, place // 60 + 0.6, letter, family="monospace", fontsize=12,
                ha="center", va="center", backgroundcolor=color)  # fmt: skip
-lines = "".join(c if c != "\n" else " " for c in written)
+lines = " ".join(written.split())
 for row in range(3):
     shown.text(0, 3.4 + row, lines[row * 95 : row * 95 + 95], family="monospace", fontsize=10)
 shown.text(0, 2.6, "what it writes:", fontsize=11)

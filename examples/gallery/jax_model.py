@@ -6,8 +6,9 @@ size. Picture: the digit, the network at eight times its size, and how steep it 
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import torchish as torch
 from common import digits, options, progress, save
+
+import torchish as torch
 
 opt = options(__doc__, "jax_model.png", steps=400, width=64)
 image = digits()[0][7, 0]

@@ -38,6 +38,6 @@ def test_program(name, tmp_path):
     done = run(GALLERY / f"{name}.py", *options.split(), "--out", picture, env=env)
     assert re.search(f"^{said}", done.stdout, re.MULTILINE), done.stdout
     assert f"picture: {picture}" in done.stdout
-    assert re.search(r"100%.*step/s", done.stderr)  # tqdm
+    assert re.search(r"100%\|.*step", done.stderr)  # tqdm
     pixels = np.asarray(Image.open(picture).convert("L"), dtype=float)
     assert min(pixels.shape) > 300 and pixels.std() > 10
