@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import eval_jaxpr
-from jax.extend.core import ClosedJaxpr, subjaxprs
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from .._basics import dtypes
@@ -293,6 +292,8 @@ def make_jvp(kernel: Kernel, wanted: tuple[int, ...]) -> VjpKernel:
 
 def _lacks_jvp(jaxpr: Any) -> bool:
     """Whether a jaxpr holds JAX's stand-in for tangents that only a gradient is known for."""
+    from jax.extend.core import subjaxprs  # loads all of jax.extend
+
     return any(e.primitive.name == "custom_lin" for e in jaxpr.eqns) or any(
         map(_lacks_jvp, subjaxprs(jaxpr))
     )
@@ -311,7 +312,7 @@ def _pruned(kernel: Kernel, closed: Any, count: int) -> tuple[Any, tuple[int, ..
     """A jaxpr of the inputs and `count` more operands without the inputs that do not matter."""
     asked = [False] * kernel.n_in + [True] * count
     jaxpr, used = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), asked)
-    return ClosedJaxpr(jaxpr, closed.consts), tuple(i for i in range(kernel.n_in) if used[i])
+    return type(closed)(jaxpr, closed.consts), tuple(i for i in range(kernel.n_in) if used[i])
 
 
 def _double_name(name: str) -> str:

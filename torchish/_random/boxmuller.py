@@ -13,14 +13,17 @@ Source: S. Moshier, Cephes, `logf.c` and `sinf.c`; Box & Muller, Ann. Math. Stat
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    F32 = NDArray[np.float32]
+    F64 = NDArray[np.float64]
+    I32 = NDArray[np.int32]
+
 
 CHUNK = 65536  # words worked on at a time, so that the scratch arrays stay in the cache
 

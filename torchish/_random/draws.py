@@ -9,16 +9,19 @@ followed here is its portable one.)
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .boxmuller import CHUNK, Scratch, blocks32, blocks64, scale32, scale64, uniform53
 from .generator import Generator
 
-Array = NDArray[Any]
-F64 = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    F64 = NDArray[np.float64]
+
 
 _WIDE_RANGE = 1 << 28  # from here on integers come from 64-bit words, which keeps the skew small
 _LONG_PERMUTATION = (2**32 - 1) // 20  # from here on permutations use 64-bit words as well

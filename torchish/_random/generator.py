@@ -11,14 +11,16 @@ import os
 import secrets
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._basics import devices
 from .._basics.devices import device as Device
 from .._basics.state import state
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DEFAULT_SEED = 67280421310721  # seed of a `Generator()` that nobody seeded
 STATE_SIZE = 5056

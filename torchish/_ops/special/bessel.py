@@ -8,10 +8,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.numpy import ndarray as Array
-from jax.scipy import special as jsp
 
 from ..registry import Tensor, op
 
@@ -158,8 +158,14 @@ _FUNCTIONS: dict[str, tuple[Callable[[Array], Array], str]] = {
     "bessel_j1": (lambda x: _j(x, 1), "The Bessel function of the first kind of order 1."),
     "bessel_y0": (lambda x: _y(x, 0), "The Bessel function of the second kind of order 0."),
     "bessel_y1": (lambda x: _y(x, 1), "The Bessel function of the second kind of order 1."),
-    "modified_bessel_i0": (jsp.i0, "The modified Bessel function of the first kind of order 0."),
-    "modified_bessel_i1": (jsp.i1, "The modified Bessel function of the first kind of order 1."),
+    "modified_bessel_i0": (
+        lambda x: jax.scipy.special.i0(x),
+        "The modified Bessel function of the first kind of order 0.",
+    ),
+    "modified_bessel_i1": (
+        lambda x: jax.scipy.special.i1(x),
+        "The modified Bessel function of the first kind of order 1.",
+    ),
     "modified_bessel_k0": (
         lambda x: _k(x, 0, False), "The modified Bessel function of the second kind of order 0.",
     ),

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
-from jax.scipy import special as jsp
 
 from ..call.calling import call_inplace
 from ..layers.activation import sigmoid
@@ -214,7 +213,7 @@ def i0(input: Tensor) -> Array:
 @num.widened
 def i0e(input: Tensor) -> Array:
     """i0 times exp(-|x|)."""
-    return jsp.i0e(input)
+    return jax.scipy.special.i0e(input)
 
 
 @op("float", into=("special",), grad_name="SpecialI1Backward0")
@@ -235,15 +234,15 @@ def _i1_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 
 
 # JAX's rules go through |x| and are wrong at 0.
-_i0 = num.with_derivative(jsp.i0, _i0_tangent)
-_i1 = num.with_derivative(jsp.i1, _i1_tangent)
+_i0 = num.with_derivative(lambda x: jax.scipy.special.i0(x), _i0_tangent)
+_i1 = num.with_derivative(lambda x: jax.scipy.special.i1(x), _i1_tangent)
 
 
 @op("float", into=("special",), grad_name="SpecialI1EBackward0")
 @num.widened
 def i1e(input: Tensor) -> Array:
     """i1 times exp(-|x|)."""
-    return jsp.i1e(input)
+    return jax.scipy.special.i1e(input)
 
 
 @op("float", into=("special",), grad_name="SpecialEntrBackward0")
@@ -254,7 +253,7 @@ def entr(input: Tensor) -> Array:
 
 
 def _entr_value(x: Array) -> Array:
-    return jnp.where(jnp.isnan(x), x, jsp.entr(x))
+    return jnp.where(jnp.isnan(x), x, jax.scipy.special.entr(x))
 
 
 def _entr_tangent(out: Array, primals: Any, tangents: Any) -> Array:
@@ -282,14 +281,14 @@ def _ndtri_tangent(out: Array, primals: Any, tangents: Any) -> Array:
     return math.sqrt(2 * math.pi) * jnp.exp(out * out / 2) * tangents[0]
 
 
-_ndtri = num.with_derivative(jsp.ndtri, _ndtri_tangent)
+_ndtri = num.with_derivative(lambda x: jax.scipy.special.ndtri(x), _ndtri_tangent)
 
 
 @op("float", into=("special",), grad_name="SpecialLogNdtrBackward0")
 @num.widened
 def log_ndtr(input: Tensor) -> Array:
     """log(ndtr(x)), stable."""
-    return jsp.log_ndtr(input)
+    return jax.scipy.special.log_ndtr(input)
 
 
 @op("float", into=("special",), grad_name="SpecialErfcxBackward0")
@@ -302,7 +301,9 @@ def erfcx(input: Tensor) -> Array:
 def _erfcx_value(x: Array) -> Array:
     wide = x.astype(jnp.float64)
     middle = jnp.clip(wide, -30.0, 40.0)
-    near = jnp.exp(middle * middle + math.log(2) + jsp.log_ndtr(-middle * math.sqrt(2)))
+    near = jnp.exp(
+        middle * middle + math.log(2) + jax.scipy.special.log_ndtr(-middle * math.sqrt(2))
+    )
     far = jnp.maximum(wide, 40.0)
     square = 1 / (2 * far * far)
     series = 1 - square * (1 - 3 * square * (1 - 5 * square * (1 - 7 * square)))
@@ -334,14 +335,14 @@ def zeta(input: Operand, other: Operand) -> Array:
 @num.widened
 def gammainc(input: Tensor, other: Tensor) -> Array:
     """The regularised lower incomplete gamma function."""
-    return jsp.gammainc(*jnp.broadcast_arrays(input, other))
+    return jax.scipy.special.gammainc(*jnp.broadcast_arrays(input, other))
 
 
 @op("float", into=("special",), name="gammaincc", grad_name="SpecialGammainccBackward0")
 @num.widened
 def gammaincc(input: Tensor, other: Tensor) -> Array:
     """The regularised upper incomplete gamma function."""
-    return jsp.gammaincc(*jnp.broadcast_arrays(input, other))
+    return jax.scipy.special.gammaincc(*jnp.broadcast_arrays(input, other))
 
 
 composite(into=("torch", "method"), name="igamma")(gammainc)

@@ -5,7 +5,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
-from jax.scipy import special as jsp
 
 from ..shared import numeric as num
 
@@ -27,7 +26,7 @@ def _value(s: Array, q: Array) -> Array:
 
     start = (jnp.zeros_like(q), shifted)
     head, place = jax.lax.while_loop(lambda carry: jnp.any(carry[1] <= 0), add_term, start)
-    value = head + jsp.zeta(s, place)
+    value = head + jax.scipy.special.zeta(s, place)
     value = jnp.where(undefined, jnp.full_like(q, jnp.nan), value)
     value = jnp.where(pole & ~(s < 1), jnp.full_like(q, jnp.inf), value)
     value = jnp.where(s == 1, jnp.full_like(q, jnp.inf), value)
