@@ -13,6 +13,7 @@ from torchish import nn
 from torchish._basics.stats import stats
 from torchish.distributed import init_device_mesh
 from torchish.distributed._shard import local_bytes
+from torchish.distributed.fsdp import FullyShardedDataParallel
 from torchish.distributed.tensor import (
     DTensor,
     Partial,
@@ -168,6 +169,18 @@ def check_a_module_by_function():
     bias = net.bias.full_tensor() if isinstance(net.bias, DTensor) else net.bias
     full = out.full_tensor() if isinstance(out, DTensor) else out
     same(full, want - bias / 2)
+
+
+def check_a_wrapper_cuts_over_all_devices():
+    torch.manual_seed(0)
+    single = nn.Sequential(nn.Embedding(16, 8), nn.Linear(8, 16)).to("cuda:0")
+    cut = FullyShardedDataParallel(copy.deepcopy(single))
+    np.testing.assert_allclose(train(cut), train(single), 1e-4)
+    weight = cut.module[1].weight
+    assert set(local_bytes([weight]).values()) == {weight.numel() * 4 // 8}
+    state = cut.state_dict()
+    for name, value in single.state_dict().items():
+        np.testing.assert_allclose(state[name].cpu().numpy(), value.cpu().numpy(), 1e-3, 1e-4)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ _AREAS = (
     ("torch.nn.intrinsic", "modules of float32 or bfloat16 (quantisation is out of scope)"),
     ("torch.distributed.rpc", "the collectives of torch.distributed"),
     ("torch.distributed.fsdp", "torch.distributed.fully_shard"),
+    ("torch.distributed.checkpoint", "torch.distributed.checkpoint.save and load of a folder"),
+    ("torch.distributed.tensor", "torch.distributed.tensor.distribute_tensor"),
     ("torch.distributed", "the collectives of torch.distributed, or torch.distributed.shard"),
     ("torch._inductor", "nothing: XLA compiles every program"),
     ("torch._dynamo", "torch.compile; a backend that is a function is given fx graphs"),

@@ -297,7 +297,9 @@ def lay_out_parameter(name: str, tensor: Any, spec: Spec, mesh: DeviceMesh) -> N
     _lay_out_states()
 
 
-def fully_shard(module: Any, *, mesh: DeviceMesh | None = None) -> Any:
+def fully_shard(
+    module: Any, *, mesh: DeviceMesh | None = None, reshard_after_forward: bool | int | None = None
+) -> Any:
     """Cut every parameter over all devices of a mesh, and the batch too; returns the module.
 
     Each tensor is cut along its longest dimension that the number of devices divides; one that has
@@ -305,6 +307,7 @@ def fully_shard(module: Any, *, mesh: DeviceMesh | None = None) -> Any:
 
     Args:
         mesh: all GPUs of this process in a row if None.
+        reshard_after_forward: accepted; XLA decides what is gathered when.
     """
     if mesh is None:
         home = next(module.parameters()).device.type

@@ -168,13 +168,15 @@ def set_optimizer_state_dict(
 
     Raises: RuntimeError for a parameter that the state does not name.
     """
-    names = _names(model)
     for optimizer in _several(optimizers):
-        groups = [[names[id(p)] for p in g["params"]] for g in optimizer.param_groups]
-        given = optim_state_dict
-        if "param_groups" not in given:
-            given = _unflat(given, groups)
-        optimizer.load_state_dict(_by_number(given, groups))
+        optimizer.load_state_dict(by_number(model, optimizer, optim_state_dict))
+
+
+def by_number(model: Any, optimizer: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """A state by names as `optimizer.load_state_dict` takes it."""
+    names = _names(model)
+    groups = [[names[id(p)] for p in g["params"]] for g in optimizer.param_groups]
+    return _by_number(state if "param_groups" in state else _unflat(state, groups), groups)
 
 
 def _by_number(given: dict[str, Any], groups: list[list[str]]) -> dict[str, Any]:
