@@ -65,7 +65,7 @@ class ThreadState(threading.local):
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
         # What is told of numbers at hand that are looked at, while a compiled call is observed
-        # (torchish/_dynamo/replay.py).
+        # (torchish/_dynamo/observing.py).
         self.watch: Any = None
         # What draws for a program that is recorded as a function: (make, aval) -> Value.
         self.draw_sink: Any = None

@@ -11,10 +11,12 @@ from .._basics.state import process, state
 from ..utils import _pytree as pytree
 from . import config, stance
 from .guards import World
+from .observing import LIVE, Observation, Seen
 from .purity import Code, Impure
-from .replay import ATTEMPTS, LIVE, Observation, Replay, Seen, match
+from .replay import Replay, match
 
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None))
+ATTEMPTS = 6  # observed calls of one kind before it is left alone
 _KEPT = 8  # replays of one kind of arguments
 _RECENT = 3
 
