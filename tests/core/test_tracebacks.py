@@ -62,6 +62,32 @@ def test_uncaught_errors_show_the_program_only() -> None:
     ]
 
 
+PRINTED = """
+import logging, traceback
+import torch
+def area(x):
+    return x @ torch.ones(4, 5)
+def again(x):
+    try:
+        area(x)
+    except RuntimeError as error:
+        raise ValueError("no area") from error
+for report in (traceback.print_exc, lambda: logging.exception("failed")):
+    try:
+        again(torch.ones(2, 3))
+    except ValueError:
+        report()
+"""
+
+
+def test_printed_errors_show_the_program_only() -> None:
+    texts = []
+    for module in (["-m", "torchish"], []):
+        call = [sys.executable, *module, "-c", PRINTED]
+        texts.append(subprocess.run(call, capture_output=True, text=True, timeout=300).stderr)
+    assert texts[0] == texts[1] and texts[0].count("File ") == 8
+
+
 def test_full_tracebacks_on_demand() -> None:
     text = uncaught(TORCHISH_TRACEBACK="full")
     assert "kernels.py" in text and text.count("File ") > 6

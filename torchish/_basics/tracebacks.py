@@ -6,8 +6,10 @@ hold tracers; TORCHISH_TRACEBACK=full keeps everything.
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
+import traceback
 from types import TracebackType
 from typing import Any
 
@@ -39,18 +41,18 @@ def is_hidden(filename: str) -> bool:
     return filename.startswith((_OWN, _JAX))
 
 
-def visible(traceback: TracebackType | None) -> TracebackType | None:
+def visible(trace: TracebackType | None) -> TracebackType | None:
     """A traceback without hidden frames; as it is when nothing else is in it."""
     if settings.full_tracebacks:
-        return traceback
+        return trace
     shown = []
-    found = traceback
+    found = trace
     while found is not None:
         if not is_hidden(found.tb_frame.f_code.co_filename):
             shown.append(found)
         found = found.tb_next
     if not shown:
-        return traceback
+        return trace
     made: TracebackType | None = None
     for entry in reversed(shown):
         made = TracebackType(made, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
@@ -67,10 +69,11 @@ def clear_chain(error: BaseException | None) -> None:
 
 
 def hide_in_reports() -> None:
-    """Leave hidden frames out of what Python prints for errors that nobody catches."""
+    """Leave hidden frames out of what Python prints for errors, uncaught or by `traceback`."""
+    _hide_in_texts()
     show, show_thread = sys.excepthook, threading.excepthook
 
-    def excepthook(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    def excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         clear_chain(error)
         show(kind, error, error.__traceback__)
 
@@ -83,6 +86,17 @@ def hide_in_reports() -> None:
         show_thread(args)
 
     sys.excepthook, threading.excepthook = excepthook, thread_hook
+
+
+def _hide_in_texts() -> None:
+    """The same for `traceback.print_exc` and its like, `logging.exception` among them."""
+    made = traceback.TracebackException.__init__
+
+    @functools.wraps(made)
+    def init(self: Any, kind: Any, error: Any, trace: Any, *args: Any, **kwargs: Any) -> None:
+        made(self, kind, error, visible(trace), *args, **kwargs)
+
+    traceback.TracebackException.__init__ = init  # type: ignore[method-assign]
 
 
 def hide_from_pytest(package: str) -> None:
