@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -290,6 +291,16 @@ def _check_linear(input: Any, weight: Any, bias: Any) -> None:
         check_expandable(bias, (*lead, weight.shape[0]))
 
 
+def _is_turned(rows: Any, weight: Any) -> bool:
+    """Whether the weight's gradient is computed transposed: (in, out) where out is the larger.
+
+    XLA's CPU backend multiplies a tall result of two transposed operands up to twice as slowly as
+    a flat one (768 rows, 128 to 512: all three products 3.3 ms instead of 4.2).
+    """
+    many = rows.shape[0] >= 256 and weight.shape[0] > weight.shape[1]
+    return many and jax.default_backend() == "cpu"
+
+
 def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
     _check_linear(input, weight, bias)
     if weight.ndim == 1:
@@ -300,7 +311,11 @@ def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
     # the transpose, their derivatives) into the copies that feed the matrix products: such fused
     # copies run scalar. Both transpose to barriers on the operands of the weight gradient.
     rows = lax.optimization_barrier(rows)
-    product = lax.dot_general(rows, weight, (((1,), (1,)), ((), ())))
+    if _is_turned(rows, weight):
+        turned = lax.optimization_barrier(weight.T)
+        product = lax.dot_general(rows, turned, (((1,), (0,)), ((), ())))
+    else:
+        product = lax.dot_general(rows, weight, (((1,), (1,)), ((), ())))
     product = lax.optimization_barrier(product)
     product = product.reshape(*input.shape[:-1], weight.shape[0])
     return product if bias is None else product + bias
