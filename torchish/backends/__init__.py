@@ -76,7 +76,7 @@ cudnn = _Backend(
     "cudnn", benchmark=False, deterministic=False, enabled=True, allow_tf32=True,
     benchmark_limit=10, is_available=_never, version=lambda: None,
 )  # fmt: skip
-cuda = _Backend("cuda", is_built=_cuda_built, **_attention.functions())
+cuda = _Backend("cuda", is_built=_cuda_built, **_attention.functions(), **_attention.others())
 cuda.matmul = types.SimpleNamespace(  # type: ignore[attr-defined]
     allow_tf32=False, allow_fp16_reduced_precision_reduction=True,
     allow_bf16_reduced_precision_reduction=True,

@@ -169,6 +169,29 @@ def is_ucc_available() -> bool:
     return False
 
 
+def is_xccl_available() -> bool:
+    """False: XCCL is not offered."""
+    return False
+
+
+def is_backend_available(backend: str) -> bool:
+    """Whether a backend of that name is offered."""
+    name = backend.lower()
+    return name == "gloo" or (name == "nccl" and is_nccl_available())
+
+
+def get_default_backend_for_device(device: Any) -> str:
+    """The backend of a device's kind.
+
+    Raises: ValueError for a kind without one.
+    """
+    kind = str(device).partition(":")[0]
+    found = {"cpu": "gloo", "cuda": "nccl"}.get(kind)
+    if found is None:
+        raise ValueError(f"Default backend not registered for device : {device}")
+    return found
+
+
 def is_torchelastic_launched() -> bool:
     """Whether a launcher started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
