@@ -422,7 +422,7 @@ def view_of(
     return made
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=1024)
 def _renamed(kernel: Any, name: str) -> Any:
     """The same kernel under the grad node name of the view operator that uses it."""
     made = Kernel(

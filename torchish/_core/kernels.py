@@ -23,7 +23,7 @@ from .._basics.forking import tracing
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import wide, widened
-from . import store
+from . import room, store
 from .values import Aval, aval_of, aval_of_array
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Kernel:
     """
 
     __slots__ = (
+        "__weakref__",
         "_closed",
         "_jitted",
         "_kept",
@@ -71,6 +72,7 @@ class Kernel:
         "out_bytes",
         "saves_output",
         "twin",
+        "used",
         "wrapped",
     )
 
@@ -121,6 +123,8 @@ class Kernel:
         self._jitted: Any = None
         self._plan: Plan | None = None
         self._vjps: dict[Any, VjpKernel] = {}
+        self.used = room.clock.now
+        room.enlist(self)
 
     def __repr__(self) -> str:
         return f"Kernel({self.name}: {self.in_avals} -> {self.out_avals})"
@@ -137,16 +141,19 @@ class Kernel:
     @property
     def closed(self) -> Any:
         """The kernel's jaxpr, traced when it is first asked for."""
-        if self._closed is not None:
-            return self._closed
+        found = self._closed
+        if found is not None:
+            return found
         return self._trace() if self.twin is None else self.twin.closed
 
     @property
     def plan(self) -> Plan:
         """How the kernel runs in numpy."""
-        if self._plan is None:
-            self._plan = self._planned() if self.twin is None else self.twin.plan
-        return self._plan
+        self.used = room.clock.now
+        found = self._plan
+        if found is None:
+            found = self._plan = self._planned() if self.twin is None else self.twin.plan
+        return found
 
     def _planned(self) -> Plan:
         from .._interpret.rules import Plan  # the rules, loaded when something first runs
@@ -165,6 +172,11 @@ class Kernel:
     def _saved(self) -> tuple[int, ...] | None:
         return None
 
+    def lighten(self) -> None:
+        """Forget what can be found out again."""
+        self._closed = self._plan = self._jitted = self._kept = None
+        self._vjps = {}
+
     def call(self, *arrays: Any) -> list[Any]:
         """Apply the kernel to arrays or tracers: its equations join what is being traced."""
         closed = self.closed
@@ -178,10 +190,12 @@ class Kernel:
     @property
     def jitted(self) -> Callable[..., tuple[Any, ...]]:
         """The kernel as a program of its own (node-by-node execution)."""
-        if self._jitted is None:
+        self.used = room.clock.now
+        found = self._jitted
+        if found is None:
             stats.kernels_compiled += 1
-            self._jitted = jax.jit(self.call)
-        return self._jitted  # type: ignore[no-any-return]
+            found = self._jitted = jax.jit(self.call)
+        return found  # type: ignore[no-any-return]
 
     def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> VjpKernel:
         """The gradient kernel for the inputs `wanted` from cotangents of the outputs `given`."""

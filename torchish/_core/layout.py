@@ -63,7 +63,7 @@ def memory_order(shape: Ints, strides: Ints) -> Ints:
     return tuple(sorted(range(len(shape)), key=lambda d: (-strides[d], d)))
 
 
-@functools.lru_cache(maxsize=65536)
+@functools.lru_cache(maxsize=8192)
 def plan_for(
     base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool
 ) -> tuple[Slab, Ints]:
@@ -292,7 +292,7 @@ def _start_operands(slab: Slab, starts: Ints) -> Ints:
     return starts if slab.radices is None or _is_sliced(slab) else ()
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=2048)
 def _read_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
     fn = functools.partial(_read_fn, slab)
     return Kernel(
@@ -313,7 +313,7 @@ def _zeros(slab: Slab) -> Any:
     return (0,) * (len(slab.radices) if slab.radices is not None else 1)
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=2048)
 def _write_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
     fn = functools.partial(_write_fn, slab, base)
     aval = aval_of(base.shape, base.dtype)
@@ -352,7 +352,7 @@ def write_step(
 Span = tuple[Ints, Ints, int]  # shape, strides, offset
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def relate_read(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Read `view` out of the value of a tensor whose layout in the same memory is `source`.
 
@@ -371,7 +371,7 @@ def relate_read(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     return Kernel("strided_read", fn, *avals, identity=name)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def relate_write(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Replace, in the value of a tensor with layout `source`, what `view` shares with it."""
     memory = _memory(source, view, dt)

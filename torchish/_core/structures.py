@@ -21,7 +21,8 @@ from .policy import NEVER
 from .values import Aval
 
 KEPT = 512  # structures that are remembered
-WHOLE = 1 << 18  # entries (kernels and slots) that are kept to compare new structures with
+# Structures that are kept whole to compare new ones with, and how many entries of all.
+COMPARED, WHOLE = 64, 1 << 16
 NEIGHBOURS = 4  # structures of one line that a new one is compared with
 RECOMPILATIONS = 5  # of one line, after which its user is warned
 
@@ -106,7 +107,7 @@ class Structures:
                 self._drop(self.whole.popleft())
             while len(self.known) > KEPT:
                 self.known.popitem(last=False)
-            while len(self.whole) > KEPT:
+            while len(self.whole) > COMPARED:
                 self._drop(self.whole.popleft())
             return made
 

@@ -28,7 +28,7 @@ from .._basics.state import process, state
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import widened
-from . import compiling
+from . import compiling, room
 from .checks import run_checks
 from .graph import COMPLEXES, FLOATS, INTS, NodeError, steps
 from .gspmd import mesh_for, onto
@@ -189,6 +189,7 @@ class Trace:
             taken = _Taken(self)
             self._clear()
             stats.flushes += 1
+            room.clock.now += 1
             stats.nodes += len(taken.sites)
             stats.reasons[reason] += 1
             if taken.alive:
@@ -433,6 +434,14 @@ class _Taken:
         ) from error
 
 
+def _kernels_of_programs() -> list[Kernel]:
+    with _cache_lock:
+        return [k for key in _cache.programs for k in key[0] if isinstance(k, Kernel)]
+
+
+room.holders.append(_kernels_of_programs)
+
+
 def _policy() -> Policy:
     """This thread's policy, made when the thread first flushes."""
     found: Policy | None = state.policy
@@ -542,5 +551,6 @@ def _new_locks() -> None:
     _cache_lock = threading.RLock()
     compiling.forget()
     forget_policies()
+    room.forget()
     for trace in _traces:
         trace.lock = threading.RLock()

@@ -37,7 +37,7 @@ from ..shared.memory_format import (
 from .on_memory import on_storage
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _identity(aval: Aval, name: str) -> Kernel:
     known = store.identity("clone", aval)
     return Kernel("clone", lambda x: (x,), (aval,), (aval,), grad_name=name, identity=known)
@@ -123,7 +123,7 @@ def alias(self: Any) -> Any:
 # --- writing -------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=1024)
 def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
     """Cast and broadcast `source` to `target`'s aval; `with_target` keeps the graph's old edge."""
     shape, np_dtype = broadcast_check((target.shape, source.shape)), target.dtype.np
@@ -169,7 +169,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
     )
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _fill_kernel(aval: Aval, source: Any, zero: bool = False) -> Kernel:
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
 

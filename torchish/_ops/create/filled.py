@@ -218,7 +218,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
     return _made(dims, number, as_dtype(dt, _type_of(number)), device, requires_grad)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _fill_kernel(aval: Aval, kind: type) -> Kernel:
     """A constant made inside the program, from a number that is its input."""
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
