@@ -8,6 +8,8 @@ import sys
 NAMES = (
     "imports",
     "cold",
+    "programs",
+    "shapes",
     "chain",
     "mlp",
     "compiled",

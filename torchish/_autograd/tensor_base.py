@@ -7,12 +7,12 @@ is the root of a differentiable view and never itself such a view.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._basics.devices import META, device
 from .._basics.errors import not_supported
+from .._basics.memo import memoised
 from .._basics.state import process, state
 from .._core.kernels import Kernel
 from .._core.layout import Geometry, is_dense, read_step, relate_read, relate_write, write_step
@@ -422,7 +422,7 @@ def view_of(
     return made
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _renamed(kernel: Any, name: str) -> Any:
     """The same kernel under the grad node name of the view operator that uses it."""
     made = Kernel(

@@ -201,7 +201,10 @@ class Kernel:
         """The gradient kernel for the inputs `wanted` from cotangents of the outputs `given`."""
         found = self._vjps.get((wanted, given))
         if found is None:
-            found = self._vjps[wanted, given] = make_vjp(self, wanted, given)
+            with tracing:  # one object for all threads: programs are told apart by it
+                found = self._vjps.get((wanted, given))
+                if found is None:
+                    found = self._vjps[wanted, given] = make_vjp(self, wanted, given)
         return found
 
     def jvp(self, wanted: tuple[int, ...]) -> VjpKernel:

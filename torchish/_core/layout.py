@@ -24,6 +24,7 @@ import numpy as np
 
 from .._basics import dtypes
 from .._basics.dtypes import dtype
+from .._basics.memo import memoised
 from . import store
 from .kernels import Kernel
 from .values import aval_of, contiguous_strides
@@ -292,7 +293,7 @@ def _start_operands(slab: Slab, starts: Ints) -> Ints:
     return starts if slab.radices is None or _is_sliced(slab) else ()
 
 
-@functools.lru_cache(maxsize=2048)
+@memoised(2048)
 def _read_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
     fn = functools.partial(_read_fn, slab)
     return Kernel(
@@ -313,7 +314,7 @@ def _zeros(slab: Slab) -> Any:
     return (0,) * (len(slab.radices) if slab.radices is not None else 1)
 
 
-@functools.lru_cache(maxsize=2048)
+@memoised(2048)
 def _write_kernel(base: Geometry, slab: Slab, n_starts: int) -> Kernel:
     fn = functools.partial(_write_fn, slab, base)
     aval = aval_of(base.shape, base.dtype)
@@ -352,7 +353,7 @@ def write_step(
 Span = tuple[Ints, Ints, int]  # shape, strides, offset
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def relate_read(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Read `view` out of the value of a tensor whose layout in the same memory is `source`.
 
@@ -371,7 +372,7 @@ def relate_read(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     return Kernel("strided_read", fn, *avals, identity=name)
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def relate_write(source: Span, view: Span, dt: dtype, conj: bool) -> Kernel:
     """Replace, in the value of a tensor with layout `source`, what `view` shares with it."""
     memory = _memory(source, view, dt)

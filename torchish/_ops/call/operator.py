@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._basics import dtypes
 from ..._basics.dtypes import dtype
+from ..._basics.forking import tracing
 from ..._basics.state import process
 from ..._core import store
 from ..._core.kernels import Kernel
@@ -87,7 +88,14 @@ class Operator:
         return f"<operator {self.name}>"
 
     def specialise(self, key: tuple[Any, ...]) -> Kernel:
-        """The kernel for one combination of avals, number types and static values."""
+        """The kernel for one combination of avals, number types and static values.
+
+        Threads that ask at once get one object: programs are told apart by it.
+        """
+        with tracing:
+            return self.kernels.get(key) or self._made(key)
+
+    def _made(self, key: tuple[Any, ...]) -> Kernel:
         params = self.binder.params
         if self.takes_tensors and not _avals(params, key):
             raise TypeError(_no_tensor(self.name, params, key))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import sys
 from typing import Any
@@ -18,6 +17,7 @@ from ..._autograd.tensor_base import TensorBase, detached, from_value, view_of
 from ..._basics import dtypes
 from ..._basics.devices import CPU, META, device, resolve
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
+from ..._basics.memo import memoised
 from ..._basics.memory import check_size
 from ..._basics.state import state
 from ..._core import store
@@ -37,7 +37,7 @@ from ..shared.memory_format import (
 from .on_memory import on_storage
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _identity(aval: Aval, name: str) -> Kernel:
     known = store.identity("clone", aval)
     return Kernel("clone", lambda x: (x,), (aval,), (aval,), grad_name=name, identity=known)
@@ -123,7 +123,7 @@ def alias(self: Any) -> Any:
 # --- writing -------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _copy_kernel(target: Aval, source: Aval, with_target: bool) -> Kernel:
     """Cast and broadcast `source` to `target`'s aval; `with_target` keeps the graph's old edge."""
     shape, np_dtype = broadcast_check((target.shape, source.shape)), target.dtype.np
@@ -169,7 +169,7 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Tensor:
     )
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _fill_kernel(aval: Aval, source: Any, zero: bool = False) -> Kernel:
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
 

@@ -3,7 +3,6 @@
 They start as numpy arrays, so that a DataLoader worker may make them without touching JAX.
 """
 
-import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics import dtypes
 from ..._basics.devices import META, resolve
 from ..._basics.dtypes import SCALAR_NAMES, dtype as Type
+from ..._basics.memo import memoised
 from ..._basics.memory import check_size
 from ..._basics.state import process
 from ..._core import store
@@ -218,7 +218,7 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
     return _made(dims, number, as_dtype(dt, _type_of(number)), device, requires_grad)
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _fill_kernel(aval: Aval, kind: type) -> Kernel:
     """A constant made inside the program, from a number that is its input."""
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
