@@ -16,6 +16,7 @@ import numpy as np
 
 from ...._basics import dtypes
 from ...._ops.registry import ops
+from ...._random.generator import Generator
 from ....futures import Future
 from ....linalg import qr
 from ..._collectives import all_reduce
@@ -97,14 +98,30 @@ class PowerSGDState:
         before, after = self.total_numel_before_compression, self.total_numel_after_compression
         return (before / after if after > 0 else 0, before, after)
 
-    def _starts(self, index: int, shapes: Sequence[tuple[int, int]], like: Any) -> list[Any]:
-        """The matrices Q to start from: the last step's, or orthonormal random ones."""
+    def _starts(
+        self, index: int, shapes: Sequence[tuple[int, int]], matrices: Sequence[Any]
+    ) -> list[Any]:
+        """The Q, of these shapes, to start from: the last step's, or orthonormal random ones."""
+        like = matrices[0]
         if self.warm_start and index in self.q_memory_dict:
             return list(self.q_memory_dict[index])
-        generator = np.random.RandomState(self.rng.randint(1_000_000_000))
-        drawn = [generator.standard_normal(shape).astype(np.float32) for shape in shapes]
-        made = [ops.tensor(q).to(like.device, like.dtype) for q in drawn]
-        return [_orthogonal(q, self.orthogonalization_epsilon) for q in made]
+        generator = Generator().manual_seed(int(self.rng.randint(1_000_000_000)))
+        made: list[Any] = [None] * len(shapes)
+        for places in self._groups([tuple(m.shape) for m in matrices]):
+            size = (len(places), *shapes[places[0]])
+            drawn = ops.randn(size, generator=generator, dtype=like.dtype).to(like.device)
+            for place, q in zip(places, drawn.unbind(0), strict=True):
+                made[place] = _orthogonal(q, self.orthogonalization_epsilon)
+        return made
+
+    def _groups(self, shapes: Sequence[tuple[int, ...]]) -> list[list[int]]:
+        """Positions of the matrices in the order in which torch draws them, those drawn at once."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for place, shape in enumerate(shapes):
+            found.setdefault(shape, []).append(place)
+        if self.batch_tensors_with_same_shape:
+            return list(found.values())
+        return [[place] for places in found.values() for place in places]
 
 
 def _orthogonal(matrix: Any, epsilon: float) -> Any:
@@ -121,11 +138,16 @@ def _orthogonal(matrix: Any, epsilon: float) -> Any:
     return ops.stack(columns, 1)
 
 
-def _summed(tensors: Sequence[Any], group: Any) -> list[Any]:
+def _averaged(tensors: Sequence[Any], group: Any) -> list[Any]:
     """Tensors averaged over the group in one exchange."""
+    return [t.div_(group.size()) for t in _summed(tensors, group)]
+
+
+def _summed(tensors: Sequence[Any], group: Any) -> list[Any]:
+    """Tensors summed over the group in one exchange."""
     if not tensors:
         return []
-    flat = ops.cat([t.reshape(-1) for t in tensors]).div_(group.size())
+    flat = ops.cat([t.reshape(-1) for t in tensors])
     all_reduce(flat, group=group)
     found, start = [], 0
     for t in tensors:
@@ -151,13 +173,12 @@ def _factored(
     """(P, Q) of each matrix, averaged over the group."""
     ranks = [min(*m.shape, state.matrix_approximation_rank) for m in matrices]
     shapes = [(int(m.shape[1]), r) for m, r in zip(matrices, ranks, strict=True)]
-    like = matrices[0]
-    qs = state._starts(index, shapes, like)
+    qs = state._starts(index, shapes, matrices)
     if state.warm_start and index in state.q_memory_dict:
         qs = [_orthogonal(q, state.orthogonalization_epsilon) for q in qs]
     ps = _summed([m @ q for m, q in zip(matrices, qs, strict=True)], group)
     ps = [_orthogonal(p, state.orthogonalization_epsilon) for p in ps]
-    qs = _summed([m.t() @ p for m, p in zip(matrices, ps, strict=True)], group)
+    qs = _averaged([m.t() @ p for m, p in zip(matrices, ps, strict=True)], group)
     if state.warm_start:
         state.p_memory_dict[index], state.q_memory_dict[index] = ps, qs
     return list(zip(ps, qs, strict=True))
@@ -189,7 +210,7 @@ def powerSGD_hook(state: PowerSGDState, bucket: Any) -> Any:
         (matrices if is_worth else rest).append(matrix)
         state.total_numel_before_compression += n * m
         state.total_numel_after_compression += size if is_worth else n * m
-    for whole, mean in zip(rest, _summed(rest, group), strict=True):
+    for whole, mean in zip(rest, _averaged(rest, group), strict=True):
         whole.copy_(mean)
     if matrices:
         factors = _factored(state, bucket.index(), matrices, group)
