@@ -45,7 +45,8 @@ class GPT(nn.Module):
         self.token, self.place = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False)
-        self.token.weight.data.normal_(0, 0.02)
+        for embedding in (self.token, self.place):
+            embedding.weight.data.normal_(0, 0.02)
         self.head.weight = self.token.weight  # tied
 
     def embed(self, x):
