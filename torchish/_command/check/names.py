@@ -122,8 +122,10 @@ def _judged(value: Any, dotted: str) -> Fact:
 
 @functools.cache
 def always_refuses(function: Any) -> bool:
-    """Whether the body of a function is nothing but `raise not_supported(...)`."""
+    """Whether a function never returns: it says so, or is nothing but `raise not_supported(...)`."""
     try:
+        if str(inspect.unwrap(function).__annotations__.get("return")).endswith("NoReturn"):
+            return True
         code = inspect.unwrap(function).__code__
         if "not_supported" not in code.co_names:
             return False
