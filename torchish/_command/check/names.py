@@ -122,7 +122,7 @@ def _judged(value: Any, dotted: str) -> Fact:
 
 @functools.cache
 def always_refuses(function: Any) -> bool:
-    """Whether a function never returns: it says so, or is nothing but `raise not_supported(...)`."""
+    """Whether a function never returns: it says so, or only raises `not_supported(...)`."""
     try:
         if str(inspect.unwrap(function).__annotations__.get("return")).endswith("NoReturn"):
             return True
