@@ -90,22 +90,22 @@ if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
     def __getattr__(name: str) -> Any:
         if name in _LAZY:
             try:
-                module = importlib.import_module(f"{__name__}.{name}")
+                module = importlib.import_module(f"{__package__}.{name}")
             except ModuleNotFoundError as error:
-                if error.name != f"{__name__}.{name}":
+                if error.name != f"{__package__}.{name}":
                     raise
                 raise _namespace.absent_module(name) from None
             globals()[name] = module
             return module
         if name in _BORROWED:
             try:
-                module = importlib.import_module(f"{__name__}.{_BORROWED[name]}")
+                module = importlib.import_module(f"{__package__}.{_BORROWED[name]}")
             except ModuleNotFoundError:
                 return _namespace.missing(name)
             globals()[name] = found = getattr(module, name)
             return found
         if name.startswith("_foreach_"):
-            module = importlib.import_module(f"{__name__}._ops.foreach")
+            module = importlib.import_module(f"{__package__}._ops.foreach")
             if hasattr(module, name):
                 return getattr(module, name)
         return _namespace.missing(name)

@@ -69,6 +69,22 @@ def test_divergences_of_every_pair(p: str) -> None:
             np.testing.assert_allclose(mine, theirs, 1e-4, 1e-5, err_msg=f"{p}, {q}")
 
 
+def test_rules_are_registered_for_any_class() -> None:
+    """Pyro registers rules for a mixin of its own that is no Distribution."""
+    for m in (torchish, torch):
+
+        class Mixin:
+            pass
+
+        class Law(Mixin, m.distributions.Normal):  # type: ignore[misc, name-defined]
+            pass
+
+        rule = m.distributions.register_kl(Law, Mixin)(lambda p, q: "mine")
+        assert rule(1, 2) == "mine"
+        with pytest.raises(TypeError, match="must be a class"):
+            m.distributions.register_kl(3, Law)
+
+
 def test_a_family_of_ones_own() -> None:
     def run(m: Any) -> Any:
         class Mine(m.distributions.ExponentialFamily):  # a normal one of variance 1

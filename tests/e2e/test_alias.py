@@ -48,7 +48,7 @@ def test_aliases_are_the_same_modules(tmp_path):
         from torch.utils.data import DataLoader
         from torch import nn
         import torchish, torchish.utils.data, torchish.vision
-        assert torch is torchish
+        assert torch is torchish and torch.__name__ == "torch"
         assert F is torchish.nn.functional is sys.modules["torch.nn.functional"]
         assert DataLoader is torchish.utils.data.DataLoader
         assert TF is torchish.vision.transforms.functional

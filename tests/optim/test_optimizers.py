@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 from typing import Any
 
@@ -367,3 +368,14 @@ def test_unsupported() -> None:
         torchish.optim.SparseAdam([param]).step()
     with pytest.raises(NotImplementedError, match="differentiable"):
         torchish.optim.Adam([param], differentiable=True)
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0), (1.0, 2.0)])
+def test_a_line_search_whose_ends_have_met(values):
+    """The cubic through one point divides by zero, as torch's tensors do."""
+    low, high = ((0.5, f, -1.0) for f in values)
+    theirs = importlib.import_module("torch.optim.lbfgs")._cubic_interpolate(
+        *(oracle.tensor(v, dtype=oracle.float64) for v in (*low, *high))
+    )
+    mine = importlib.import_module("torchish.optim.lbfgs")._cubic_minimum(low, high)
+    np.testing.assert_equal(mine, float(theirs))

@@ -18,6 +18,7 @@ from . import table
 from .own import OWN
 from .resolve import TableMiss, attribute
 from .shells import Shell
+from .table import own_name
 
 PACKAGE = "torchish"
 _standing_in: list[bool] = []
@@ -88,7 +89,7 @@ def _fallback(module: ModuleType, own: Callable[[str], Any] | None) -> Callable[
                 error = raised
         if not name.startswith("__"):
             if _has_file(module, name):
-                return importlib.import_module(f"{module.__name__}.{name}")
+                return importlib.import_module(f"{own_name(module)}.{name}")
             try:
                 return attribute(module, name)
             except TableMiss as miss:
@@ -101,7 +102,7 @@ def _fallback(module: ModuleType, own: Callable[[str], Any] | None) -> Callable[
 def _has_file(package: ModuleType, name: str) -> bool:
     """Whether a submodule has a file here: asked before the table is read."""
     path = package.__dict__.get("__path__")
-    full = f"{package.__name__}.{name}"
+    full = f"{own_name(package)}.{name}"
     return bool(path) and importlib.machinery.PathFinder.find_spec(full, path) is not None
 
 
@@ -113,8 +114,11 @@ def _stands_in() -> bool:
 
 
 def rename(module: ModuleType) -> None:
-    """Let the module's classes print and pickle under PyTorch's module names."""
-    name = module.__name__
+    """Let the module's classes print and pickle under PyTorch's module names; the package itself
+    is called torch."""
+    name = own_name(module)
+    if name == PACKAGE:
+        module.__name__ = "torch"  # what programs compare with that name
     for value in list(module.__dict__.values()):
         if isinstance(value, type) and value.__module__ == name:
             home = table.torch_home(name, value.__qualname__)
@@ -127,7 +131,7 @@ def rename(module: ModuleType) -> None:
 def rename_all() -> None:
     """What `rename` does, for every module that is loaded already."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(PACKAGE + ".") and module.__name__ == name:
+        if (name + ".").startswith(PACKAGE + ".") and own_name(module) == name:
             rename(module)
 
 

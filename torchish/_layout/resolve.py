@@ -11,7 +11,7 @@ from .._basics.errors import MissingName, absent
 from .areas import nearest
 from .own import own_attribute
 from .placeholders import Refused, refused
-from .table import Origin, above, entry, is_module, ours, theirs
+from .table import Origin, above, entry, is_module, ours, own_name, theirs
 
 
 class TableMiss(Exception):
@@ -69,9 +69,10 @@ def attribute(module: ModuleType, name: str) -> Any:
 
     Raises: TableMiss.
     """
-    path = theirs(module.__name__)
+    own = own_name(module)
+    path = theirs(own)
     if is_module(f"{path}.{name}"):
-        return importlib.import_module(f"{module.__name__}.{name}")
+        return importlib.import_module(f"{own}.{name}")
     found = entry(path)
     if found is None or name not in found.names:
         raise TableMiss

@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 PACKAGE = "torchish"
 
@@ -72,6 +73,11 @@ def ours(module: str) -> str:
 def theirs(module: str) -> str:
     """`torchish.x` -> `torch.x`."""
     return "torch" + module.removeprefix(PACKAGE)
+
+
+def own_name(module: ModuleType) -> str:
+    """The name of a module here; the package calls itself torch while it stands in for it."""
+    return PACKAGE if module.__name__ == "torch" else module.__name__
 
 
 def above(module: str) -> Iterator[str]:

@@ -160,7 +160,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """A numpy array that shares this tensor's memory: writes on either side show.
 
-        Raises: TypeError and RuntimeError for tensors on devices or that require grad.
+        Raises: TypeError and RuntimeError for tensors on devices or that require grad, the latter
+        where gradients are recorded.
         """
         if force:
             return self.detach().cpu().resolve_conj().numpy()  # type: ignore[attr-defined]
@@ -170,7 +171,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
                 f"to copy "
                 "the tensor to host memory first."
             )
-        if self.requires_grad:
+        if self.requires_grad and state.grad_enabled:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."

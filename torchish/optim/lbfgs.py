@@ -6,7 +6,6 @@ only the closure runs as a program.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,19 +29,23 @@ def _cubic_minimum(
     high: tuple[float, float, float],
     bounds: tuple[float, float] | None = None,
 ) -> float:
-    """Where the cubic through two points ``(x, f, f')`` is least, within ``bounds``."""
-    (x1, f1, g1), (x2, f2, g2) = low, high
+    """Where the cubic through two points ``(x, f, f')`` is least, within ``bounds``.
+
+    Points that have met divide by zero, which gives infinities and NaN as in torch's tensors.
+    """
+    (x1, f1, g1), (x2, f2, g2) = (tuple(map(np.float64, point)) for point in (low, high))
     least, most = bounds if bounds is not None else (min(x1, x2), max(x1, x2))
-    d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
-    square = d1 * d1 - g1 * g2
-    if square < 0:
-        return (least + most) / 2.0
-    d2 = math.sqrt(square)
-    if x1 <= x2:
-        found = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
-    else:
-        found = x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + 2 * d2))
-    return min(max(found, least), most)
+    with np.errstate(all="ignore"):
+        d1 = g1 + g2 - 3 * (f1 - f2) / (x1 - x2)
+        square = d1 * d1 - g1 * g2
+        if not square >= 0:
+            return float(least + most) / 2.0
+        d2 = np.sqrt(square)
+        if x1 <= x2:
+            found = x2 - (x2 - x1) * ((g2 + d2 - d1) / (g2 - g1 + 2 * d2))
+        else:
+            found = x1 - (x1 - x2) * ((g1 + d2 - d1) / (g1 - g2 + 2 * d2))
+    return float(min(max(found, least), most))
 
 
 class _Point:

@@ -9,6 +9,7 @@ import torch
 with contextlib.redirect_stdout(sys.stderr):
     import deepxde as dde
 
+    dde.config.set_default_float("float64")
     dde.config.set_random_seed(0)
     line = dde.geometry.Interval(-1, 1)
 
@@ -30,10 +31,11 @@ with contextlib.redirect_stdout(sys.stderr):
     model = dde.Model(data, net)
     model.compile("adam", lr=0.01, metrics=["l2 relative error"])
     history, state = model.train(iterations=40, display_every=10)
-    model.compile("L-BFGS")
+    learned = [*np.array(history.loss_train).ravel(), *np.array(history.metrics_test).ravel()]
     dde.optimizers.config.set_LBFGS_options(maxiter=10)
-    later, _ = model.train(display_every=1000)
+    model.compile("L-BFGS")
+    model.train(display_every=1000)
     found = model.predict(np.linspace(-1, 1, 5)[:, None])
     rest = model.predict(np.array([[0.3]]), operator=equation)
-print(*np.array(history.loss_train).ravel(), *np.array(history.metrics_test).ravel())
+print(*learned)
 print(*found.ravel(), *rest.ravel())

@@ -46,7 +46,7 @@ print(*[float(v) for row in learner.recorder.values for v in row])
 print(*[float(v) for v in learner.recorder.losses])
 with learner.no_bar(), learner.no_logging():
     chances, labels = learner.get_preds()
-    print(*chances[:4].ravel().tolist(), *labels[:6].tolist())
+    print(*chances[:4].ravel().tolist(), *labels[:6].ravel().tolist())
     with tempfile.TemporaryDirectory() as d:
         learner.path = __import__("pathlib").Path(d)
         learner.save("kept")

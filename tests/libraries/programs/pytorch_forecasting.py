@@ -39,7 +39,13 @@ for cls, more, own in (
     (
         TemporalFusionTransformer,
         dict(time_varying_known_reals=["time"], static_categoricals=["series"]),
-        dict(hidden_size=8, attention_head_size=2, hidden_continuous_size=4, loss=QuantileLoss()),
+        dict(
+            hidden_size=8,
+            attention_head_size=2,
+            hidden_continuous_size=4,
+            loss=QuantileLoss(),
+            optimizer="sgd",
+        ),
     ),
 ):
     pl.seed_everything(1, verbose=False)
