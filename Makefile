@@ -101,7 +101,7 @@ libraries: $(DEV_DEPS)
 		stable-baselines3 gymnasium cloudpickle farama-notifications pandas matplotlib pillow \
 		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath \
 		flax equinox dm-haiku jaxtyping wadler-lindig jmp tabulate msgpack treescope \
-		botorch gpytorch linear_operator jaxtyping wadler_lindig multipledispatch pyre_extensions \
+		botorch gpytorch linear_operator multipledispatch pyre_extensions \
 		typing_inspect mypy_extensions pyro-ppl pyro-api threadpoolctl scikit-learn joblib \
 		pytorch-tabnet fastai fastcore 'fastprogress<1.1' fasttransform fastdownload plum-dispatch \
 		beartype deepxde scikit-optimize pyaml pytorch_forecasting scikit-base
