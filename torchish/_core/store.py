@@ -130,14 +130,15 @@ def _folder() -> Folder | None:
 
 
 def _stamp() -> str:
-    """Versions, and when each source file of the package was last changed."""
+    """Versions, settings, and when each source file of the package was last changed."""
     if len(_found) == 1:
         import jax
         import jaxlib
         import scipy
 
         versions = [m.__version__ for m in (jax, jaxlib, np, scipy)]
-        _found.append(repr((versions, sorted(_sources(Path(__file__).parents[1])))))
+        chosen = {k: v for k, v in vars(settings).items() if k != "cache_folder"}
+        _found.append(repr((versions, chosen, sorted(_sources(Path(__file__).parents[1])))))
     return _found[1]  # type: ignore[no-any-return]
 
 
