@@ -9,6 +9,7 @@ import torchish
 from benchmarks.programs import FAMILIES, run
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_program_of_each_family(name: str) -> None:
     """One of ten: `python -m benchmarks programs` runs all two hundred, with their times."""
