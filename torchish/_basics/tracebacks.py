@@ -96,7 +96,7 @@ def _hide_in_texts() -> None:
     def init(self: Any, kind: Any, error: Any, trace: Any, *args: Any, **kwargs: Any) -> None:
         made(self, kind, error, visible(trace), *args, **kwargs)
 
-    traceback.TracebackException.__init__ = init  # type: ignore[method-assign]
+    traceback.TracebackException.__init__ = init  # type: ignore[method-assign, assignment]
 
 
 def hide_from_pytest(package: str) -> None:
