@@ -10,7 +10,7 @@ DEMO_DEPS := $(VENV)/.stamp-demo
 DEV_DEPS := $(VENV)/.stamp-dev
 DOCS_DEPS := $(VENV)/.stamp-docs
 
-.PHONY: help demo docs env test smoke lint format types stubs compat libraries bench wheel clean
+.PHONY: help demo docs pyright env test smoke lint format types stubs compat libraries bench wheel clean
 
 help:
 	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
@@ -21,6 +21,7 @@ help:
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make libraries         other people's wheels on torchish and on PyTorch"
 	@echo "make cpu               build and install torchish-cpu (oneDNN; needs a C++17 compiler)"
+	@echo "make pyright           the typing snippets through pyright's engine (mypy's run in make test)"
 	@echo "make docs              the manual, into out/site"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
@@ -110,6 +111,11 @@ libraries: $(DEV_DEPS)
 # Strict: a warning is an error. The theme's notice about its successor is none of ours.
 docs: $(DOCS_DEPS)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet
+
+# basedpyright brings its own node, 300 MB of it: not part of the environment.
+pyright: $(DEV_DEPS)
+	$(PY) -m pip install --quiet --no-compile --disable-pip-version-check basedpyright
+	$(PY) -m pytest -q tests/typing_suite -k pyright
 
 bench: $(DEV_DEPS)
 	$(PY) -m benchmarks $(BENCH)
