@@ -20,7 +20,7 @@ _LOSSES = (
 CPU = {
     "low": f"{_CONV} bmm mm matmul linalg.matmul baddbmm addmm addbmm linear prelu "
     "linalg.multi_dot chain_matmul linalg.vecdot scaled_dot_product_attention lstm rnn_tanh "
-    "rnn_relu einsum tensordot inner matrix_power linalg.matrix_power cov",
+    "rnn_relu internal._einsum tensordot inner matrix_power linalg.matrix_power cov",
     "float32": f"{_LOSSES} avg_pool3d binary_cross_entropy grid_sampler grid_sample polar prod "
     "quantile nanquantile stft cdist trace view_as_complex cholesky cholesky_inverse "
     "cholesky_solve inverse lu_solve orgqr ormqr pinverse max_pool3d max_unpool2d max_unpool3d "
@@ -34,8 +34,8 @@ CPU = {
     "widest": "stack cat index_copy",
 }
 CUDA = {
-    "low": f"{_CONV} addmm addmv addr matmul einsum mm mv linear addbmm baddbmm bmm chain_matmul "
-    "linalg.multi_dot linalg.matmul linalg.vecdot prelu scaled_dot_product_attention lstm gru "
+    "low": f"{_CONV} addmm addmv addr matmul internal._einsum mm mv linear addbmm baddbmm bmm "
+    "chain_matmul linalg.multi_dot linalg.matmul linalg.vecdot prelu scaled_dot_product_attention lstm gru "
     "rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "float32": f"{_LOSSES} acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt "
     "sinh tan pow softplus layer_norm group_norm nuclear_norm cosine_similarity smooth_l1_loss "
