@@ -35,8 +35,8 @@ CPU = {
 }
 CUDA = {
     "low": f"{_CONV} addmm addmv addr matmul internal._einsum mm mv linear addbmm baddbmm bmm "
-    "chain_matmul linalg.multi_dot linalg.matmul linalg.vecdot prelu scaled_dot_product_attention lstm gru "
-    "rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
+    "chain_matmul linalg.multi_dot linalg.matmul linalg.vecdot prelu scaled_dot_product_attention "
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
     "float32": f"{_LOSSES} acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt "
     "sinh tan pow softplus layer_norm group_norm nuclear_norm cosine_similarity smooth_l1_loss "
     "dist pdist cdist renorm logsumexp interpolate upsample upsample_nearest upsample_bilinear",
