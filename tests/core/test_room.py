@@ -24,6 +24,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     trace.flush_all()
     monkeypatch.setattr(room, "LIMIT", 60)
     monkeypatch.setattr(room, "STEP", 16)
+    monkeypatch.setattr(room, "RECENT", 4)
     monkeypatch.setattr(state, "policy", Policy())
     monkeypatch.setattr(trace, "_cache", ProgramCache())
 

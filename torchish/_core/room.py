@@ -12,7 +12,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
-LIMIT = 2000
+LIMIT = 1500
+RECENT = 16  # flushes whose kernels stay in any case
 STEP = 256  # kernels made between two looks at their number
 
 _all: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -56,7 +57,9 @@ def make_room(limit: int | None = None) -> None:
         primal.used = max(primal.used, kernel.used)
     loose = [k for k in every if id(k) not in staying]
     loose.sort(key=lambda k: k.used)
-    limit = LIMIT // 2 if limit is None else limit
+    if limit is None:  # a step of many kernels must find its own again
+        loose = [k for k in loose if k.used < clock.now - RECENT]
+        limit = LIMIT // 2
     for kernel in loose[: max(len(loose) - limit, 0)]:
         kernel.lighten()
         _all.discard(kernel)
