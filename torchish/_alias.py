@@ -15,7 +15,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 PACKAGES = {"torch": "torchish", "torchvision": "torchish.vision"}
@@ -39,6 +39,12 @@ class _Loader(importlib.abc.Loader):
         # The module has run already. The import system has just given it the alias's spec, with
         # which its relative imports would warn.
         module.__spec__ = self.own_spec
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """What `-m torch.distributed.run` executes: the code of the module that it stands for."""
+        spec = importlib.util.find_spec(self.target)
+        found = getattr(None if spec is None else spec.loader, "get_code", None)
+        return None if found is None else found(self.target)
 
 
 def _find(name: str) -> importlib.machinery.ModuleSpec | None:

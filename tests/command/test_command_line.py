@@ -162,3 +162,8 @@ def test_the_launcher_names_itself_in_no_traceback(tmp_path):
 
 def test_the_alias_is_told_of_in_the_version():
     assert _alias.VERSIONS["torch"] in run("-V").stdout
+
+
+def test_a_module_of_torch_runs_as_a_program():
+    done = run("-m", "torch.utils.collect_env")
+    assert done.stdout.startswith("Collecting environment information...\nPyTorch version: 2.13.0")
