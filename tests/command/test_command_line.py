@@ -36,8 +36,8 @@ def test_a_program_from_stdin():
 def test_interactive_after_a_script(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import torch\nx = torch.arange(3)\n")
-    done = given_input("print(x.tolist(), torch.__name__)\n", "-i", str(script))
-    assert done.stdout == "[0, 1, 2] torchish\n", done.stderr
+    done = given_input("print(x.tolist(), torch.__version__)\n", "-i", str(script))
+    assert done.stdout == "[0, 1, 2] 2.13.0+torchish\n", done.stderr
     done = given_input("import torch; print(torch.__version__)\n", "-i")
     assert "2.13.0+torchish" in done.stdout, done.stderr
 

@@ -47,6 +47,7 @@ class Case:
     arrays: tuple[np.ndarray, ...]
     needs_grad: tuple[int, ...] = ()
     text: bool = True
+    hint: bool = False  # torch's text, and then how to get what is missing
 
 
 CASES: dict[str, Case] = {}
@@ -279,10 +280,10 @@ bad("set attribute of shape", lambda t, x: setattr(x, "shape", (3,)), f(3), text
 # Devices.
 bad("no such device", lambda t: t.device("foo"))
 bad("device number", lambda t: t.device("cpu:x"))
-bad("cuda", lambda t: t.zeros(2, device="cuda"))
-bad("cuda tensor", lambda t, x: x.cuda(), f(3))
-bad("to cuda", lambda t, x: x.to("cuda:0"), f(3))
-bad("module to cuda", lambda t: t.nn.Linear(2, 2).cuda())
+bad("cuda", lambda t: t.zeros(2, device="cuda"), hint=True)
+bad("cuda tensor", lambda t, x: x.cuda(), f(3), hint=True)
+bad("to cuda", lambda t, x: x.to("cuda:0"), f(3), hint=True)
+bad("module to cuda", lambda t: t.nn.Linear(2, 2).cuda(), hint=True)
 bad("meta with cpu", lambda t, x: t.zeros(3, device="meta").item(), f(3))
 
 # Gradients.
@@ -463,7 +464,9 @@ def test_bad_input(name):
     kind, text, _ = outcome("torch", case)
     own_kind, own_text, after = outcome(SUBJECT, case)
     assert own_kind == kind, own_text
-    if case.text:
+    if case.hint:
+        assert own_text.startswith(f"{text}: ") and "torchish[cuda]" in own_text
+    elif case.text:
         assert own_text == text
     for array, left in zip(case.arrays, after, strict=True):
         np.testing.assert_array_equal(left, array)

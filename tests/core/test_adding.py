@@ -82,12 +82,12 @@ def test_an_operator_is_one_file_and_one_line(tmp_path: Path) -> None:
     run(tmp_path, "-c", OPERATOR)
     run(tmp_path, "tools/stubs.py")
     generated = tmp_path / "torchish" / "_generated"
-    function = "def swish(input: Tensor, beta: Number = 1.0, *, out: Any = None) -> Tensor: ..."
-    assert function in (generated / "torch.pyi").read_text()
-    assert (
-        "def swish_(self, beta: Number = 1.0) -> Tensor: ..."
-        in (generated / "methods.pyi").read_text()
-    )
+    lines = (generated / "torch.pyi").read_text().splitlines()
+    (function,) = [line for line in lines if line.startswith("def swish(")]
+    assert re.fullmatch(r"def swish\(input: Tensor, beta: .*= ?1\.0, \*, out: .*\) -> Tensor: ...",
+                        function)  # fmt: skip
+    methods = (generated / "methods.pyi").read_text()
+    assert re.search(r"def swish_\(self, beta: .*= ?1\.0\) -> (Tensor|Self): ...", methods)
 
 
 def test_the_pages_rule_is_used() -> None:

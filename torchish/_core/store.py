@@ -23,6 +23,7 @@ import numpy as np
 
 from .._basics.disk import Folder
 from .._basics.dtypes import dtype
+from .._basics.forking import in_child
 from .._basics.settings import settings
 from .._basics.state import process
 from .._interpret.recipe import Recipe
@@ -181,5 +182,13 @@ class _Unpickler(pickle.Unpickler):
 
 
 _PLAIN = {"slice", "complex", "range", "frozenset", "set"}
+
+
+@in_child
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _waiting.clear()
+
 
 atexit.register(write)
