@@ -186,7 +186,7 @@ def test_logs(tmp_path: Path) -> None:
 
 
 def test_module_and_no_python() -> None:
-    code = "import torch; assert 'torchish' in torch.__version__; import os; os.write(1, b'RANK=ok\\n')"
+    code = "import os, torch; assert 'torchish' in torch.__version__; os.write(1, b'RANK=ok\\n')"
     done = finish(start(*ALONE, "--no-python", sys.executable, "-c", code))
     assert done.stdout.count("RANK=ok") == 2, done
     done = finish(start("--standalone", "-m", "tests.parallel.scripts.ranks", "fine"))
