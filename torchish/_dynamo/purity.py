@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import builtins
 import dis
+import functools
 import types
-from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._autograd.tensor_base import TensorBase
 from ..nn.modules.module import Module
 
 _LIBRARIES = frozenset(
@@ -59,7 +58,7 @@ class Code:
 
     def add(self, function: Any) -> None:
         """Follow a function or method. Raises: Impure."""
-        if isinstance(function, functools_partial):
+        if isinstance(function, functools.partial):
             raise Impure("a functools.partial")
         if isinstance(function, types.MethodType):
             function = function.__func__
@@ -209,12 +208,3 @@ def _is_local(function: Any) -> bool:
 
 def _is_exception(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, BaseException)
-
-
-def tensors_in(values: Iterable[Any]) -> list[Any]:
-    """The tensors among values."""
-    return [v for v in values if isinstance(v, TensorBase)]
-
-
-functools_partial: Any = __import__("functools").partial
-Function = Callable[..., Any]

@@ -107,21 +107,9 @@ def not_implemented_for(kernel: str, x: Array) -> RuntimeError:
     return NotImplementedError(f"\"{kernel}\" not implemented for '{kind}'")
 
 
-def default_float() -> Any:
-    """The numpy dtype of the default floating dtype."""
-    from ..._basics.state import process
-
-    return process.default_dtype.np
-
-
 def finfo_min(dtype: Any) -> Any:
     """The smallest value of a dtype: -inf, the least integer, or False."""
     return _bound(dtype, low=True)
-
-
-def finfo_max(dtype: Any) -> Any:
-    """The largest value of a dtype: inf, the greatest integer, or True."""
-    return _bound(dtype, low=False)
 
 
 def _bound(dtype: Any, low: bool) -> Any:
