@@ -3,8 +3,9 @@
 Invariants: a child of a process whose XLA has run never touches XLA again, because the threads that
 would do the work were not copied; it reads arrays that were finished before the fork and interprets
 everything else in numpy (`process.interpret_only`). No lock that the child can reach is held by a
-thread that the child lacks: whoever traces holds `tracing`, which a fork waits for, and every other
-lock of the engine is made anew by a function given to `in_child`.
+thread that the child lacks: whoever traces holds `tracing`, which a fork waits for, as it does for
+modules that are being imported and for what `before_fork_wait` names; every other lock of the
+engine is made by `new_lock` or `new_rlock`, and a child finds those free.
 """
 
 from __future__ import annotations
@@ -13,26 +14,55 @@ import atexit
 import os
 import sys
 import threading
+import time
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from .state import process
 
-# Seconds that a fork waits for another thread's trace to become a program.
+# Seconds that a fork waits for another thread's trace to become a program, and for the rest.
 _PATIENCE = 60.0
+_QUIET = 5.0
 
 _before: list[Callable[[], None]] = []
 _in_child: list[Callable[[], None]] = []
+_quiet: list[Callable[[], bool]] = []
 # XLA's clients besides JAX's own.
 _clients: list[Any] = []
+_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def new_lock() -> Any:
+    """A `threading.Lock` that a child finds free, whichever thread held it at the fork."""
+    return free_in_children(threading.Lock())
+
+
+def new_rlock() -> Any:
+    """A `threading.RLock` that a child finds free unless the thread that forked holds it."""
+    return free_in_children(threading.RLock())
+
+
+def free_in_children(lock: Any) -> Any:
+    """Have a lock made by somebody else released in children; gives the lock."""
+    _locks.add(lock)
+    return lock
+
+
+def _free_locks() -> None:
+    """In the child: release what threads hold that were not copied."""
+    for lock in list(_locks):
+        is_owned = getattr(lock, "_is_owned", None)  # of an RLock
+        if is_owned is None or not is_owned():
+            lock._at_fork_reinit()  # what the standard library does to its own locks
 
 
 class _Tracing:
     """Held while JAX traces: its caches make other threads wait for a trace that is under way."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = new_rlock()
         self.is_held_for_fork = False
 
     def __enter__(self) -> None:
@@ -55,6 +85,12 @@ def in_child(function: Callable[[], None]) -> Callable[[], None]:
     """Have `function` called in each child at its birth."""
     _in_child.append(function)
     return function
+
+
+def before_fork_wait(is_quiet: Callable[[], bool]) -> Callable[[], bool]:
+    """Have each fork wait, for some seconds, until `is_quiet()`; it is asked last of all."""
+    _quiet.append(is_quiet)
+    return is_quiet
 
 
 def xla_has_started() -> bool:
@@ -83,6 +119,19 @@ def _prepare() -> None:
     tracing.is_held_for_fork = tracing.lock.acquire(timeout=_PATIENCE)
     if xla_has_started() and not process.interpret_only:
         _finish_arrays()
+    end = time.monotonic() + _QUIET
+    while not all(is_quiet() for is_quiet in _quiet) and time.monotonic() < end:
+        time.sleep(0.0005)
+
+
+@before_fork_wait
+def _nothing_is_imported() -> bool:
+    """Whether no other thread is in the middle of an import: a child could never finish that."""
+    held = getattr(sys.modules.get("importlib._bootstrap"), "_module_locks", None)
+    if not held or threading.active_count() == 1:
+        return True
+    locks = [lock for lock in (ref() for ref in list(held.values())) if lock is not None]
+    return {lock.owner for lock in locks} <= {None, threading.get_ident()}
 
 
 def _finish_arrays() -> None:
@@ -104,8 +153,8 @@ def _release() -> None:
 
 
 def _begin_child() -> None:
-    tracing.lock = threading.RLock()
-    tracing.is_held_for_fork = False
+    _release()
+    _free_locks()
     if xla_has_started():
         interpret_only()
         _keep_xla()

@@ -7,6 +7,7 @@ that fails is reported once, and its structure stays interpreted.
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from .._basics import forking
+from .._basics.forking import before_fork_wait, in_child, new_lock
 from .._basics.notices import notice
 from .._basics.settings import settings
 from .._basics.stats import stats
@@ -22,9 +25,11 @@ from .structures import Structure, structures
 # A wait of this many seconds is announced on a terminal.
 PATIENCE = 2.0
 
-_lock = threading.Lock()
+_lock = new_lock()
 _pool: list[ThreadPoolExecutor] = []
 _pending: dict[Any, Future[Any]] = {}
+_inherited: list[Any] = []
+_working: list[int] = []  # the compiling thread, while it does
 
 
 def start(key: Any, compile: Callable[[], Any], structure: Structure) -> None:
@@ -58,7 +63,11 @@ def finish(
 
 def _timed(compile: Callable[[], Any], structure: Structure) -> Any:
     began = time.perf_counter()
-    made = compile()
+    _working.append(threading.get_ident())
+    try:
+        made = compile()
+    finally:
+        _working.clear()
     took = time.perf_counter() - began
     what = structure.described()
     stats.compilations.append((what, took))
@@ -94,10 +103,28 @@ def failed(error: BaseException, structure: Structure) -> None:
     notice(text, structure.file, structure.line)
 
 
-def forget() -> None:
-    """Drop what a forked child inherited: the compiling thread does not exist there."""
-    global _lock
-    _lock = threading.Lock()
+@before_fork_wait
+def _is_inside_xla() -> bool:
+    """Whether the compiling thread is in XLA itself, or waits: then it holds none of the locks of
+    JAX's Python code, all of which a child inherits as they are."""
+    if not _working:
+        return True
+    frame = sys._current_frames().get(_working[0])
+    return frame is None or frame.f_code.co_filename in _harmless()
+
+
+@functools.cache
+def _harmless() -> tuple[str, ...]:
+    """The files whose functions call XLA's compiler, and wait for `tracing`."""
+    from jax._src import compiler
+
+    return str(compiler.__file__), forking.__file__
+
+
+@in_child
+def _forget() -> None:
+    """The compiling thread does not exist here; what it has made is not taken apart without XLA."""
+    _inherited.extend([*_pool, *_pending.values()])
     _pool.clear()
     _pending.clear()
-    structures.lock = threading.Lock()
+    _working.clear()

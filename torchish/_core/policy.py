@@ -21,10 +21,11 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from .._basics.forking import new_rlock
 
 WINDOW = 32
 NOVEL_SHARE = 0.6
@@ -134,7 +135,7 @@ class Policy:
 _numbers = itertools.count()
 # Structures of threads that have ended: (count, start, takeover).
 _ended: OrderedDict[int, tuple[int, int, int]] = OrderedDict()
-_ended_lock = threading.RLock()
+_ended_lock = new_rlock()
 
 
 class Heir:
@@ -146,9 +147,3 @@ class Heir:
     def __del__(self) -> None:
         if _ended_lock is not None:  # it is None while the process ends
             self.policy.bequeath()
-
-
-def forget() -> None:
-    """Make the lock anew in a forked child."""
-    global _ended_lock
-    _ended_lock = threading.RLock()

@@ -7,17 +7,18 @@ made anew when it is asked for. Kernels of compiled programs stay: a program is 
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from .._basics.forking import new_lock
 
 LIMIT = 1500
 RECENT = 16  # flushes whose kernels stay in any case
 STEP = 256  # kernels made between two looks at their number
 
 _all: weakref.WeakSet[Any] = weakref.WeakSet()
-_lock = threading.Lock()
+_lock = new_lock()
 # Functions that give the kernels which must stay.
 holders: list[Callable[[], Iterable[Any]]] = []
 
@@ -72,9 +73,3 @@ def make_room(limit: int | None = None) -> None:
 def _primal(kernel: Any) -> Any:
     found = getattr(kernel, "primal", None)
     return kernel if found is None else found[0]
-
-
-def forget() -> None:
-    """Make the lock anew in a forked child."""
-    global _lock
-    _lock = threading.Lock()

@@ -15,7 +15,6 @@ import hashlib
 import io
 import os
 import pickle
-import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ import numpy as np
 
 from .._basics.disk import Folder
 from .._basics.dtypes import dtype
-from .._basics.forking import in_child
+from .._basics.forking import in_child, new_lock
 from .._basics.settings import settings
 from .._basics.state import process
 from .._interpret.recipe import Recipe
@@ -118,7 +117,7 @@ def write() -> None:
         folder.put(name, contents.getvalue())
 
 
-_lock = threading.Lock()
+_lock = new_lock()
 _waiting: list[tuple[str, Entry]] = []
 _found: list[Any] = []  # the folder and the stamp, once known
 
@@ -185,9 +184,7 @@ _PLAIN = {"slice", "complex", "range", "frozenset", "set"}
 
 
 @in_child
-def _new_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
+def _leave_to_parent() -> None:
     _waiting.clear()
 
 

@@ -7,12 +7,12 @@ about from it. Nothing here decides anything.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._basics.forking import new_lock
 from .._basics.notices import notice
 from .._basics.settings import settings
 from .graph import FLOATS
@@ -85,7 +85,7 @@ class Structures:
     """Those that were met, the latest KEPT of them."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = new_lock()
         self.known: OrderedDict[int, Structure] = OrderedDict()
         self.whole: deque[Structure] = deque()
         self.entries = 0

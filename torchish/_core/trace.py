@@ -8,7 +8,6 @@ no reference cycles; the structure (`entries`) holds kernels and slots only, nev
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +19,7 @@ import numpy as np
 from .._basics import notices
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
-from .._basics.forking import before_fork, in_child, tracing
+from .._basics.forking import before_fork, new_rlock, tracing
 from .._basics.memory import as_out_of_memory, check_size
 from .._basics.settings import settings
 from .._basics.shared_memory import block_of
@@ -34,7 +33,7 @@ from .graph import COMPLEXES, FLOATS, INTS, NodeError, steps
 from .gspmd import mesh_for, onto
 from .interpreted import run_trace
 from .kernels import Kernel
-from .policy import NEVER, Cost, Heir, Policy, Seen, forget as forget_policies
+from .policy import NEVER, Cost, Heir, Policy, Seen
 from .price import of_interpreting, of_kernels
 from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Arrangement, MeshKernel, on_one, spread_out
@@ -46,10 +45,9 @@ _PACKAGE = __file__.rsplit("_core", 1)[0]
 _is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
 _arrangements = ProgramCache()
-_cache_lock = threading.RLock()
+_cache_lock = new_rlock()
 # The cold tiers: numpy, or a compiled program a kernel.
 _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
-_traces: weakref.WeakSet[Trace] = weakref.WeakSet()
 _new_value = Value.__new__
 _ref = weakref.ref
 _frame = sys._getframe
@@ -69,8 +67,7 @@ class Trace:
 
     def __init__(self, dev: device) -> None:
         self.device = dev
-        self.lock = threading.RLock()
-        _traces.add(self)
+        self.lock = new_rlock()
         self._clear()
 
     def _clear(self) -> None:
@@ -543,14 +540,3 @@ def flush_point(reason: str = "a step ends") -> None:
 def _finish_recorded() -> None:
     """What this thread has recorded runs before its process forks, once for all children."""
     flush_all("the process forks")
-
-
-@in_child
-def _new_locks() -> None:
-    global _cache_lock
-    _cache_lock = threading.RLock()
-    compiling.forget()
-    forget_policies()
-    room.forget()
-    for trace in _traces:
-        trace.lock = threading.RLock()

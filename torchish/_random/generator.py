@@ -7,16 +7,14 @@ draws holds `lock` for the whole tensor, so that threads never interleave inside
 
 from __future__ import annotations
 
-import os
 import secrets
-import threading
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._basics import devices
 from .._basics.devices import device as Device
+from .._basics.forking import free_in_children, new_lock, new_rlock
 from .._basics.state import state
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ _STATE = np.dtype(
 )
 _COUNTER_STATE = np.dtype([("seed", "<u8"), ("offset", "<i8")])
 
-_alive: weakref.WeakSet[Generator] = weakref.WeakSet()
-
 
 class Generator:
     """A source of random numbers, as `torch.Generator(device="cpu")`.
@@ -56,15 +52,15 @@ class Generator:
         _check_device(dev)
         self.device = Device("cpu") if dev.type == "cpu" else dev
         self.is_host = self.device.type == "cpu"
-        self.lock = threading.RLock()
+        self.lock = new_rlock()
         self._seed = 0
         self._offset = 0
         self.kept_normal: float | None = None
         if self.is_host:
             self._bits = np.random.MT19937(0)
+            free_in_children(self._bits.lock)
             self._seeder = np.random.RandomState(self._bits)
         self.manual_seed(DEFAULT_SEED if self.is_host else 0)
-        _alive.add(self)
 
     # -- seeding -------------------------------------------------------------------------------
 
@@ -265,7 +261,7 @@ def thread_generator() -> Generator:
 
 _device_defaults: dict[Any, Generator] = {}
 _device_seed: int | None = None
-_table_lock = threading.Lock()
+_table_lock = new_lock()
 
 
 def device_generator(dev: Any) -> Generator:
@@ -287,15 +283,3 @@ def seed_devices(seed: int) -> None:
         _device_seed = seed
         for generator in _device_defaults.values():
             generator.manual_seed(seed)
-
-
-def _new_locks() -> None:
-    """After a fork: a lock that another thread held in the parent would never be released."""
-    global _table_lock
-    _table_lock = threading.Lock()
-    for generator in _alive:
-        generator.lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_locks)

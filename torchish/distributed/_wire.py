@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from .._basics.forking import note_client
+from .._basics.forking import new_lock, note_client
 from ._errors import DistBackendError, DistStoreError
 from ._store import Store
 
@@ -361,5 +361,5 @@ def _flush_c() -> None:
     ctypes.CDLL(None).fflush(None)
 
 
-_printing = threading.Lock()
+_printing = new_lock()
 _living: list[Any] = []

@@ -7,10 +7,11 @@ Python version, which is why optree (sorted keys, None a node) does not stand be
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
+
+from ..._basics.forking import new_lock
 
 Context = Any
 Flatten = Callable[[Any], tuple[list[Any], Context]]
@@ -85,7 +86,7 @@ SUPPORTED_NODES: dict[type, NodeDef] = {}
 SERIALIZED: dict[type, SerializeDef] = {}
 BY_SERIALIZED_NAME: dict[str, type] = {}
 CONSTANTS: set[type] = set()
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def is_namedtuple_class(cls: Any) -> bool:
