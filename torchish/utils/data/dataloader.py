@@ -89,7 +89,9 @@ class DataLoader(Generic[_T_co]):
 
     Raises: ValueError for options that exclude each other, as PyTorch.
 
-    Worker processes compute in numpy and leave XLA alone; batches come back in shared memory.
+    Worker processes compute in numpy and leave XLA alone; batches come back in shared memory. Small
+    batches of a plain `TensorDataset` are gathered by the caller, which is quicker than a message;
+    naming a context, or a `worker_init_fn`, has processes started for them too.
 
     Differs from torch: `multiprocessing_context="thread"`, for datasets that wait or compute in
     numpy rather than in Python. A thread has a shallow copy of the dataset, torch's seed
@@ -439,7 +441,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             init_fn=loader.worker_init_fn,
             num_workers=loader.num_workers,
         )
-        self._pool = _make_pool(spec, loader.multiprocessing_context)
+        self._pool = _make_pool(spec, loader.multiprocessing_context, loader.batch_size)
         # Runs when the loop is left early, when the iterator is collected, and at exit.
         self._shutdown_workers = weakref.finalize(self, self._pool.stop)
         self._epoch = 0
@@ -549,11 +551,17 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         return self._pool.processes  # type: ignore[no-any-return]
 
 
-def _make_pool(spec: WorkerSpec, context: Any) -> Any:
+def _make_pool(spec: WorkerSpec, context: Any, batch_size: int | None) -> Any:
     if context == "thread":
         from ._utils.threads import ThreadPool
 
         return ThreadPool(spec)
+    from ._utils.inline import InlinePool, rows_of
     from ._utils.processes import ProcessPool
 
-    return ProcessPool(spec, multiprocessing.get_context() if context is None else context)
+    if context is not None:
+        return ProcessPool(spec, context)
+    rows = rows_of(spec, batch_size)
+    if rows is not None:
+        return InlinePool(spec, rows)
+    return ProcessPool(spec, multiprocessing.get_context())

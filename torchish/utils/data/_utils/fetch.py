@@ -81,9 +81,16 @@ def _rows(dataset: Any, index: Any) -> list[Any] | None:
         dataset = dataset.dataset
     if type(dataset) is not TensorDataset or not _are_rows(index, len(dataset)):
         return None
-    kind: Any = _host.tensor_class()
-    for tensor in dataset.tensors:
-        if type(tensor) is not kind or tensor.requires_grad or not _host.on_cpu(tensor):
-            return None
+    if not are_plain_rows(dataset):
+        return None
     chosen = np.array(index)
     return [_host.wrap(rows(_host.peek(t), chosen)) for t in dataset.tensors]
+
+
+def are_plain_rows(dataset: TensorDataset) -> bool:
+    """Whether the tensors are nothing but numbers in the CPU's memory."""
+    kind: Any = _host.tensor_class()
+    return all(
+        type(tensor) is kind and not tensor.requires_grad and _host.on_cpu(tensor)
+        for tensor in dataset.tensors
+    )
