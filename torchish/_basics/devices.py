@@ -178,7 +178,7 @@ def no_cuda() -> Exception:
         if plugin
         else "for an NVIDIA GPU install JAX's CUDA plugin: pip install 'torchish[cuda]'"
     )
-    return AssertionError(f"Torch not compiled with CUDA enabled: {why}")
+    return AssertionError(f"Torch not compiled with CUDA enabled\n{why}")
 
 
 def current_cuda() -> int:

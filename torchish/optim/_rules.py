@@ -125,8 +125,13 @@ def moved(params: Arrays, updates: Arrays, lr: Any) -> Arrays:
 
 
 def mixed(old: Arrays, new: Arrays, decay: Coefficient) -> Arrays:
-    """``decay * old + (1 - decay) * new``."""
-    return [decay * a + (1 - decay) * b for a, b in zip(old, new, strict=True)]
+    """``decay * old + (1 - decay) * new``, rounded as torch's ``old.lerp_(new, 1 - decay)``."""
+    return [a + (1 - decay) * (b - a) for a, b in zip(old, new, strict=True)]
+
+
+def mixed_squares(old: Arrays, new: Arrays, decay: Coefficient) -> Arrays:
+    """``decay * old + (1 - decay) * new^2``, rounded as torch's ``mul_`` and ``addcmul_``."""
+    return [decay * a + (1 - decay) * b * b for a, b in zip(old, new, strict=True)]
 
 
 def decayed(

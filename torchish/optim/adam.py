@@ -17,7 +17,7 @@ from ._rule import (
     check_lr,
     check_not_negative,
 )
-from ._rules import Coefficient, decayed, mixed, moved, packed, widened
+from ._rules import Coefficient, decayed, mixed, mixed_squares, packed, widened
 
 __all__ = ["Adam"]
 
@@ -41,27 +41,23 @@ def adam_step(
 ) -> Any:
     """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
     ``p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``; amsgrad takes the largest ``v``."""
-    import optax
-
     old = (params, exp_avg, exp_avg_sq, max_exp_avg_sq)
     params, grads, mean, square, largest = widened(params, grads, *old[1:])
     params, grads = decayed(
         params, grads, lr, weight_decay, decays=decays, decoupled=decoupled, maximize=maximize
     )
+    # In torch's order of operations: results then agree to the last bit where nothing is fused.
     b1, b2, epsilon = Coefficient(beta1), Coefficient(beta2), Coefficient(eps)
-    if not largest:
-        rule = optax.scale_by_adam(b1=b1, b2=b2, eps=epsilon)
-        state = optax.ScaleByAdamState(count=count - 1, mu=mean, nu=square)
-        updates, state = rule.update(grads, state)
-        return packed([moved(params, updates, lr), state.mu, state.nu, []], old)
-    mean = mixed(mean, grads, b1)
-    square = mixed(square, [g * g for g in grads], b2)
-    largest = [jnp.maximum(a, b) for a, b in zip(largest, square, strict=True)]
-    first, second = 1 - b1**count, 1 - b2**count
-    updates = [
-        m / first / (jnp.sqrt(v / second) + epsilon) for m, v in zip(mean, largest, strict=True)
+    mean, square = mixed(mean, grads, b1), mixed_squares(square, grads, b2)
+    if largest:
+        largest = [jnp.maximum(a, b) for a, b in zip(largest, square, strict=True)]
+    size = Coefficient(lr / (1 - beta1**count))
+    root = Coefficient(jnp.sqrt(1 - beta2**count))
+    params = [
+        p - size * m / (jnp.sqrt(v) / root.in_dtype_of(v) + epsilon)
+        for p, m, v in zip(params, mean, largest or square, strict=True)
     ]
-    return packed([moved(params, updates, lr), mean, square, largest], old)
+    return packed([params, mean, square, largest], old)
 
 
 class Adam(RuleOptimizer):

@@ -16,7 +16,7 @@ from ._rule import (
     check_lr,
     check_not_negative,
 )
-from ._rules import Coefficient, decayed, mixed, moved, packed, widened
+from ._rules import Coefficient, decayed, mixed, mixed_squares, moved, packed, widened
 
 __all__ = ["NAdam"]
 
@@ -47,7 +47,7 @@ def nadam_step(
     )
     b2, epsilon = Coefficient(beta2), Coefficient(eps)
     mean = mixed(mean, grads, Coefficient(beta1))
-    square = mixed(square, [g * g for g in grads], b2)
+    square = mixed_squares(square, grads, b2)
     of_grad, of_mean = Coefficient(grad_share), Coefficient(mean_share)
     updates = [
         (of_grad * g + of_mean * m) / (jnp.sqrt(v / (1 - b2**count)) + epsilon)

@@ -16,7 +16,7 @@ from ._rule import (
     check_lr,
     check_not_negative,
 )
-from ._rules import Coefficient, decayed, mixed, moved, packed, widened
+from ._rules import Coefficient, decayed, mixed, mixed_squares, moved, packed, widened
 
 __all__ = ["RAdam"]
 
@@ -44,7 +44,7 @@ def radam_step(
         params, grads, lr, weight_decay, decays=decays, decoupled=decoupled, maximize=maximize
     )
     mean = mixed(mean, grads, Coefficient(beta1))
-    square = mixed(square, [g * g for g in grads], Coefficient(beta2))
+    square = mixed_squares(square, grads, Coefficient(beta2))
     first, second = 1 - beta1**count, 1 - beta2**count
     rho_inf = 2 / (1 - beta2) - 1
     rho = rho_inf - 2 * count * beta2**count / second
