@@ -28,14 +28,14 @@ SPY = """
 import runpy, sys
 import torch
 from torchish.nn.parallel import spmd
-from torchish._parallel.region import Call
+from torchish._parallel.replicas import ReplicaCall
 
 devices = []
-make = Call.__init__
+make = ReplicaCall.__init__
 def spied(self, name, places, *rest):
     devices.append([str(p) for p in places])
     make(self, name, places, *rest)
-Call.__init__ = spied
+ReplicaCall.__init__ = spied
 sys.argv = ["dcgan.py", *sys.argv[1:]]
 runpy.run_path("examples/dcgan.py", run_name="__main__")
 assert devices and all(d == [f"cuda:{k}" for k in range(4)] for d in devices), devices

@@ -13,12 +13,12 @@ from typing import Any
 
 from .._basics.dtypes import SCALAR_NAMES, can_cast
 from .._basics.state import state
-from .._core.casting import cast_kernel
 from .._core.kernels import Kernel
 from .._core.layout import has_overlap, is_dense
 from .._core.trace import record
 from .._core.values import Value
 from . import nodes
+from .casting import cast_kernel
 from .nodes import Edge, Node, SavedTensor
 from .overlap import last_kernel, shares_itself, write_shared
 from .saved import pack

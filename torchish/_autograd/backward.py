@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import heapq
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set as AbstractSet
 from typing import Any
 
 import numpy as np
 
 from .._basics.dtypes import SCALAR_NAMES
 from .._basics.state import state
-from .._core.casting import cast_kernel
 from .._core.layout import is_dense
 from .._core.trace import record
 from .._core.values import Aval
 from . import hooks
 from .apply import cast_tensor
+from .casting import cast_kernel
 from .grad_mode import grad_mode
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
 from .nodes import AccumulateGrad, Edge, Node, Var, history, reverse
@@ -58,6 +58,9 @@ def _grad_strides(variable: TensorBase) -> tuple[int, ...] | None:
 class Pass:
     """One backward pass over the graph below `roots`."""
 
+    # Nodes that it goes no further than.
+    stops: AbstractSet[Node] = frozenset()
+
     def __init__(
         self,
         roots: Sequence[tuple[Edge, Var]],
@@ -85,14 +88,15 @@ class Pass:
     def _count(self, roots: dict[Node, None]) -> dict[Node, int]:
         """How many edges lead to each node of the graph."""
         waiting: dict[Node, int] = {}
-        stack = list(roots)
+        stops = self.stops
+        stack = [node for node in roots if node not in stops]
         seen = set(stack)
         while stack:
             for edge in stack.pop().edges:
                 if edge is not None:
                     node = edge[0]
                     waiting[node] = waiting.get(node, 0) + 1
-                    if node not in seen:
+                    if node not in seen and node not in stops:
                         seen.add(node)
                         stack.append(node)
         self.nodes = seen

@@ -39,8 +39,8 @@ def host_array(tensor: TensorState) -> np.ndarray[Any, Any]:
     value = storage._value
     if tensor._layout is not None and type(value.array) is np.ndarray and not tensor._conjugated:
         if tensor._aval.dtype is storage.aval.dtype and storage.strides is None:
-            if state.watch is not None:
-                state.watch.note_read(value)
+            if state.capture is not None:
+                state.capture.note_read(value)
             return _strided(storage, tensor)
     array = tensor._value().host()
     if array.flags.writeable:

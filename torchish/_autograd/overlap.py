@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._basics import dtypes
-from .._core.casting import cast_kernel
+from .._basics.memo import memoised
 from .._core.kernels import Kernel
 from .._core.layout import (
     Geometry,
@@ -35,6 +35,7 @@ from .._core.layout import (
 )
 from .._core.trace import record
 from .._core.values import Aval, Value, aval_of, host_value
+from .casting import cast_kernel
 
 if TYPE_CHECKING:
     from .tensor_base import TensorBase
@@ -104,7 +105,7 @@ def rounds_of_lines(shape: Ints, strides: Ints, dim: int) -> list[Round]:
     ]
 
 
-@functools.lru_cache(maxsize=256)
+@memoised(256)
 def last_kernel(aval: Aval, strides: Ints) -> Kernel:
     """Keep the last element of each location; for the others nothing flows back.
 
@@ -171,7 +172,7 @@ def _put(
     storage.set(whole)
 
 
-@functools.lru_cache(maxsize=512)
+@memoised(512)
 def _kernel(base: Geometry, slab: Slab, how: str, conj: bool, count: int) -> Kernel:
     def fn(x: Any, new: Any, old: Any, elements: Any, places: Any) -> tuple[Any]:
         if conj:

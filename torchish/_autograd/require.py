@@ -40,10 +40,10 @@ def require(
     if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
         return
     if all(map(_at_hand, values)):
-        if state.watch is None:
+        if state.capture is None:
             arrays = [v.host() for v in values]
         else:
-            arrays = state.watch.note_check(values, wrong, numbers, error)
+            arrays = state.capture.note_check(values, wrong, numbers, error)
         if np.any(wrong(*arrays, *numbers)):
             raise error(*arrays)
         return
@@ -62,8 +62,8 @@ def require(
         return Kernel(label, flag, key[1:], (aval_of((), bool_),))
 
     (found,) = record(_kernels.find(key, make), (*values, *numbers))
-    if state.watch is not None:
-        state.watch.note_flag(found, values, error)
+    if state.capture is not None:
+        state.capture.note_flag(found, values, error)
     defer_check(found, lambda: error(*[v.host() for v in values]))
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from .._basics.errors import not_supported
 from .._basics.state import process, state
-from .._core.casting import cast_kernel
 from .._core.trace import record
 from .._core.values import Value
+from .casting import cast_kernel
 from .grad_mode import no_grad
 from .nodes import CUT, FREED, AccumulateGrad, Edge, OpNode, SavedTensor
 from .tensor_base import TensorBase, detached, from_values

@@ -74,21 +74,6 @@ class PartialPass(Pass):
         self.stops = {e[0] for e in targets}
         super().__init__(roots, graph, keep, targets)
 
-    def _count(self, roots: dict[Node, None]) -> dict[Node, int]:
-        waiting: dict[Node, int] = {}
-        stack = [n for n in roots if n not in self.stops]
-        seen = set(stack)
-        while stack:
-            for edge in stack.pop().edges:
-                if edge is not None:
-                    node = edge[0]
-                    waiting[node] = waiting.get(node, 0) + 1
-                    if node not in seen and node not in self.stops:
-                        seen.add(node)
-                        stack.append(node)
-        self.nodes = seen
-        return waiting
-
     def _step(self, node: Node) -> None:
         if node in self.stops:
             self._capture(node, self.buffers.pop(node, [None] * len(node.out_avals)))

@@ -42,7 +42,10 @@ class ThreadState(threading.local):
         self.forward: Any = None
         # The one of them that `torch.autograd.forward_ad` has begun.
         self.dual_level: Any = None
-        # Transformations of functions that run now (torchish/func), the innermost last.
+        # Who captures what the user's Python does now, the innermost (_autograd/capture.py): it
+        # is asked for random numbers, and told of values that are looked at.
+        self.capture: Any = None
+        # Rules of the transformations of functions that run now (capture.py), the innermost last.
         self.transforms: list[Any] = []
         # Whether a 0-dim tensor stands for itself in an index, rather than for its number.
         self.index_by_tensors = False
@@ -56,19 +59,11 @@ class ThreadState(threading.local):
         self.overriding_off = 0
         # Active dispatch modes, innermost last (torchish/_ops/protocol/dispatching.py).
         self.dispatch_modes: list[Any] = []
-        # What gives random values inside a function that is being made a JAX function
-        # (torchish/func/_recorded.py): called with (distribution, numbers, aval, device).
-        self.draw_keys: Any = None
         # Which of this thread's structures are compiled (policy.py).
         self.policy: Any = None
         self.heir: Any = None
         # The call of a compiled function that runs now (torchish/_dynamo/eval_frame.py).
         self.compiled: Any = None
-        # What is told of numbers at hand that are looked at, while a compiled call is observed
-        # (torchish/_dynamo/observing.py).
-        self.watch: Any = None
-        # What draws for a program that is recorded as a function: (make, aval) -> Value.
-        self.draw_sink: Any = None
         # The current CUDA device.
         self.cuda_index = 0
         # What `use_deterministic_algorithms` was told.

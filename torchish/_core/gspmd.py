@@ -7,13 +7,13 @@ mesh; where it does not say how a value lies, XLA's partitioner decides.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from .._basics.memo import memoised
 from .kernels import Kernel
 from .values import Aval, Value
 
@@ -28,7 +28,7 @@ class PlacementKernel(Kernel):
     sharding: Any
 
 
-@functools.lru_cache(maxsize=4096)
+@memoised(4096)
 def placement_kernel(aval: Aval, sharding: Any) -> PlacementKernel:
     """The operator that lays a value out as `sharding` says, within a program."""
 

@@ -10,7 +10,6 @@ its address was asked for: a raw pointer is good for as long as the storage live
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from .._basics.dtypes import dtype
 from .._basics.shared_memory import Block, block_of
 from .._basics.state import state
 from .layout import Geometry, memory_order
-from .values import Aval, Value, aval_of, contiguous_strides, host_value
+from .values import Value, aval_of_array, contiguous_strides, host_value
 
 if TYPE_CHECKING:
     from .placement import Placement
@@ -44,7 +43,7 @@ class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
     # The defaults stand on the class, so that making a result sets only what differs.
-    made_at: int  # set only once somebody asks for moments
+    made_at: int  # set only once somebody asks for moments (_autograd/capture.py)
     strides: tuple[int, ...] | None = None
     version: int = 0
     counter: VersionCounter | None = None  # what counts in place of `version`
@@ -164,7 +163,7 @@ class Storage:
     @classmethod
     def over(cls, flat: np.ndarray[Any, Any]) -> Storage:
         """A storage on a 1-D numpy array that somebody else may write to (`from_numpy`)."""
-        storage = cls(Value(flat, aval_of(flat.shape, _dtype_of(flat)), CPU))
+        storage = cls(Value(flat, aval_of_array(flat), CPU))
         storage.host = flat
         return storage
 
@@ -188,8 +187,8 @@ class Storage:
             return self._value
         self.writes += 1  # numpy may have written: memoised reads of views are stale
         made = host_value(np.array(self._base_view(), order="C"))
-        if state.watch is not None:
-            state.watch.snapshot(self, made)
+        if state.capture is not None:
+            state.capture.note_snapshot(self, made)
         return made
 
     def _write_host(self, value: Value) -> None:
@@ -206,36 +205,6 @@ def _aligned(base: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 _ALIGNMENT = 64
-
-
-def _dtype_of(array: np.ndarray[Any, Any]) -> dtype:
-    from .._basics.dtypes import from_np
-
-    return from_np(array.dtype)
-
-
-_moments = itertools.count(1)
-_plain_init = Storage.__init__
-
-
-def _dated_init(self: Storage, value: Value, strides: tuple[int, ...] | None = None) -> None:
-    _plain_init(self, value, strides)
-    self.made_at = next(_moments)
-
-
-def moment() -> int:
-    """The present moment, to tell older storages from newer ones (`older`).
-
-    Storages are dated from the first call on: before, nobody asks, and making one costs less.
-    """
-    if Storage.__init__ is not _dated_init:
-        Storage.__init__ = _dated_init  # type: ignore[method-assign]
-    return next(_moments)
-
-
-def older(storage: Storage, when: int) -> bool:
-    """Whether a storage was there before a moment."""
-    return getattr(storage, "made_at", 0) < when
 
 
 def storage_for(value: Value, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Storage:
@@ -259,14 +228,3 @@ def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
     if 0 in shape:
         return 0
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-
-
-__all__ = [
-    "Aval",
-    "Storage",
-    "VersionCounter",
-    "contiguous_strides",
-    "dense_span",
-    "math",
-    "share_storage",
-]

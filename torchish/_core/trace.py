@@ -46,6 +46,7 @@ _is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
 _arrangements = ProgramCache()
 _cache_lock = new_rlock()
+FULL = "the trace reached its limit"
 # The cold tiers: numpy, or a compiled program a kernel.
 _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
 _new_value = Value.__new__
@@ -95,7 +96,7 @@ class Trace:
             ):
                 for aval in kernel.out_avals:
                     check_size(aval.shape, aval.dtype.itemsize, self.device)
-                self.flush("the trace reached its limit")
+                self.flush(FULL)
             entries = self.entries
             mark = len(entries)
             entries.append(kernel)

@@ -107,8 +107,8 @@ class Value:
                 raise NotImplementedError("Cannot copy out of meta tensor; no data!")
             self.trace.flush("a value is read")
         run_checks()
-        if state.watch is not None:
-            state.watch.note_read(self)
+        if state.capture is not None:
+            state.capture.note_read(self)
         return self.array
 
     def host(self) -> np.ndarray[Any, Any]:

@@ -26,7 +26,7 @@ _TITLES = {
 }
 
 
-class Region:
+class CompiledCall:
     """One call of a compiled function, while it runs."""
 
     def __init__(self, full: bool, capture: Any = None) -> None:
@@ -45,7 +45,7 @@ class Region:
             self.capture.leave(reason)
 
     def outside(self, fn: Any, args: Any, kwargs: Any, reason: str, context: str = "") -> Any:
-        """Call a function as if no region was running."""
+        """Call a function as if no compiled call was running."""
         self.leave(reason, context)
         modes, state.compiled = state.function_modes, None
         state.function_modes = [m for m in modes if m is not self.capture]
@@ -102,7 +102,7 @@ class CompileContext:
                 return captured(fn, args, kwargs, graphs, self.fullgraph)
             if whole is None:
                 whole = extra._torchish_whole = _whole(fn, self)
-            state.compiled = Region(self.fullgraph)
+            state.compiled = CompiledCall(self.fullgraph)
             try:
                 return whole.call(args, kwargs)
             finally:
@@ -138,7 +138,7 @@ def captured(fn: Any, args: Any, kwargs: Any, graphs: Any, full: bool) -> Any:
     from .naming import names_of
 
     capture = Capture(graphs, names_of(fn, args, kwargs), full)
-    state.compiled = Region(full, capture)
+    state.compiled = CompiledCall(full, capture)
     done = False
     try:
         with capture:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from .._autograd.capture import Capture
 from .._autograd.nodes import AccumulateGrad, Node, OpNode
 from .._autograd.tensor_base import TensorBase
 from .._basics.state import process, state
 from .._core.checks import run_checks
-from .._core.trace import Trace, flush_all
+from .._core.trace import flush_all
 from .._core.values import Value, host_value
 from ..utils import _pytree as pytree
 from .guards import World
@@ -25,31 +26,6 @@ from .purity import Impure
 
 STEP_ENDS = "a step ends"
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None))
-
-
-class ObservedTrace(Trace):
-    """The trace of an observed call: it is run at the end of the call, not of a step in it."""
-
-    __slots__ = ("broken", "ended")
-
-    def __init__(self, dev: Any) -> None:
-        super().__init__(dev)
-        self.broken = False
-        self.ended = False  # whether a step ended: errors on the device are looked for then
-
-    def flush(self, reason: str = "asked for") -> None:
-        """Run what is pending; before the end that means that Python asked for a number."""
-        if reason == STEP_ENDS:
-            self.ended = True
-            return
-        self.broken = True
-        super().flush(reason)
-
-    def finish(self) -> None:
-        """Run everything at the end of the call."""
-        super().flush("a compiled call ends")
-        if self.ended:
-            run_checks()
 
 
 @dataclass
@@ -70,16 +46,19 @@ class Seen:
     ended: bool
 
 
-class Observation:
-    """Watches one call."""
+class Observation(Capture):
+    """Watches one call: a trace of its own, on the real tensors, that is run at its end."""
 
     def __init__(self, dev: Any, world: World, leaves: Sequence[Any]) -> None:
-        self.world, self.device, self.leaves = world, dev, leaves
+        super().__init__(dev, "a compiled call")
+        self.broken = False
+        self.ended = False  # whether a step ended: errors on the device are looked for then
+        self.world, self.leaves = world, leaves
         self.reason: str | None = None
-        self.drawn: dict[int, int] = {}
+        self.drawings: dict[int, int] = {}
         self.draws: list[tuple[Callable[[], Any], Any]] = []
         self.snapshots: dict[int, Any] = {}
-        self.checks: list[Any] = []
+        self.checked: list[Any] = []
         self.flags: list[Any] = []
         self.read: list[Value] = []
         self.kept: list[Any] = []
@@ -105,15 +84,29 @@ class Observation:
 
     # --- while it runs ---------------------------------------------------------------------------
 
-    def draw(self, make: Callable[[], Any], aval: Any) -> Value:
+    def flush(self, reason: str = "asked for") -> None:
+        """Run what is pending; before the end that means that Python asked for a number."""
+        if reason == STEP_ENDS:
+            self.ended = True
+            return
+        self.broken = True
+        super().flush(reason)
+
+    def finish(self) -> None:
+        """Run everything at the end of the call."""
+        super().flush("a compiled call ends")
+        if self.ended:
+            run_checks()
+
+    def drawn(self, make: Callable[[], Any], aval: Any) -> Value:
         """A random draw: done again at each replay."""
         value = host_value(make())
         self.kept.append(value)
-        self.drawn[id(value)] = len(self.draws)
+        self.drawings[id(value)] = len(self.draws)
         self.draws.append((make, aval))
         return value
 
-    def snapshot(self, storage: Any, value: Value) -> None:
+    def note_snapshot(self, storage: Any, value: Value) -> None:
         """Memory that numpy shares was read."""
         self.kept.append(value)
         place = next((("arg", k) for k, x in enumerate(self.leaves)
@@ -127,12 +120,12 @@ class Observation:
 
     def note_check(self, values: Any, wrong: Any, numbers: Any, error: Any) -> list[Any]:
         """Numbers at hand are checked: done again at each replay. Gives their arrays."""
-        self.checks.append((list(values), wrong, tuple(numbers), error))
-        state.watch = None
+        self.checked.append((list(values), wrong, tuple(numbers), error))
+        asking, state.capture = state.capture, None
         try:
             return [v.host() for v in values]
         finally:
-            state.watch = self
+            state.capture = asking
 
     def note_flag(self, flag: Value, values: Any, error: Any) -> None:
         """Numbers that are yet to be computed will be checked."""
@@ -141,43 +134,35 @@ class Observation:
     def run(self, fn: Callable[[], Any]) -> tuple[Any, Seen | None]:
         """Run the call; also what it did, if that can be said."""
         flush_all("a compiled call begins")
-        before = state.traces.get(self.device)
-        trace = state.traces[self.device] = ObservedTrace(self.device)
-        sink, state.draw_sink, state.watch = state.draw_sink, self.draw, self
         checks = len(state.checks)
         try:
-            result = fn()
+            with self.recording():
+                result = fn()
         except BaseException:
-            trace.finish()
+            self.finish()
             raise
-        finally:
-            state.draw_sink, state.watch = sink, None
-            if before is None:
-                del state.traces[self.device]
-            else:
-                state.traces[self.device] = before
         seen = None
         try:
-            if trace.broken:
+            if self.broken:
                 raise Impure("Python asked for the value of a tensor")
             if len(state.checks) - checks != len(self.flags):
                 raise Impure("it leaves checks for later")
             if _modes() != self.modes:
                 raise Impure("it changes a mode")
-            seen = self._seen(trace, result)
+            seen = self._seen(result)
         except Impure as impure:
             self.reason = str(impure)
         finally:
-            trace.finish()
+            self.finish()
         return result, seen
 
     # --- afterwards ------------------------------------------------------------------------------
 
-    def _seen(self, trace: ObservedTrace, result: Any) -> Seen:
+    def _seen(self, result: Any) -> Seen:
         if not self.world.is_untouched():
             raise Impure("it changes the state that it depends on")
-        alive = {id(v): v for v in (r() for r in trace.outs) if v is not None}
-        holders = _Holders(self, trace)
+        alive = {id(v): v for v in (r() for r in self.outs) if v is not None}
+        holders = _Holders(self)
         counters = holders.state()
         leaves, spec = pytree.tree_flatten(result)
         results = [holders.result(k, x) for k, x in enumerate(leaves)]
@@ -185,19 +170,19 @@ class Observation:
         lost = set(alive) - holders.known
         if lost:
             raise Impure("something outside of its reach keeps what it made")
-        sources = [self.source(v) for v in trace.externals]
+        sources = [self.source(v) for v in self.externals]
         for value in self.read:
             place = self.before.get(id(value))
             if place is None or place[0] != "held" or value.aval.ndim:
                 raise Impure("Python asked for the value of a tensor")
         checks = [
             ([self.source(v) for v in values], wrong, numbers, error)
-            for values, wrong, numbers, error in self.checks
+            for values, wrong, numbers, error in self.checked
         ]
         return Seen(
-            self.world, tuple(trace.entries), (trace.floats, trace.ints, trace.complexes),
-            trace.sites, sources, holders.writes, counters, self.draws, checks, flags,
-            (spec, results), trace.ended,
+            self.world, tuple(self.entries), (self.floats, self.ints, self.complexes),
+            self.sites, sources, holders.writes, counters, self.draws, checks, flags,
+            (spec, results), self.ended,
         )  # fmt: skip
 
     def source(self, value: Value) -> tuple[Any, ...]:
@@ -205,8 +190,8 @@ class Observation:
         found = self.before.get(id(value)) or self.snapshots.get(id(value))
         if found is not None:
             return found
-        if id(value) in self.drawn:
-            return ("draw", self.drawn[id(value)])
+        if id(value) in self.drawings:
+            return ("draw", self.drawings[id(value)])
         if value.array is None:
             raise Impure("it takes what another program has yet to compute")
         return ("constant", value)
@@ -215,8 +200,8 @@ class Observation:
 class _Holders:
     """Who holds the results of an observed trace."""
 
-    def __init__(self, seen: Observation, trace: ObservedTrace) -> None:
-        self.seen, self.trace = seen, trace
+    def __init__(self, seen: Observation) -> None:
+        self.seen = seen
         self.known: set[int] = set()
         self.writes: list[tuple[Any, ...]] = []
         after = World(seen.world.code)
@@ -228,7 +213,7 @@ class _Holders:
             raise Impure("it made state (the next call has it)")
 
     def _made(self, value: Value) -> bool:
-        return value.trace is self.trace
+        return value.trace is self.seen
 
     def state(self) -> list[tuple[Any, Any, Any]]:
         """Note what was written; returns the counters: numbers that Python keeps."""

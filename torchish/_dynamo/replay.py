@@ -17,8 +17,7 @@ import numpy as np
 
 from .._autograd.nodes import FREED, Node, Var, node_class
 from .._autograd.tensor_base import from_value
-from .._basics.state import state
-from .._core.checks import run_checks
+from .._core.checks import defer_check, run_checks
 from .._core.graph import steps
 from .._core.trace import current_trace, flush_all
 from .._core.values import Value, host_value
@@ -95,7 +94,7 @@ class Replay:
             quoted = [
                 made.value(p[1]) if p[0] == "slot" else _resolve(p, leaves, ()) for p in places
             ]
-            state.checks.append((made.value(slot), partial(_quoting, error, quoted)))
+            defer_check(made.value(slot), partial(_quoting, error, quoted))
 
 
 class _Made:

@@ -108,7 +108,7 @@ class Whole:
         """The leaves of the arguments, and what has to be equal for a replay to fit them."""
         if (
             state.transforms or state.function_modes or state.dispatch_modes or state.saved_hooks
-            or state.draw_sink is not None or state.watch is not None or state.anomaly
+            or state.capture is not None or state.anomaly
             or process.interpret_only or process.spmd_used or process.laid_out
         ):  # fmt: skip
             raise Impure("a mode is on that has to see every operator")

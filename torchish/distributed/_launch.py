@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._basics.settings import visible_cuda
 from .elastic.multiprocessing.errors import ProcessFailure
 
 OUT, ERR = 1, 2
@@ -83,7 +84,7 @@ def _environment(job: Job, place: Place, local: int, attempt: int, errors: str) 
         # Processes share the GPUs: none may take most of a GPU's memory at its start.
         env.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if job.virtual_local_rank:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        visible = visible_cuda() or ""
         devices = visible.split(",") if visible else [str(k) for k in range(job.local_size)]
         env.update(LOCAL_RANK="0", CUDA_VISIBLE_DEVICES=devices[local])
     return env

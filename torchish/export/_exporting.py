@@ -107,14 +107,15 @@ class _Work:
 
     # --- recordings ------------------------------------------------------------------------------
 
-    def _recorded(self, leaves: list[Any]) -> tuple[Callable[..., list[Any]], Call]:
+    def _captured(self, leaves: list[Any]) -> tuple[Callable[..., list[Any]], Call]:
         args, kwargs = jax.tree_util.tree_unflatten(self.tree, leaves)
         buffers = {n: _placeholder(self.weights[n]) for n in self.buffers}
         params = {n: _placeholder(t) for n, t in self.weights.items() if n not in buffers}
-        call = Call(self.apply, args, kwargs, params, buffers if self.module else None, None, None)
-        call.recorder.name = f"export({self.apply.__name__})"
+        call = Call(
+            self.apply, args, kwargs, params, buffers if self.module else None, None, None, "export"
+        )
         call.recorder.advice = "call module.eval() first, or draw outside and pass the numbers in"
-        results = call.record()
+        results = call.capture()
         kept = len(call.places)
         state = results[kept:]
         written = set(call.written)
@@ -125,7 +126,7 @@ class _Work:
 
     def function(self, shapes: Shapes) -> tuple[Callable[..., Any], Any]:
         """The JAX function to lower, and the structs of its (weights, args, kwargs)."""
-        function, call = self._recorded(self.leaves)
+        function, call = self._captured(self.leaves)
         self.call = call
         self.written = call.written
         places = call.places
@@ -162,7 +163,7 @@ class _Work:
         recordings = []
         for sample in sizes:
             leaves = self._resized(shapes, sample)
-            function, _ = self._recorded(leaves)
+            function, _ = self._captured(leaves)
             structs = [_struct(t) for t in self.weights.values()]
             structs += [jax.ShapeDtypeStruct(leaves[k].shape, leaves[k].dtype) for k in self.arrays]
             recordings.append(jax.make_jaxpr(function)(*structs))

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from .._autograd.forward import dual_level
 from .._autograd.tensor_base import TensorBase, from_values
 from .._basics.state import state
-from ._level import Level, Way, link
+from .._parallel.mapped import Result
+from .._parallel.samples import SampleCall
 from ._tree import broadcast, flatten, unflatten
 
 _MORE = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
@@ -26,26 +27,26 @@ class VmapInfo(NamedTuple):
 
 
 def lowered(
-    level: Level, arguments: Sequence[tuple[Any, Any, int]], function: Any, args: Sequence[Any]
+    call: SampleCall, arguments: Sequence[tuple[Any, Any, int]], function: Any, args: Sequence[Any]
 ) -> Any:
     """The results for one sample of `function.vmap`; `arguments` are (inside, outside, dim).
 
     Raises: torch's RuntimeErrors for a rule that returns anything but (output, out_dims).
     """
-    varies = [isinstance(x, TensorBase) and level.varies(x._value()) for x in args]
+    varies = [isinstance(x, TensorBase) and call.varies(x._value()) for x in args]
     whole: dict[int, tuple[Any, int | None]] = {}
-    with level.outside():
+    with call.sample.outside():
         if not any(varies):
             return function.apply(*args)
         for k, (x, does) in enumerate(zip(args, varies, strict=True)):
-            whole[k] = _of_all(level, arguments, x) if does else (x, None)
+            whole[k] = _of_all(call, arguments, x) if does else (x, None)
         given = [whole[k][0] for k in range(len(args))]
         dims = tuple(whole[k][1] for k in range(len(args)))
-        found = function.vmap(VmapInfo(level.size, level.randomness), dims, *given)
+        found = function.vmap(VmapInfo(call.size, call.randomness), dims, *given)
         outs, places, shape = _checked(found)
     known = {id(x): args[k] for k, x in enumerate(given) if isinstance(x, TensorBase)}
     made = [
-        known[id(x)] if id(x) in known else _of_one(level, x, d)
+        known[id(x)] if id(x) in known else _of_one(call, x, d)
         for x, d in zip(outs, places, strict=True)
     ]
     return unflatten(shape, made)
@@ -73,7 +74,7 @@ def _checked(found: Any) -> tuple[list[Any], list[Any], Any]:
 
 
 def _of_all(
-    level: Level, arguments: Sequence[tuple[Any, Any, int]], sample: Any
+    call: SampleCall, arguments: Sequence[tuple[Any, Any, int]], sample: Any
 ) -> tuple[Any, int]:
     """The tensor of all samples that a tensor of one sample stands for, and its mapped dim."""
     for inside, outside, dim in arguments:
@@ -81,24 +82,21 @@ def _of_all(
             return outside, dim
     tangents = dual_level(sample)
     if tangents is not None:
-        parts = [_of_all(level, (), part)[0] for part in tangents.unpack(sample)]
+        parts = [_of_all(call, (), part)[0] for part in tangents.unpack(sample)]
         return tangents.make(*parts), 0
-    values = level.emit([("mapped", 0, sample._value())])
+    values = call.emit([Result("stacked", 0, [sample._value()])])
     inner = sample._edge() if state.grad_enabled else None
-    edges = link(level, level.ways, [("mapped", 0, inner)], values)
+    edges = call.link([("stacked", 0, [inner])], values, "VmapBackward")
     return from_values(values, edges)[0], 0
 
 
-def _of_one(level: Level, tensor: Any, dim: int | None) -> Any:
+def _of_one(call: SampleCall, tensor: Any, dim: int | None) -> Any:
     """The tensor of one sample that stands for a tensor of all samples."""
     if dim is None or not isinstance(tensor, TensorBase):
         return tensor
     tangents = dual_level(tensor)
     if tangents is not None:
-        return tangents.make(*[_of_one(level, part, dim) for part in tangents.unpack(tensor)])
+        return tangents.make(*[_of_one(call, part, dim) for part in tangents.unpack(tensor)])
     dim %= tensor._aval.ndim
     edge = tensor._edge() if state.grad_enabled else None
-    inside = level.enter(tensor._value(), dim, edge)
-    if edge is not None and inside._grad_fn is not None:
-        level.ways.append(Way("mapped", dim, edge, (inside._grad_fn, 0)))
-    return inside
+    return call.part(tensor._value(), dim, edge)

@@ -1,7 +1,7 @@
 """`pmap`: a function over devices, one slice each, with collectives between them.
 
 The function runs once, on placeholders of one slice; what it recorded becomes one SPMD program
-(`shard_map` under `jit`), and its gradient another (see `_parallel/region.py`).
+(`shard_map` under `jit`), and its gradient another (see `_parallel/replicas.py`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import jax
 import jax.numpy as jnp
 
 from .._autograd.apply import apply_kernel
+from .._autograd.capture import DataDependent, on_stand_ins
 from .._autograd.interop import is_host
 from .._autograd.tensor_base import TensorBase, from_value, from_values
 from .._basics.devices import device as Device, jax_devices, resolve
 from .._basics.dtypes import bool_, int64
+from .._basics.memo import memoised
 from .._core.kernels import VjpKernel
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
-from .._parallel.region import Call, DataDependent, Result, in_region
+from .._parallel.mapped import Result
+from .._parallel.replicas import ReplicaCall
 
 __all__ = ["all_gather", "axis_index", "pmap", "pmax", "pmean", "pmin", "psum"]
 
@@ -31,7 +34,7 @@ class _Running(threading.local):
     """The calls that this thread is in: collectives find their axis among them."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ReplicaCall] = []
 
 
 _running = _Running()
@@ -55,7 +58,7 @@ _BACK = {"psum": "psum", "pmean": "pmean", "all_gather": "psum_scatter",
          "psum_scatter": "all_gather"}  # fmt: skip
 
 
-@functools.lru_cache(maxsize=1024)
+@memoised(1024)
 def _collective(kind: str, aval: Aval, axis: str, count: int, dim: int) -> CollectiveKernel:
     shape, dt = list(aval.shape), aval.dtype
     if kind == "all_gather":
@@ -88,7 +91,7 @@ def _collective(kind: str, aval: Aval, axis: str, count: int, dim: int) -> Colle
 _EXTREMES = {"pmax": jax.lax.pmax, "pmin": jax.lax.pmin}
 
 
-@functools.cache
+@memoised(64)
 def _index_kernel(axis: str) -> CollectiveKernel:
     def fn() -> tuple[Any, ...]:
         return (jax.lax.axis_index(axis).astype(jnp.int64),)
@@ -98,7 +101,7 @@ def _index_kernel(axis: str) -> CollectiveKernel:
     return kernel
 
 
-def _call(axis_name: str) -> Call:
+def _call(axis_name: str) -> ReplicaCall:
     for call in reversed(_running.calls):
         if call.axis == axis_name:
             return call
@@ -221,17 +224,19 @@ def _at_home(tensor: Any, home: Device) -> Any:
     return tensor.to(home)
 
 
-def _enter(call: Call, tensor: Any, dim: int | None) -> Any:
+def _enter(call: ReplicaCall, tensor: Any, dim: int | None) -> Any:
     tensor = _at_home(tensor, call.home)
     if dim is None:
-        return call.enter(tensor, "shared", 0, [tensor._aval])[0]
+        return call.take(tensor, "shared", 0, [tensor._aval])[0]
     dim %= tensor.dim()
     shape = list(tensor.shape)
     del shape[dim]
-    return call.enter(tensor, "row", dim, [aval_of(tuple(shape), tensor._aval.dtype)])[0]
+    return call.take(tensor, "row", dim, [aval_of(tuple(shape), tensor._aval.dtype)])[0]
 
 
-def _run(call: Call, fn: Callable[..., Any], args: Any, kwargs: Any, dims: Any, outs: Any) -> Any:
+def _run(
+    call: ReplicaCall, fn: Callable[..., Any], args: Any, kwargs: Any, dims: Any, outs: Any
+) -> Any:
     inside = [_enter(call, t, d) for t, d in dims]
     args, kwargs = _map(_one_by_one(inside), (args, kwargs))
     del inside
@@ -257,8 +262,15 @@ def _run(call: Call, fn: Callable[..., Any], args: Any, kwargs: Any, dims: Any, 
     marks = _map(_Mark, made)
     del made
     values = call.emit(results)
-    edges = call.link(history, values)
+    edges = call.link(history, values, "GatherBackward")
     return _filled(marks, iter(from_values(values, edges)))
+
+
+def _refused(name: str) -> BaseException:
+    return RuntimeError(
+        f"pmap: the function writes in place ({name}) to a tensor that it was not given, which "
+        "devices do not share; pass the tensor as an argument and return the new one"
+    )
 
 
 class _Mark:
@@ -308,10 +320,10 @@ def pmap(
     def mapped(*args: Any, **kwargs: Any) -> Any:
         dims = _leaves(args, in_dims, "in_dims") + _leaves(kwargs, 0, "in_dims")
         places = _devices(devices, _size(dims))
-        if in_region(places[0]):
+        if on_stand_ins(places[0]):
             raise RuntimeError("pmap: cannot be called within pmap or DataParallel")
         name = getattr(fn, "__name__", type(fn).__name__)
-        call = Call(name, places, axis_name, (len(places),))
+        call = ReplicaCall(name, places, axis_name, (len(places),), _refused)
         return _run(call, fn, args, kwargs, dims, out_dims)
 
     return mapped

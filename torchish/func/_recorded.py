@@ -17,51 +17,90 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._autograd.capture import BlindCapture, Body, DataDependent, Rules
 from .._autograd.grad_mode import grad_mode
 from .._autograd.nodes import AccumulateGrad, Edge, Node, OpNode, Var, next_sequence
 from .._autograd.subgraph import Entry, gradients
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.devices import CPU
 from .._basics.dtypes import uint32
-from .._basics.memo import Memo
+from .._basics.errors import not_supported
+from .._basics.memo import Memo, memoised
 from .._basics.state import state
 from .._basics.wide import widened
-from .._core.checks import run_checks
-from .._core.graph import LastUses, Nodes, Scalars, evaluate, last_uses, scalars, steps
+from .._core.checks import defer_check, run_checks
+from .._core.graph import Scalars, scalars
 from .._core.kernels import Kernel, VjpKernel
-from .._core.storage import moment, older
 from .._core.trace import record_on
 from .._core.values import Aval, Value, aval_of
-from .._parallel.region import DataDependent, Outside, Region
 
 _PROGRAMS: Memo[Callable[..., Any]] = Memo(512)
 
 
-class RecordedRegion(Region):
-    """The operators of one run, with what JAX's differentiation of them would get wrong."""
+class Pure(Rules):
+    """What is recorded has no effects: it may write to its own tensors only."""
 
-    __slots__ = ("closed", "cut", "exact", "moving", "name")
-
-    def __init__(self, dev: Any, name: str) -> None:
-        super().__init__(dev)
+    def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
-        self.closed = False
+
+    def before_write(self, target: Any, new: Value, step: Any, name: str) -> None:
+        """Refuse a write to a tensor that the function was not given."""
+        if self.is_captured(target):
+            raise RuntimeError(
+                f"{self.name}: the function writes in place ({name.rstrip('_')}_) to a tensor that "
+                "it was not given. A JAX function has no effects: pass the tensor as an argument "
+                "and return the new one, or make it a buffer of a module."
+            )
+
+
+class Recorder(BlindCapture):
+    """One run of a torch function, and everything that its derivatives add to it.
+
+    It also notes what JAX's differentiation of the recorded operators would get wrong. What the
+    placeholders stand for is their place in history (None: no gradient goes there).
+
+    Args:
+        name: what the run is for, in error texts.
+        key: key data of JAX (uint32) and their implementation, for what is drawn inside.
+    """
+
+    draws_by_key = True
+
+    def __init__(self, name: str, dev: Any = CPU, key: tuple[Any, str] | None = None) -> None:
+        super().__init__(dev, name)
+        self.rules = Pure(name)
+        self.start = next_sequence()
         # Slots that depend on a differentiable input; those of them that autograd has cut off.
         self.moving: set[int] = set()
         self.cut: set[int] = set()
         self.exact = True
+        self.entered: list[tuple[int, Edge | None]] = []
+        self.draws = 0
+        self.advice = "give rngs=jax.random.key(...), and another key at every call"
+        self.key: Value | None = None
+        if key is not None:
+            self.implementation = key[1]
+            self.key = self._input(aval_of(tuple(key[0].shape), uint32), None)
 
-    def flush(self, reason: str = "asked for") -> None:
-        """Refuse.
+    # --- inputs ----------------------------------------------------------------------------------
 
-        Raises: DataDependent inside, RuntimeError outside.
-        """
-        if self.closed:
-            raise RuntimeError(
-                f"a tensor that was made inside {self.name} is used outside of it; return it from "
-                "the function instead"
-            )
-        super().flush(reason)
+    def _input(self, aval: Aval, edge: Edge | None) -> Value:
+        value = self.placeholder(aval, edge)
+        self.entered.append((value.slot, edge))
+        return value
+
+    def enter(self, aval: Aval, *, moving: bool = True) -> Any:
+        """A tensor that stands for an array; gradients reach it if it is `moving`."""
+        moving = moving and aval.dtype.category >= 2
+        entry = Entry(None, aval) if moving else None
+        made = from_value(self._input(aval, None if entry is None else (entry, 0)))
+        if entry is not None:
+            made._grad_fn = entry
+            self.moving.add(made._value().slot)
+        return made
+
+    # --- running ---------------------------------------------------------------------------------
 
     def record(self, kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
         """Append one node, and note whether gradients go through it in torch as in JAX."""
@@ -79,64 +118,10 @@ class RecordedRegion(Region):
                     self.cut.add(value.slot)
         return made
 
-    def slot(self, value: Value) -> int:
-        """Where a value stands in this region; one from outside is taken in."""
-        if value.trace is self:
-            return value.slot
-        found = self.ext_index.get(id(value))
-        return self._external(value, len(self.entries)) if found is None else found
-
     def on_cut(self, source: TensorBase) -> None:  # type: ignore[override]
-        """An alias without history was made of a tensor of this region."""
+        """An alias without history was made of a tensor of this run."""
         if self.slot(source._storage._value) in self.moving:
             self.exact = False
-
-
-class Recorder:
-    """One run of a torch function, and everything that its derivatives add to it.
-
-    Args:
-        name: what the run is for, in error texts.
-        key: key data of JAX (uint32) and their implementation, for what is drawn inside.
-    """
-
-    maps = rewrites = False
-
-    def __init__(self, name: str, dev: Any = CPU, key: tuple[Any, str] | None = None) -> None:
-        self.name = name
-        self.region = RecordedRegion(dev, name)
-        self.start = next_sequence()
-        self.moment = moment()
-        self.arrays: dict[int, Any] = {}  # by slot of the placeholder
-        self.entered: list[tuple[int, Edge | None]] = []
-        self.checks: list[Any] = []
-        self.draws = 0
-        self.advice = "give rngs=jax.random.key(...), and another key at every call"
-        self.key: Value | None = None
-        if key is not None:
-            self.implementation = key[1]
-            self.key = self._placeholder(aval_of(tuple(key[0].shape), uint32))
-
-    # --- inputs ----------------------------------------------------------------------------------
-
-    def _placeholder(self, aval: Aval) -> Value:
-        value = Value(None, aval, self.region.device)
-        value.trace = Outside(self.region)  # type: ignore[assignment]
-        slot = self.region._external(value, len(self.region.entries))
-        self.entered.append((slot, None))
-        return value
-
-    def enter(self, aval: Aval, *, moving: bool = True) -> Any:
-        """A tensor that stands for an array; gradients reach it if it is `moving`."""
-        made = from_value(self._placeholder(aval))
-        slot = self.entered[-1][0]
-        if moving and aval.dtype.category >= 2:
-            made._grad_fn = Entry(None, aval)
-            self.entered[-1] = (slot, (made._grad_fn, 0))
-            self.region.moving.add(slot)
-        return made
-
-    # --- running ---------------------------------------------------------------------------------
 
     def run(self, work: Callable[[], Any]) -> Any:
         """Run `work` inside; returns what it returns.
@@ -144,12 +129,8 @@ class Recorder:
         Raises: RuntimeError when it needs the value of a tensor, writes to one from outside, or
             draws without a key.
         """
-        before, keys = len(state.checks), state.draw_keys
-        state.draw_keys = self._draw
-        state.transforms.append(self)
-        self.region.closed = False
         try:
-            with self.region.recording(), grad_mode(True):
+            with self.recording(), self.rules.running(), grad_mode(True):
                 return work()
         except DataDependent:
             raise RuntimeError(
@@ -158,23 +139,9 @@ class Recorder:
                 "torch.where chooses without asking; torchish.func.from_jax(jax.lax.cond, ...) and "
                 "its kin branch and loop on the device."
             ) from None
-        finally:
-            self.region.closed = True
-            self.checks = state.checks[before:]
-            del state.checks[before:]
-            state.transforms.pop()
-            state.draw_keys = keys
 
-    def before_write(self, target: Any, new: Value, step: Any, name: str) -> None:
-        """Refuse a write to a tensor that the function was not given."""
-        if older(target._storage, self.moment):
-            raise RuntimeError(
-                f"{self.name}: the function writes in place ({name.rstrip('_')}_) to a tensor that "
-                "it was not given. A JAX function has no effects: pass the tensor as an argument "
-                "and return the new one, or make it a buffer of a module."
-            )
-
-    def _draw(self, dist: Any, numbers: Sequence[Any], aval: Aval, dev: Any) -> Value:
+    def draw(self, dist: Any, numbers: Sequence[Any], aval: Aval, dev: Any) -> Value:
+        """Random numbers from the key of the call, and from how many draws came before."""
         if self.key is None:
             raise RuntimeError(f"{self.name}: {dist.name} draws random numbers; {self.advice}")
         self.draws += 1
@@ -182,17 +149,20 @@ class Recorder:
         kernel = _draw_kernel(dist, aval, kinds, self.key.aval, self.implementation)
         return record_on(dev, kernel, (self.key, self.draws, *numbers))[0]
 
+    def drawn(self, make: Callable[[], Any], aval: Aval) -> Value:
+        """Refuse what the host draws."""
+        raise not_supported("this draw inside a JAX function", "drawing outside, or on a device")
+
     # --- as a function ---------------------------------------------------------------------------
 
     def function(self, results: Sequence[Var]) -> Callable[..., list[Any]]:
         """The JAX function from the arrays of the inputs (in order) to those of `results`."""
-        region = self.region
-        slots = [region.slot(value) for value, _ in results]
+        slots = [self.slot(value) for value, _ in results]
         edges = [edge for _, edge in results]
         inputs = [slot for slot, _ in self.entered]
-        if region.exact and self._plain(slots, edges):
-            stopped = [e is None and s in region.moving for s, e in zip(slots, edges, strict=True)]
-            still = [s not in region.moving for s in inputs]
+        if self.exact and self._plain(slots, edges):
+            stopped = [e is None and s in self.moving for s, e in zip(slots, edges, strict=True)]
+            still = [s not in self.moving for s in inputs]
             program = self._program(slots, inputs)
 
             def plain(*arrays: Any) -> list[Any]:
@@ -203,7 +173,7 @@ class Recorder:
 
     def _plain(self, slots: Sequence[int], edges: Sequence[Edge | None]) -> bool:
         """Whether the history of the results is what JAX makes of the program."""
-        if any(s in self.region.cut and e is not None for s, e in zip(slots, edges, strict=True)):
+        if any(s in self.cut and e is not None for s, e in zip(slots, edges, strict=True)):
             return False
         seen: set[Node] = set()
         stack = [e[0] for e in edges if e is not None]
@@ -224,43 +194,34 @@ class Recorder:
 
     def _program(self, slots: Sequence[int], inputs: Sequence[int]) -> Callable[..., list[Any]]:
         """The recorded operators that `slots` need, as one jitted function of the inputs."""
-        region = self.region
-        run = _Run(steps(region.entries), tuple(slots))
-        given = set(inputs)
-        captured = {s: region.externals[-1 - s] for s in run.externals() if s not in given}
-        key = (tuple(region.entries), tuple(slots), tuple(inputs), tuple(captured))
-        call = _PROGRAMS.find(key, lambda: jax.jit(run))
-        numbers = scalars((region.floats, region.ints, region.complexes))
-        given_numbers = (numbers.floats, numbers.ints, numbers.complexes)
+        body = self.body(slots)
+        call = _PROGRAMS.find(body, lambda: jax.jit(_Run(body)))
+        return widened(self._fed(body, call, inputs))  # type: ignore[no-any-return]
 
-        @widened
+    def _fed(
+        self, body: Body, call: Callable[..., list[Any]], inputs: Sequence[int]
+    ) -> Callable[..., list[Any]]:
+        """A body's function of arrays and numbers as one of the inputs alone."""
+        at = {slot: k for k, slot in enumerate(inputs)}
+        captured = {s: self.captured(s) for s in body.inputs if s not in at}
+        given = scalars((self.floats, self.ints, self.complexes))
+        numbers = (given.floats, given.ints, given.complexes)
+
         def program(*arrays: Any) -> list[Any]:
-            known = dict(zip(inputs, arrays, strict=True))
-            known |= {s: v.read() for s, v in captured.items()}
-            return call(known, given_numbers)
+            known = [captured[s].read() if s in captured else arrays[at[s]] for s in body.inputs]
+            return call(known, numbers)
 
         return program
 
     def used(self, results: Sequence[Var]) -> list[bool]:
         """Of each input, in order, whether the results depend on it."""
-        slots = tuple(self.region.slot(value) for value, _ in results)
-        needed = set(_Run(steps(self.region.entries), slots).externals())
+        needed = set(self.body([self.slot(value) for value, _ in results]).inputs)
         return [s in needed for s, _ in self.entered]
 
     def raw(self, results: Sequence[Var]) -> Callable[..., list[Any]]:
         """As `function`, without a jit of its own and with JAX's differentiation."""
-        region = self.region
-        run = _Run(steps(region.entries), tuple(region.slot(value) for value, _ in results))
-        inputs = [s for s, _ in self.entered]
-        captured = {s: region.externals[-1 - s] for s in run.externals() if s not in set(inputs)}
-        numbers = scalars((region.floats, region.ints, region.complexes))
-
-        def function(*arrays: Any) -> list[Any]:
-            known = dict(zip(inputs, arrays, strict=True))
-            known |= {s: v.read() for s, v in captured.items()}
-            return run(known, (numbers.floats, numbers.ints, numbers.complexes))
-
-        return function
+        body = self.body([self.slot(value) for value, _ in results])
+        return self._fed(body, _Run(body), [s for s, _ in self.entered])
 
     def _differentiated(
         self, slots: Sequence[int], edges: Sequence[Edge | None]
@@ -296,7 +257,7 @@ class Recorder:
     ) -> tuple[Callable[..., Any], list[bool]]:  # fmt: skip
         """The gradient function (inputs, cotangents) -> gradients, and which inputs have one."""
         self.entered = list(entered)
-        self.region.exact = False
+        self.exact = False
 
         def work() -> Any:
             roots = []
@@ -318,11 +279,11 @@ class Recorder:
         checks, self.checks = self.checks, []
         if not checks or any(isinstance(x, jax.core.Tracer) for x in arrays):
             return
-        slots = [self.region.slot(flag) for flag, _ in checks]
+        slots = [self.slot(flag) for flag, _ in checks]
         flags = self._program(slots, [s for s, _ in self.entered])(*arrays)
         for flag, (_, error) in zip(flags, checks, strict=True):
             value = Value(flag, aval_of((), checks[0][0].aval.dtype), CPU)
-            state.checks.append((value, functools.partial(self._late, error)))
+            defer_check(value, functools.partial(self._late, error))
         run_checks()
 
     def _late(self, error: Callable[[], Exception]) -> Exception:
@@ -334,32 +295,21 @@ class Recorder:
 
 
 class _Run:
-    """The nodes of a recording that some slots need, applied to arrays."""
+    """A body as a function that JAX may trace into whatever it traces."""
 
-    def __init__(self, nodes: Nodes, slots: tuple[int, ...]) -> None:
-        self.nodes, self.slots = nodes, slots
-        self.uses: LastUses = last_uses(nodes, slots)
+    def __init__(self, body: Body) -> None:
+        self.body = body
 
-    def externals(self) -> list[int]:
-        """Slots of the inputs from outside that are needed."""
-        found = dict.fromkeys(s for s in self.slots if s < 0)
-        for (_, inputs), dead in zip(self.nodes, self.uses, strict=True):
-            if dead is not None:
-                found.update(dict.fromkeys(s for s in inputs if s < 0))
-        return list(found)
-
-    def __call__(self, known: dict[int, Any], numbers: tuple[Any, Any, Any]) -> list[Any]:
+    def __call__(self, arrays: Sequence[Any], numbers: tuple[Any, Any, Any]) -> list[Any]:
         """The arrays of the slots; the kernels' equations join what is being traced."""
         # Inside shard_map arrays vary over axes, and constants must be told to: jnp does it, a
         # jaxpr that was traced elsewhere does not.
-        varies = any(_varies(x) for x in known.values())
+        varies = any(_varies(x) for x in arrays)
 
-        def run(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
-            return kernel.fn(*arrays) if varies else kernel.call(*arrays)
+        def run(position: int, kernel: Kernel, given: list[Any]) -> Sequence[Any]:
+            return kernel.fn(*given) if varies else kernel.call(*given)
 
-        outside = [known.get(-1 - k) for k in range(-min(known, default=0))]
-        made = evaluate(self.nodes, run, outside, Scalars(*numbers).fetch, self.uses)
-        return [made[s] if s >= 0 else known[s] for s in self.slots]
+        return self.body(arrays, Scalars(*numbers).fetch, run)
 
 
 def _varies(x: Any) -> bool:
@@ -367,7 +317,7 @@ def _varies(x: Any) -> bool:
     return bool(getattr(getattr(kind, "mat", kind), "varying", getattr(kind, "vma", None)))
 
 
-@functools.lru_cache(maxsize=512)
+@memoised(512)
 def _draw_kernel(dist: Any, aval: Aval, kinds: Any, key: Aval, implementation: str) -> Kernel:
     shape, np_dtype = tuple(aval.shape), aval.dtype.np
 

@@ -94,11 +94,11 @@ class Call:
     def __init__(
         self, apply: Apply, args: tuple[Any, ...], kwargs: dict[str, Any],
         params: Mapping[str, Any], buffers: Mapping[str, Any] | None, rngs: Any,
-        train: bool | None,
+        train: bool | None, purpose: str = "to_jax",
     ) -> None:  # fmt: skip
         self.apply, self.module = apply, apply.module
         key = None if rngs is None else key_data(rngs)
-        self.recorder = Recorder(f"to_jax({apply.__name__})", self._home(), key)
+        self.recorder = Recorder(f"{purpose}({apply.__name__})", self._home(), key)
         self.arrays: list[Any] = [] if key is None else [key[0]]
         self.train = train
         self.keeps_buffers = buffers is not None
@@ -135,7 +135,7 @@ class Call:
 
         return jax.tree_util.tree_map(enter, tree)
 
-    def record(self) -> list[Any]:
+    def capture(self) -> list[Any]:
         """Run the torch function: its results that are tensors, then the buffers that were given.
 
         Leaves what it returned in `leaves` (of `tree`), the places of tensors there in `places`,
@@ -160,7 +160,7 @@ class Call:
 
     def run(self) -> list[Any]:
         """Arrays of the results (leaves of `tree`), then of the buffers if they were given."""
-        made = iter(self.recorder.function(self.record())(*self.arrays))
+        made = iter(self.recorder.function(self.capture())(*self.arrays))
         for k in self.places:
             self.leaves[k] = next(made)
         return [*self.leaves, *made]

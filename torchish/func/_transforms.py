@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .._autograd.capture import Rules
 from .._autograd.forward import new_level, reverse, without_history
 from .._autograd.grad_mode import grad_mode
 from .._autograd.gradients import as_tensor, as_var, constant
@@ -19,27 +20,26 @@ from .._autograd.subgraph import Entry, borders, enter, gradients
 from .._autograd.tensor_base import TensorBase, from_value
 from .._basics.dtypes import SCALAR_NAMES
 from .._basics.state import state
-from .._core.storage import moment, older
 from .._ops.registry import ops
 from ._tree import Spec, flatten, tree_map, unflatten
 from ._vmap import ARITHMETIC
 
 
-class _Captures:
+class _Captures(Rules):
     """One run of a function, which may not write to what it captures."""
 
-    maps, rewrites = False, True
+    rewrites = True
 
     def __init__(self, given: Any = ()) -> None:
         """`given` are arguments that may be written to."""
-        self.moment = moment()
+        super().__init__()
         self.given = {
             id(x._storage): x._storage for x in flatten(given)[0] if isinstance(x, TensorBase)
         }
 
     def before_write(self, target: Any, new: Any, step: Any, name: str) -> None:
         """Refuse a write to what is not this run's own."""
-        if older(target._storage, self.moment) and id(target._storage) not in self.given:
+        if self.is_captured(target) and id(target._storage) not in self.given:
             name = name.rstrip("_")
             kind = f"aten::{name}_" + (".Tensor" if name in ARITHMETIC else "")
             raise RuntimeError(
@@ -48,15 +48,6 @@ class _Captures:
                 "not supported; please rewrite the function being transformed to explicitly accept "
                 "the mutated Tensor(s) as inputs."
             )
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """What is called may ask which transformations run."""
-        state.transforms.append(self)
-        try:
-            yield
-        finally:
-            state.transforms.pop()
 
 
 class _Level(_Captures):

@@ -11,14 +11,15 @@ from typing import Any
 
 from .._autograd import forward
 from .._autograd.apply import commit
+from .._autograd.capture import Rules
 from .._autograd.grad_mode import grad_mode
 from .._autograd.tensor_base import TensorBase, from_values
 from .._basics.errors import not_supported
 from .._basics.state import state
-from .._core.storage import moment, older
 from .._core.values import Value
+from .._parallel.mapped import Result
+from .._parallel.samples import SampleCall
 from ._custom import lowered
-from ._level import Level, SampleRegion, Way, link
 
 # In-place operators whose other operand is a tensor to torch even if it is a number.
 ARITHMETIC = ("add", "div", "fmod", "mul", "remainder", "sub")
@@ -31,7 +32,7 @@ _CAPTURED = (
 )
 
 
-class Writes:
+class Writes(Rules):
     """What one call of a mapped function writes to tensors from outside.
 
     A captured tensor is written once, if what is written is the same for all samples; a mapped
@@ -40,9 +41,9 @@ class Writes:
 
     maps = rewrites = True
 
-    def __init__(self, level: Level) -> None:
-        self.level = level
-        self.moment = moment()
+    def __init__(self, call: SampleCall) -> None:
+        super().__init__()
+        self.call = call
         self.arguments: list[tuple[Any, Any, int]] = []  # inside, outside, mapped dim
         self.captured: dict[int, Any] = {}
 
@@ -52,15 +53,15 @@ class Writes:
         Raises: RuntimeError for one that differs from sample to sample, or has a history.
         """
         storage = target._storage
-        if not older(storage, self.moment):
+        if not self.is_captured(target):
             return
-        if self.level.varies(new):
+        if self.call.varies(new):
             shape = list(new.aval.shape)
             raise RuntimeError(
                 _CAPTURED
                 if name not in ARITHMETIC
                 else f"output with shape {shape} doesn't match the broadcast shape "
-                f"{[self.level.size, *shape]}"
+                f"{[self.call.size, *shape]}"
             )
         if step is not None:
             raise not_supported(
@@ -70,20 +71,20 @@ class Writes:
 
     def lowered(self, function: Any, args: Sequence[Any]) -> Any:
         """What the `vmap` rule of a custom function gives for one sample."""
-        return lowered(self.level, self.arguments, function, args)
+        return lowered(self.call, self.arguments, function, args)
 
     def finish(self) -> None:
         """Make the writes outside what they were inside."""
-        level, wanted, owners = self.level, [], []
+        wanted, owners = [], []
         for storage in self.captured.values():
-            wanted.append(("once", 0, storage.value))
+            wanted.append(Result("first", 0, [storage.value]))
             owners.append(storage.set)
         for inside, outside, dim in self.arguments:
             if inside._storage.writes:
-                wanted.append(("mapped", dim, inside._value()))
+                wanted.append(Result("stacked", dim, [inside._value()]))
                 owners.append(functools.partial(_write_outside, outside))
         if wanted:
-            for set_value, value in zip(owners, level.emit(wanted), strict=True):
+            for set_value, value in zip(owners, self.call.emit(wanted), strict=True):
                 set_value(value)
 
 
@@ -151,46 +152,30 @@ def _map_plain(
     randomness: str,
 ) -> list[Any]:
     """`map_tensors` without a look at tangents."""
-    home = inputs[0][0]._storage.device
-    level = Level(size, SampleRegion(home), randomness)
-    ways = level.ways
+    call = SampleCall(inputs[0][0]._storage.device, size, randomness)
     grads = state.grad_enabled
     given = [(t._value(), dim, t._edge() if grads else None) for t, dim in inputs]
-
-    writes = Writes(level)
-
-    def work() -> Any:
-        samples = []
-        for (value, dim, outer), (outside, _) in zip(given, inputs, strict=True):
-            inside = level.enter(value, dim, outer)
-            writes.arguments.append((inside, outside, dim))
-            if inside._grad_fn is not None and outside._requires_grad:
-                inside._grad_fn.stands_for_leaf = outside._grad_fn is None
-            if outer is not None and inside._grad_fn is not None:
-                ways.append(Way("mapped", dim, outer, (inside._grad_fn, 0)))
-            samples.append(inside)
-        found = []
-        state.transforms.append(writes)
-        try:
-            results = function(samples)
-        finally:
-            state.transforms.pop()
-        for tensor, place in results:
-            if place is None and level.varies(tensor._value()):
-                raise VariesError
-            kind = "once" if place is None else "mapped"
-            where = 0 if place is None else place % (tensor._aval.ndim + 1)
-            found.append((kind, where, tensor._value(), tensor._edge() if grads else None))
-        return found
-
+    writes = Writes(call)
+    wanted, history = [], []
     try:
-        found, checks = level.record(work)
+        with call.recording():
+            samples = []
+            for (value, dim, outer), (outside, _) in zip(given, inputs, strict=True):
+                inside = call.part(value, dim, outer)
+                writes.arguments.append((inside, outside, dim))
+                if inside._grad_fn is not None and outside._requires_grad:
+                    inside._grad_fn.stands_for_leaf = outside._grad_fn is None
+                samples.append(inside)
+            with writes.running():
+                results = function(samples)
+            for tensor, place in results:
+                if place is None and call.varies(tensor._value()):
+                    raise VariesError
+                kind = "first" if place is None else "stacked"
+                where = 0 if place is None else place % (tensor._aval.ndim + 1)
+                wanted.append(Result(kind, where, [tensor._value()]))
+                history.append((kind, where, [tensor._edge() if grads else None]))
     finally:
         writes.finish()
-    wanted = [(kind, dim, value) for kind, dim, value, _ in found]
-    values = level.emit([*wanted, *[("any", 0, flag) for flag, _ in checks]])
-    for flag, (_, error) in zip(values[len(wanted) :], checks, strict=True):
-        state.checks.append((flag, error))
-    values = values[: len(wanted)]
-    edges = link(level, ways, [(kind, dim, e) for kind, dim, _, e in found], values)
-    return from_values(values, edges)
+    values = call.emit(wanted)
+    return from_values(values, call.link(history, values, "VmapBackward"))

@@ -15,6 +15,7 @@ from typing import Any
 from .._autograd.apply import apply_kernel
 from .._autograd.grad_mode import grad_mode
 from .._autograd.tensor_base import TensorBase, detached, from_value
+from .._basics.memo import Memo
 from .._basics.state import state
 from .._core.kernels import Kernel
 from ._recompute import CHECKS, CheckpointError, Frame, GraphExecGroup
@@ -175,19 +176,19 @@ class _Surroundings:
                 state.autocast = before
 
 
-_BARRIERS: dict[Any, Kernel] = {}
+_BARRIERS: Memo[Kernel] = Memo(1024)
 
 
 def _fresh(value: Any) -> Any:
     """A tensor of the value that XLA does not know to be the same."""
     import jax
 
-    kernel = _BARRIERS.get(value.aval)
-    if kernel is None:
-        kernel = _BARRIERS[value.aval] = Kernel(
-            "checkpoint", lambda x: (jax.lax.optimization_barrier(x),), (value.aval,), (value.aval,)
-        )
-    return apply_kernel(kernel, (from_value(value),))[0]
+    avals = (value.aval,)
+
+    def make() -> Kernel:
+        return Kernel("checkpoint", lambda x: (jax.lax.optimization_barrier(x),), avals, avals)
+
+    return apply_kernel(_BARRIERS.find(value.aval, make), (from_value(value),))[0]
 
 
 def _behind_barrier(x: Any) -> Any:

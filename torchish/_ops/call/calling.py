@@ -18,13 +18,13 @@ from ..._autograd.apply import (
     link,
     write_inplace,
 )
+from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.gradients import constant
 from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..._basics.state import state
 from ..._core import trace as tracing
-from ..._core.casting import cast_kernel
 from ..._core.kernels import Kernel
 from ..._core.layout import elementwise_strides, is_dense
 from ..._core.values import aval_of, contiguous_strides

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._autograd.apply import apply_kernel, check_history, write_inplace
+from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.interop import moved, storage_array, tensor_on, wrap_host
 from ..._autograd.nodes import Node, history, node_class
@@ -21,7 +22,6 @@ from ..._basics.memo import memoised
 from ..._basics.memory import check_size
 from ..._basics.state import state
 from ..._core import store
-from ..._core.casting import cast_kernel
 from ..._core.kernels import Kernel
 from ..._core.layout import preserved_strides
 from ..._core.storage import dense_span

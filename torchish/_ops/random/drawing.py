@@ -51,7 +51,7 @@ def pick(generator: Any, dev: device, name: str) -> Generator:
 
     Raises: TypeError for another object, RuntimeError for a generator of another device type.
     """
-    if state.draw_keys is not None:
+    if state.capture is not None and state.capture.draws_by_key:
         raise not_supported(f"{name} inside a JAX function", "drawing outside, or on a device")
     if generator is None:
         return thread_generator() if dev.type in ("cpu", "meta") else device_generator(dev)
@@ -80,8 +80,10 @@ def draw(
     aval = aval_of(tuple(shape), dt)
     if dev is META:
         return Value(None, aval, META)
-    if state.draw_keys is not None:
-        return state.draw_keys(dist, numbers, aval, dev)  # type: ignore[no-any-return]
+    if state.capture is not None:
+        found: Value | None = state.capture.draw(dist, numbers, aval, dev)
+        if found is not None:
+            return found
     gen = pick(generator, dev, dist.name)
     if dev.type != "cpu":
         return _draw_on_device(dist, numbers, aval, dev, gen)
@@ -99,15 +101,9 @@ def draw(
 
 
 def on_host(make: Callable[[], np.ndarray[Any, Any]], aval: Aval) -> Value:
-    """The Value of what `make` draws now; inside a compiled region, of what it draws at each call.
-
-    A region that is being compiled sets `state.draw_sink(make, aval) -> Value`.
-    """
-    if state.draw_keys is not None:
-        raise not_supported("this draw inside a JAX function", "drawing outside, or on a device")
-    sink = state.draw_sink
-    if sink is not None:
-        made: Value = sink(make, aval)
+    """The Value of what `make` draws now; of what it draws at each call, where that is captured."""
+    if state.capture is not None:
+        made: Value = state.capture.drawn(make, aval)
         return made
     return host_value(make())
 

@@ -16,6 +16,7 @@ from torchish._autograd.grad_mode import is_grad_enabled, no_grad
 from torchish._autograd.interop import host_array, wrap_host
 from torchish._autograd.nodes import AccumulateGrad
 from torchish._basics.errors import not_supported
+from torchish._basics.memo import Memo
 from torchish._core.kernels import Kernel
 from torchish._core.trace import record
 from torchish._tensor.tensor import Tensor
@@ -41,8 +42,8 @@ _UNFINISHED = (
     "this issue (e.g. list, dict, iterable)."
 )
 
-_PACKS: dict[Any, Kernel] = {}
-_SPLITS: dict[Any, Kernel] = {}
+_PACKS: Memo[Kernel] = Memo(256)
+_SPLITS: Memo[Kernel] = Memo(256)
 
 
 def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
@@ -52,13 +53,11 @@ def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
     from torchish._autograd.tensor_base import from_value
 
     avals = tuple(t._aval for t in tensors)
-    kernel = _PACKS.get(avals)
-    if kernel is None:
 
-        def fn(*arrays: Any) -> tuple[Any]:
-            return (jnp.concatenate([a.reshape(-1) for a in arrays]),)
+    def fn(*arrays: Any) -> tuple[Any]:
+        return (jnp.concatenate([a.reshape(-1) for a in arrays]),)
 
-        kernel = _PACKS[avals] = Kernel("pack", fn, avals)
+    kernel = _PACKS.find(avals, lambda: Kernel("pack", fn, avals))
     (flat,) = record(kernel, [t._value() for t in tensors])
     return host_array(from_value(flat))
 
@@ -66,18 +65,16 @@ def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
 def _unpack(flat: np.ndarray[Any, Any], tensors: Sequence[Tensor]) -> None:
     """Write the parts of a flat array into tensors; the cuts are part of the next program."""
     avals = tuple(t._aval for t in tensors)
-    kernel = _SPLITS.get(avals)
     whole = wrap_host(np.array(flat), tensors[0].device)._value()
-    if kernel is None:
 
-        def fn(x: Any) -> tuple[Any, ...]:
-            outs, start = [], 0
-            for aval in avals:
-                outs.append(x[start : start + aval.numel].reshape(tuple(aval.shape)))
-                start += aval.numel
-            return tuple(outs)
+    def fn(x: Any) -> tuple[Any, ...]:
+        outs, start = [], 0
+        for aval in avals:
+            outs.append(x[start : start + aval.numel].reshape(tuple(aval.shape)))
+            start += aval.numel
+        return tuple(outs)
 
-        kernel = _SPLITS[avals] = Kernel("split", fn, (whole.aval,), avals)
+    kernel = _SPLITS.find(avals, lambda: Kernel("split", fn, (whole.aval,), avals))
     with no_grad():
         for tensor, value in zip(tensors, record(kernel, [whole]), strict=True):
             tensor._write(value)

@@ -1,7 +1,7 @@
 """A module on several devices as one SPMD program.
 
 The module's forward is run once for each size of slice, on replicas whose tensors are placeholders
-(see `_parallel/region.py`); what it did becomes one kernel over the devices. A forward that looks
+(see `_parallel/replicas.py`); what it did becomes one kernel over the devices. A forward that looks
 at values (`.item()`, `if x.sum() > 0`) cannot be one program for all replicas: such a module is
 replicated and run device by device, as PyTorch does it.
 """
@@ -13,12 +13,14 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from torchish._autograd.capture import DataDependent, on_stand_ins
 from torchish._autograd.grad_mode import no_grad
 from torchish._autograd.interop import is_host
 from torchish._autograd.tensor_base import from_value, from_values
 from torchish._basics.devices import resolve
 from torchish._core.values import Value, aval_of
-from torchish._parallel.region import Call, DataDependent, Result, in_region
+from torchish._parallel.mapped import Result
+from torchish._parallel.replicas import ReplicaCall
 from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
 
@@ -88,7 +90,7 @@ def parallel_forward(
     Raises: DataDependent when the forward needs values.
     """
     places = [resolve(as_device(d)) for d in device_ids]
-    if module in _looks_at_values or in_region(places[0]):
+    if module in _looks_at_values or on_stand_ins(places[0]):
         raise DataDependent("known to look at values")
     tensors = tensors_of((inputs, kwargs))
     slices = Slices(tensors, len(places), dim)
@@ -116,7 +118,7 @@ class _Work:
         self.slices = slices
         self.home = places[0]
         name = type(module).__name__
-        self.call = Call(name, places[: slices.count], "replica", slices.lanes)
+        self.call = ReplicaCall(name, places[: slices.count], "replica", slices.lanes, _refused)
         self.width = len(slices.lanes)
         self.state: dict[Any, list[Any]] = {}  # parameter or buffer -> its stand-ins
 
@@ -142,7 +144,7 @@ class _Work:
         for size in wanted:
             shape[dim] = size
             avals.append(aval_of(tuple(shape), dt))
-        return self.call.enter(tensor, "split", dim, avals)
+        return self.call.take(tensor, "split", dim, avals)
 
     def _at_home(self, tensor: Tensor) -> Tensor:
         """The tensor on the first device; host data is not sent there whole before it is cut."""
@@ -152,7 +154,7 @@ class _Work:
         return tensor.to(self.home)
 
     def _forward(self, lane: int, args: Any, named: Any) -> Any:
-        position = self.call.lanes[lane].positions[0]
+        position = self.call.positions[lane][0]
         with self.call.lane(lane):
             replica = self._replica(lane)
             try:
@@ -181,7 +183,7 @@ class _Work:
         if made is None:
             avals = (tensor._aval,) * self.width
             # As in PyTorch, a parameter that no replica used gets zeros.
-            made = self.state[tensor] = self.call.enter(tensor, "shared", 0, avals, True)
+            made = self.state[tensor] = self.call.take(tensor, "shared", 0, avals, True)
         return made[lane]
 
     def _leave(self, outs: list[Any]) -> Any:
@@ -221,7 +223,7 @@ class _Work:
         del leaves
         outs.clear()
         values = self.call.emit(results)
-        edges = self.call.link(history, values[: len(history)])
+        edges = self.call.link(history, values[: len(history)], "GatherBackward")
         self._keep(written, values[len(history) :])
         return _filled(template, iter(from_values(values[: len(history)], edges)))
 
@@ -264,6 +266,11 @@ def _checked(out: Any) -> Any:
     elif out is not None and not isinstance(out, Tensor):
         raise TypeError(f"'{type(out).__name__}' object is not iterable")
     return out
+
+
+def _refused(name: str) -> BaseException:
+    """Replicas that write to what they share run one by one."""
+    return DataDependent(f"a replica writes in place ({name}) to a tensor that it was not given")
 
 
 def _named(error: Exception, where: str) -> Exception:

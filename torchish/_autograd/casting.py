@@ -7,9 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._basics.memo import Memo
-from . import store
-from .kernels import Kernel
-from .values import Aval
+from .._core import store
+from .._core.kernels import Kernel
+from .._core.values import Aval
 
 _CASTS: Memo[Kernel] = Memo()
 
