@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import torchish
-from torchish._ops.call.signatures import OperatorSignature
+from torchish._ops.call.signatures import LateSignature
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_signatures(function, text):
 
 def test_a_signature_is_an_ordinary_one():
     found = inspect.signature(torchish.add)
-    assert isinstance(found, OperatorSignature)
+    assert isinstance(found, LateSignature)
     bound = found.bind(1, other=2)
     bound.apply_defaults()
     assert bound.arguments == {"input": 1, "other": 2, "alpha": 1, "out": None}

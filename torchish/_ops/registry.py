@@ -4,7 +4,7 @@ An operator is a pure function on JAX arrays under `@op`; its signature says wha
 each argument (see `Tensor`, `Operand`, `Scalar` …), the decorator's keywords say the rest.
 Everything else is derived here and never written again: the function, the method, the in-place
 form, `out=`, promotion, recording and history. A composite (`@composite`) is plain Python over
-tensors that only needs a public name.
+tensors; its in-place form and `out=` are derived as well (call/composites.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from .call.binding import MISSING, Binder, Parameter
 from .call.calling import make_function, make_inplace, make_method
+from .call.composites import Out, in_place, plain, with_flag, with_out
 from .call.mapping import each_position
 from .call.operator import Operator, StrideRule
 
@@ -69,7 +70,7 @@ def op(
     promote: str = "none",
     *,
     into: tuple[str, ...] = ("torch", "method"),
-    inplace: bool = False,
+    inplace: bool | tuple[str, ...] = False,
     out: bool | None = None,
     saves: str = "inputs",
     returns: str | None = None,
@@ -94,6 +95,8 @@ def op(
     saves: "output" where torch's backward saves the result rather than inputs.
     check, guard: raise by shapes and static values once, by values at every call (operator.py).
     grad_name: torch's name of the grad node, or a function of what `check` receives.
+    inplace: whether there is an in-place form, or the places of one. By default it is a method, a
+        function of nn.functional, and one of torch where one tensor is all that it needs.
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
     out: whether there is an `out=` form; by default, outside nn.functional only.
     layout: strides of the results where torch's are not row-major (see operator.py).
@@ -126,17 +129,23 @@ def op(
                     )
                 else:
                     register(place, label, function)
-            if inplace:
-                _register_inplace(made, label, into)
+            # Each place has a function of its own: overriding tells them apart.
+            for place in _written_in(made, inplace, into):
+                written = make_inplace(made, f"{label}_", is_method=place == "method")
+                register(place, f"{label}_", written)
         return function
 
     return wrap
 
 
-def _register_inplace(made: Operator, label: str, into: tuple[str, ...]) -> None:
-    for place in into:  # each place has a function of its own: overriding tells them apart
-        if place in ("method", "nn.functional") or (place == "torch" and made.binder.is_unary):
-            register(place, label + "_", make_inplace(made, label + "_"))
+def _written_in(
+    made: Operator, inplace: bool | tuple[str, ...], into: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The places where an operator has an in-place form."""
+    if not isinstance(inplace, bool):
+        return inplace
+    places = {"method", "nn.functional"} | ({"torch"} if made.binder.is_unary else set())
+    return tuple(place for place in into if inplace and place in places)
 
 
 def composite(
@@ -144,13 +153,36 @@ def composite(
     into: tuple[str, ...] = ("torch", "method"),
     name: str | None = None,
     aliases: tuple[str, ...] = (),
+    out: bool | str | Out = False,
+    inplace: tuple[str, ...] = (),
+    flag: bool = False,
+    before: Callable[..., None] | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Register plain Python over tensors under public names; returns it unchanged."""
+    """Register plain Python over tensors, and its forms, under public names.
 
-    def wrap(function: Callable[..., Any]) -> Any:
-        for label in (name or function.__name__, *aliases):
+    out: the `out=` form; a rule of `check_out_dtype`, or more (`Out`), for results that are not
+        those of a `last` operator.
+    inplace: the places of the in-place form.
+    flag: torch has an argument `inplace`.
+    before: sees the arguments of the in-place form first.
+    """
+
+    def wrap(body: Callable[..., Any]) -> Any:
+        label = name or body.__name__
+        written = in_place(body, f"{label}_", before) if inplace or flag else None
+        function: Any = body
+        if flag:
+            function = with_flag(body, written)  # type: ignore[arg-type]
+        elif out:
+            how = out if isinstance(out, Out) else Out(out) if isinstance(out, str) else Out()
+            function = with_out(body, how)
+        elif inplace:
+            function = plain(body)
+        for spelling in (label, *aliases):
             for place in into:
-                register(place, label, function)
+                register(place, spelling, function)
+            for place in inplace:
+                register(place, f"{spelling}_", written)
         return function
 
     return wrap

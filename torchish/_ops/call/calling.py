@@ -31,7 +31,7 @@ from ..._core.values import aval_of, contiguous_strides
 from ..protocol import overriding
 from .forms import MISS, make_form
 from .operator import Operator
-from .signatures import OperatorSignature
+from .signatures import of_operator
 from .warning import user_level
 
 
@@ -146,20 +146,20 @@ def make_method(operator: Operator, label: str, varargs: bool, out: bool) -> Cal
     return _dress(method, operator, label, is_method=True)
 
 
-def make_inplace(operator: Operator, label: str) -> Callable[..., Any]:
+def make_inplace(operator: Operator, label: str, *, is_method: bool) -> Callable[..., Any]:
     """The in-place form (`Tensor.add_`)."""
 
-    def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def inplace(input: Any, *args: Any, **kwargs: Any) -> Any:
         if overriding.engaged:
-            found = overriding.look((self, *args), kwargs)
+            found = overriding.look((input, *args), kwargs)
             if found is not None:
-                return overriding.send(inplace, found, (self, *args), kwargs)
+                return overriding.send(inplace, found, (input, *args), kwargs)
         try:
-            return call_inplace(operator, self, args, kwargs)
+            return call_inplace(operator, input, args, kwargs)
         except TypeError as error:
-            return overriding.refused(inplace, (self, *args), kwargs, error)
+            return overriding.refused(inplace, (input, *args), kwargs, error)
 
-    return _dress(inplace, operator, label, is_method=True)
+    return _dress(inplace, operator, label, is_method=is_method)
 
 
 def _dress(
@@ -174,7 +174,7 @@ def _dress(
     function.__doc__ = operator.body.__doc__
     function.__module__ = _PUBLIC
     function.operator = operator  # type: ignore[attr-defined]
-    function.__signature__ = OperatorSignature(  # type: ignore[attr-defined]
+    function.__signature__ = of_operator(  # type: ignore[attr-defined]
         operator.binder, is_method=is_method, has_out=has_out
     )
     return function
@@ -259,6 +259,8 @@ _OUT_TEXTS = {
     "cat": ("torch.cat(): input types can't be cast to the desired output type {1}", SCALAR_NAMES),
     "found": ("Found dtype {1} but expected {0}", SCALAR_NAMES),
     "exact": ("Expected out tensor to have dtype {0}, but got {1} instead", CPP_NAMES),
+    "type": ("Expected out type to be {0} but got {1}", SCALAR_NAMES),
+    "multinomial": ("multinomial expects Long tensor out, got: {1}", SCALAR_NAMES),
     "tensordot": (
         "tensordot: Expected the output tensor to have dtype {0}, but got an output tensor with "
         "dtype {1}",

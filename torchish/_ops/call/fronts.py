@@ -1,41 +1,9 @@
-"""What hand-written fronts of operators share: in-place forms, old call forms, `out=`."""
+"""What hand-written fronts of operators share: old call forms, numbered grad nodes."""
 
 import warnings
 from typing import Any
 
-from ..._basics.state import state
-from .calling import call_inplace, check_out_dtype, resize_output
 from .warning import user_level
-
-
-def in_place(function: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
-    """The in-place form of an operator's public function: writes the result into `target`."""
-    return call_inplace(function.operator, target, args, kwargs)
-
-
-def to(out: Any) -> dict[str, Any]:
-    """The keywords that hand `out=` on; none for None."""
-    return {} if out is None else {"out": out}
-
-
-def into(out: Any, result: Any, rule: str = "cast", warn: bool = True) -> Any:
-    """A composite's `result`; with `out` it is written there, by a rule of `check_out_dtype`.
-
-    Where torch casts, its form is a composite too and the write has a history; others have none.
-    Creation and drawing resize `out` without the warning.
-
-    Raises: RuntimeError when a gradient would be lost, or the dtypes do not fit.
-    """
-    if out is None:
-        return result
-    if rule != "cast" and state.grad_enabled and (result.requires_grad or out.requires_grad):
-        raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of "
-            "the arguments requires grad."
-        )
-    check_out_dtype(rule, result.dtype, out.dtype)
-    resize_output(out, tuple(result.shape), warn_level=4 if warn else 0)
-    return out.copy_(result)
 
 
 def warn_old_form(old: str, new: str) -> None:

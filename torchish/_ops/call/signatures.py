@@ -7,8 +7,7 @@ Invariant: importing torchish builds none of them. `inspect.signature` takes a f
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .binding import Binder, Parameter
@@ -16,38 +15,27 @@ from .binding import Binder, Parameter
 _KEYWORD, _EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-class OperatorSignature(inspect.Signature):
-    """The signature of one form of an operator, made from its record when it is looked at."""
+class LateSignature(inspect.Signature):
+    """A signature that is made when it is looked at."""
 
-    __slots__ = ("_binder", "_has_out", "_is_method")
+    __slots__ = ("_make",)
 
-    def __init__(self, binder: Binder, *, is_method: bool, has_out: bool) -> None:
-        self._binder, self._is_method, self._has_out = binder, is_method, has_out
+    def __init__(self, make: Callable[[], inspect.Signature]) -> None:
+        self._make = make
 
     @property
-    def parameters(self) -> MappingProxyType[str, inspect.Parameter]:
+    def parameters(self) -> Mapping[str, inspect.Parameter]:  # type: ignore[override]
         """Name -> parameter, in order."""
-        return MappingProxyType({p.name: p for p in self._made()})
+        return self._make().parameters
 
     @property
     def return_annotation(self) -> Any:
-        """Nothing is said of the result here: see the type stubs."""
-        return inspect.Signature.empty
-
-    def _made(self) -> Iterator[inspect.Parameter]:
-        for position, p in enumerate(self._binder.params):
-            if self._is_method and position == 0:
-                yield inspect.Parameter("self", _EITHER)
-            else:
-                yield inspect.Parameter(
-                    p.name, _KEYWORD if p.keyword_only else _EITHER, default=_default(p)
-                )
-        if self._has_out:
-            yield inspect.Parameter("out", _KEYWORD, default=None)
+        """What the result is said to be; nothing for operators: see the type stubs."""
+        return self._make().return_annotation
 
     def plain(self) -> inspect.Signature:
         """The same as an ordinary signature."""
-        return inspect.Signature(list(self._made()))
+        return self._make()
 
     def replace(self, **changes: Any) -> Any:  # type: ignore[override]
         """A changed copy."""
@@ -56,7 +44,7 @@ class OperatorSignature(inspect.Signature):
     __replace__ = replace  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
-        return self.plain() == (other.plain() if isinstance(other, OperatorSignature) else other)
+        return self.plain() == (other.plain() if isinstance(other, LateSignature) else other)
 
     def __hash__(self) -> int:
         return hash(self.plain())
@@ -69,6 +57,38 @@ class OperatorSignature(inspect.Signature):
 
     def __reduce__(self) -> Any:
         return self.plain().__reduce__()
+
+
+def of_operator(binder: Binder, *, is_method: bool, has_out: bool) -> LateSignature:
+    """The signature of one form of an operator."""
+
+    def parameters() -> Iterator[inspect.Parameter]:
+        for position, p in enumerate(binder.params):
+            if is_method and position == 0:
+                yield inspect.Parameter("self", _EITHER)
+            else:
+                yield inspect.Parameter(
+                    p.name, _KEYWORD if p.keyword_only else _EITHER, default=_default(p)
+                )
+        if has_out:
+            yield inspect.Parameter("out", _KEYWORD, default=None)
+
+    return LateSignature(lambda: inspect.Signature(list(parameters())))
+
+
+def of_composite(
+    body: Callable[..., Any], extra: inspect.Parameter, at: int | None = None
+) -> LateSignature:
+    """The signature of plain Python with one more parameter, by default the last of its kind."""
+
+    def make() -> inspect.Signature:
+        own = inspect.signature(body)
+        found = list(own.parameters.values())
+        last = next((k for k, p in enumerate(found) if p.kind > extra.kind), len(found))
+        place = last if at is None else at
+        return own.replace(parameters=[*found[:place], extra, *found[place:]])
+
+    return LateSignature(make)
 
 
 def _default(p: Parameter) -> Any:

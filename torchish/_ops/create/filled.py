@@ -15,7 +15,7 @@ from ..._autograd.interop import wrap_host
 from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics import dtypes
 from ..._basics.devices import META, resolve
-from ..._basics.dtypes import SCALAR_NAMES, dtype as Type
+from ..._basics.dtypes import dtype as Type
 from ..._basics.memo import memoised
 from ..._basics.memory import check_size
 from ..._basics.state import process
@@ -23,7 +23,7 @@ from ..._core import store
 from ..._core.kernels import Kernel
 from ..._core.trace import record_on
 from ..._core.values import Aval, Value, aval_of
-from ..call.fronts import into
+from ..call.composites import CREATED
 from ..call.warning import user_level
 from ..registry import Tensor, composite, ops
 from .copying import _format_strides, born_with_grad
@@ -136,13 +136,10 @@ def _options(name: str, kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
 
 
 def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    out = kwargs.pop("out", None)
     size = as_size(name, args, kwargs)
     if name != "empty" and "memory_format" in kwargs:
         raise TypeError(f"{name}() got an unexpected keyword argument 'memory_format'")
     dt, device, requires_grad, fmt = _options(name, kwargs)
-    if out is not None:
-        return _into(out, _filled(size, number, out.dtype), dt)
     found = as_dtype(dt, process.default_dtype)
     if fmt is None or fmt.name in ("contiguous_format", "preserve_format"):
         return _made(size, number, found, device, requires_grad)
@@ -150,29 +147,19 @@ def _sized(name: str, number: int, args: Sequence[Any], kwargs: dict[str, Any]) 
     return born_with_grad(made) if requires_grad else made
 
 
-def _into(out: Any, array: np.ndarray[Any, Any], given: Any) -> Any:
-    """Write a created array into `out=`, whose dtype a `dtype=` may not contradict."""
-    if given is not None and given is not out.dtype:
-        raise RuntimeError(
-            f"dtype {SCALAR_NAMES[given]} does not match dtype of out parameter "
-            f"({SCALAR_NAMES[out.dtype]})"
-        )
-    return into(out, wrap_host(array), warn=False)
-
-
-@composite(into=("torch",))
+@composite(into=("torch",), out=CREATED)
 def zeros(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3), dtype=..., device=...)`."""
     return _sized("zeros", 0, size, kwargs)
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=CREATED)
 def ones(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor of ones."""
     return _sized("ones", 1, size, kwargs)
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=CREATED)
 def empty(*size: Any, **kwargs: Any) -> Tensor:
     """A tensor whose contents mean nothing (zeros here)."""
     return _sized("empty", 0, size, kwargs)
@@ -203,8 +190,8 @@ def _type_of(number: Any) -> Type:
     return process.default_dtype
 
 
-@composite(into=("torch",))
-def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tensor:
+@composite(into=("torch",), out=CREATED)
+def full(size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
     """A tensor filled with one number, whose category gives the dtype."""
     if not isinstance(size, (tuple, list)):
         raise TypeError(
@@ -213,8 +200,6 @@ def full(size: Any, fill_value: Any, *, out: Any = None, **kwargs: Any) -> Tenso
     dims = as_size("full", (size,), {})
     dt, device, requires_grad, _ = _options("full", kwargs)
     number = _fill_value(fill_value, "full")
-    if out is not None:
-        return _into(out, _filled(dims, number, out.dtype), dt)
     return _made(dims, number, as_dtype(dt, _type_of(number)), device, requires_grad)
 
 
@@ -376,8 +361,30 @@ def _arithmetic(start: Any, step: Any, count: int, dt: Type) -> np.ndarray[Any, 
     return (start + np.arange(count, dtype=np.float64) * step).astype(dt.np)
 
 
-@composite(into=("torch",))
-def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
+def _counted(target: Any, made: Any) -> Any:
+    """A target with as many elements keeps its shape."""
+    return made.reshape(tuple(target.shape)) if target.numel() == made.numel() else made
+
+
+def _in_target(target: Any, made: Any) -> Any:
+    """The same, with torch's warning about another count."""
+    if target.numel() not in (0, made.numel()):
+        warnings.warn(
+            f"The number of elements in the out tensor of shape {list(target.shape)} is "
+            f"{target.numel()} which does not match the computed number of elements "
+            f"{made.numel()}. Note that this may occur as a result of rounding error. The out "
+            f"tensor will be resized to a tensor of shape ({made.numel()},).",
+            stacklevel=user_level(),
+        )
+    return _counted(target, made)
+
+
+_COUNTED = CREATED._replace(fit=_counted)
+RANGED = CREATED._replace(fit=_in_target)
+
+
+@composite(into=("torch",), out=RANGED)
+def arange(*args: Any, **kwargs: Any) -> Tensor:
     """start, start + step, ... below `end`: `arange(end)`, `arange(start, end, step)`.
 
     Raises: RuntimeError if step is 0 or leads away from `end`.
@@ -392,7 +399,7 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
     numbers = [_number(n) for n in (start, end, step)]
     start, end, step = numbers
     dt, device, requires_grad, _ = _options("arange", kwargs)
-    found = _range_type(numbers, dt) if out is None else out.dtype
+    found = _range_type(numbers, dt)
     _check_range(start, end, step)
     if found is dtypes.int64:  # torch counts in whole numbers for this dtype only
         if int(step) == 0:
@@ -400,26 +407,11 @@ def arange(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
         count = max(0, -((int(start) - int(end)) // int(step)))
     else:
         count = math.ceil((end - start) / step)
-    array = _arithmetic(start, step, count, found)
-    if out is None:
-        return finish(array, device, requires_grad)
-    if out.numel() == count:  # keeps its shape
-        return _into(out, array.reshape(tuple(out.shape)), dt)
-    if out.numel():
-        warnings.warn(
-            f"The number of elements in the out tensor of shape {list(out.shape)} is {out.numel()} "
-            f"which does not match the computed number of elements {count}. Note that this may "
-            "occur as a result of rounding error. The out tensor will be resized to a tensor of "
-            f"shape ({count},).",
-            stacklevel=user_level(),
-        )
-    return _into(out, array, dt)
+    return finish(_arithmetic(start, step, count, found), device, requires_grad)
 
 
-@composite(into=("torch",), name="range")
-def range_(
-    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, **kwargs: Any
-) -> Tensor:
+@composite(into=("torch",), name="range", out=_COUNTED)
+def range_(start: Any = 0, end: Any = None, step: Any = 1, **kwargs: Any) -> Tensor:
     """start, start + step, ... up to and including `end`; deprecated by torch."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is "
@@ -432,9 +424,9 @@ def range_(
     start, end, step = map(_number, (start, end, step))
     dt, device, requires_grad, _ = _options("range", kwargs)
     _check_range(start, end, step)
-    found = as_dtype(dt, process.default_dtype) if out is None else out.dtype
+    found = as_dtype(dt, process.default_dtype)
     array = _arithmetic(start, step, math.floor((end - start) / step) + 1, found)
-    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
+    return finish(array, device, requires_grad)
 
 
 def _evenly(start: Any, end: Any, steps: int, dt: Type) -> np.ndarray[Any, Any]:
@@ -469,36 +461,34 @@ def _check_steps(name: str, steps: Any) -> None:
         )
 
 
-@composite(into=("torch",))
-def linspace(start: Any, end: Any, steps: int, *, out: Any = None, **kwargs: Any) -> Tensor:
+@composite(into=("torch",), out=_COUNTED)
+def linspace(start: Any, end: Any, steps: int, **kwargs: Any) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included."""
     _check_steps("linspace", steps)
     dt, device, requires_grad, _ = _options("linspace", kwargs)
     start, end = _number(start), _number(end)
-    array = _evenly(start, end, steps, _line_type(start, end, dt) if out is None else out.dtype)
-    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
+    array = _evenly(start, end, steps, _line_type(start, end, dt))
+    return finish(array, device, requires_grad)
 
 
-@composite(into=("torch",))
-def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, out: Any = None, **kwargs: Any
-) -> Tensor:
+@composite(into=("torch",), out=_COUNTED)
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, **kwargs: Any) -> Tensor:
     """`steps` powers of `base`, with exponents evenly spaced from `start` to `end`."""
     _check_steps("logspace", steps)
     dt, device, requires_grad, _ = _options("logspace", kwargs)
     start, end = _number(start), _number(end)
-    found = _line_type(start, end, dt) if out is None else out.dtype
+    found = _line_type(start, end, dt)
     inexact = found if found.category >= dtypes.FLOAT else dtypes.float64
     if found is not inexact and steps > 1:
         start, end = int(start), int(end)
     exponents = _evenly(start, end, steps, inexact)
     work = np.dtype(np.float32) if inexact.itemsize == 2 else inexact.np
     array = (np.asarray(base, work) ** exponents.astype(work)).astype(found.np)
-    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
+    return finish(array, device, requires_grad)
 
 
-@composite(into=("torch",))
-def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Tensor:
+@composite(into=("torch",), out=CREATED)
+def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
     """An n x m matrix with ones on the diagonal."""
     m = n if m is None else m
     if n < 0:
@@ -506,10 +496,10 @@ def eye(n: int, m: int | None = None, *, out: Any = None, **kwargs: Any) -> Tens
     if m < 0:
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
     dt, device, requires_grad, _ = _options("eye", kwargs)
-    found = as_dtype(dt, process.default_dtype) if out is None else out.dtype
+    found = as_dtype(dt, process.default_dtype)
     check_size((n, m), found.itemsize)
     array = np.eye(n, m).astype(found.np)
-    return finish(array, device, requires_grad) if out is None else _into(out, array, dt)
+    return finish(array, device, requires_grad)
 
 
 def _triangle(name: str, row: int, col: int, offset: int, kwargs: dict[str, Any]) -> Any:

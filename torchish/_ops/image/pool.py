@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from ..._basics.state import state
+from ..call.composites import last
 from ..registry import Tensor, composite, internal, nnf, op, ops
 from ..shared import numeric as num
 from ..shared.memory_format import follow_spatial
@@ -299,44 +300,28 @@ def avg_pool1d(
     )
 
 
-@composite(into=_F)
+@composite(into=_F, out=True)
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
-    *, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, H, W)."""
-    return internal.avg_pool(
-        input,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override,
-        2,
-        **({} if out is None else {"out": out}),
-    )
+    return last(
+        internal.avg_pool, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override, 2,
+    )  # fmt: skip
 
 
-@composite(into=_F)
+@composite(into=_F, out=True)
 def avg_pool3d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
-    *, out: Any = None,
 ) -> Tensor:  # fmt: skip
     """The mean of each window of (N, C, D, H, W)."""
-    return internal.avg_pool(
-        input,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override,
-        3,
-        **({} if out is None else {"out": out}),
-    )
+    return last(
+        internal.avg_pool, input, kernel_size, stride, padding, ceil_mode, count_include_pad,
+        divisor_override, 3,
+    )  # fmt: skip
 
 
 def _lp_pool(

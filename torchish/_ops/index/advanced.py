@@ -17,6 +17,7 @@ from ..._basics import dtypes
 from ..._core.layout import elementwise_strides
 from ..._core.values import contiguous_strides
 from ..call.calling import call_inplace, call_strided
+from ..call.composites import last
 from ..call.describe import scalar_name, show_size as show
 from ..registry import Operand, Tensor, Tensors, composite, op, ops
 from ..shared.memory_format import preserve
@@ -263,22 +264,17 @@ def _check_call(indices: Any, values: Any) -> None:
             )
 
 
-@composite()
+def _check_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> None:
+    """What torch has against an in-place call, in torch's order."""
+    _check_call(indices, values)
+    _noted(input, indices)
+    check_put_history(input, values)
+
+
+@composite(inplace=("torch", "method"), before=_check_put)
 def index_put(input, indices, values, accumulate=False) -> Tensor:
     """A copy of `input` with `values` at (or, with `accumulate`, added at) the positions."""
     _check_call(indices, values)
     dims, positions = expand_masks(input, _noted(input, indices))
     check_values(input, dims, positions, values)
-    return _index_put(input, values, positions, dims, bool(accumulate))
-
-
-@composite(into=("torch", "method"))
-def index_put_(input, indices, values, accumulate=False) -> Tensor:
-    """Write (or add) `values` at the positions, in place."""
-    _check_call(indices, values)
-    noted = _noted(input, indices)
-    check_put_history(input, values)
-    dims, positions = expand_masks(input, noted)
-    check_values(input, dims, positions, values)
-    arguments = (values, positions, dims, bool(accumulate))
-    return call_inplace(_index_put.operator, input, arguments, {})
+    return last(_index_put, input, values, positions, dims, bool(accumulate))

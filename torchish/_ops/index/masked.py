@@ -11,8 +11,8 @@ from ..._autograd.interop import host_array, is_host, make_storage, tensor_on, w
 from ..._autograd.require import require
 from ..._autograd.tensor_base import TensorBase
 from ..._core.values import Aval
+from ..call.composites import last
 from ..call.describe import check_broadcastable, cpp_name, scalar_name
-from ..call.fronts import into, to
 from ..call.operator import broadcast_check
 from ..registry import Operand, Tensor, composite, op
 from .getitem import check_holds
@@ -91,21 +91,21 @@ def _masked_select(input: Tensor, positions: Tensor):
     return input.reshape(-1).at[positions].get(mode="clip")
 
 
-@composite()
-def masked_select(input, mask, *, out=None) -> Tensor:
+@composite(out=True)
+def masked_select(input, mask) -> Tensor:
     """The elements where `mask` is true, as a vector; reads the mask to count them."""
     if str(mask.dtype) != "torch.bool":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_check([tuple(mask.shape), tuple(input.shape)])
     (positions,) = np.nonzero(host_array(mask.expand(shape)).reshape(-1))
-    return _masked_select(input.expand(shape), wrap_host(positions, input.device), **to(out))
+    return last(_masked_select, input.expand(shape), wrap_host(positions, input.device))
 
 
 # ---------------------------------------------------------------------------- nonzero
 
 
-@composite()
-def nonzero(input, *, out=None, as_tuple=False):
+@composite(out="exact")
+def nonzero(input, *, as_tuple=False):
     """The positions of the nonzero elements, `(count, ndim)`; `as_tuple` gives one vector a dim.
 
     Reads the tensor: the size of the result depends on it.
@@ -116,8 +116,7 @@ def nonzero(input, *, out=None, as_tuple=False):
         return tuple(wrap_host(positions, input.device) for positions in found)
     found = np.nonzero(np.atleast_1d(array))[: array.ndim]
     count = int(np.count_nonzero(array))
-    result = _by_column(np.array(found, np.int64).reshape(array.ndim, count), input.device)
-    return into(out, result, "exact")
+    return _by_column(np.array(found, np.int64).reshape(array.ndim, count), input.device)
 
 
 def _by_column(positions: np.ndarray[Any, Any], device: Any) -> Any:

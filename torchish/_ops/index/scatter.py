@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..._autograd.tensor_base import TensorBase
-from ..call.calling import call_inplace
+from ..call.composites import last
 from ..call.describe import scalar_name, show_size as show
 from ..call.operator import broadcast_check
 from ..registry import Operand, Tensor, composite, op, ops, wrap_dim
@@ -114,8 +114,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return found.reshape(index.shape)
 
 
-@composite()
-def take_along_dim(input, indices, dim=None, *, out=None) -> Tensor:
+@composite(out=True)
+def take_along_dim(input, indices, dim=None) -> Tensor:
     """Gather along `dim` with broadcasting; without `dim`, positions count all elements.
 
     Negative positions count from the end.
@@ -138,8 +138,7 @@ def take_along_dim(input, indices, dim=None, *, out=None) -> Tensor:
     wide = [*shape[:dim], input.shape[dim], *shape[dim + 1 :]]
     tall = [*shape[:dim], indices.shape[dim], *shape[dim + 1 :]]
     wrapped = ops.remainder(indices, input.shape[dim])
-    options = {} if out is None else {"out": out}
-    return gather(input.expand(wide), dim, wrapped.expand(tall), **options)
+    return last(gather, input.expand(wide), dim, wrapped.expand(tall))
 
 
 def _but(tensor: Any, dim: int) -> tuple[int, ...]:
@@ -179,29 +178,17 @@ def _scatter_value(input: Tensor, dim: int, index: Tensor, value: Operand, reduc
     return _scatter(input, dim, index, value.astype(input.dtype), reduce, single=True)
 
 
-def _which(src: Any, value: Any) -> tuple[Any, Any]:
-    given = value if src is None else src
-    if given is None:
-        raise TypeError('scatter() missing 1 required positional arguments: "src"')
-    return (_scatter_src if isinstance(given, TensorBase) else _scatter_value), given
-
-
-@composite()
-def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None) -> Tensor:
+@composite(inplace=("method",), out=True)
+def scatter(input, dim, index, src=None, *, value=None, reduce=None) -> Tensor:
     """A copy of `input` with `src` (or one value) written at the positions along `dim`.
 
     `out[index[i][j]][j] = src[i][j]` for `dim = 0`; `reduce` "add" or "multiply" combines instead.
     """
-    function, given = _which(src, value)
-    options = {} if out is None else {"out": out}
-    return function(input, dim, index, given, reduce, **options)
-
-
-@composite(into=("method",))
-def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
-    """`scatter`, in place."""
-    function, given = _which(src, value)
-    return call_inplace(function.operator, input, (dim, index, given, reduce), {})
+    given = value if src is None else src
+    if given is None:
+        raise TypeError('scatter() missing 1 required positional arguments: "src"')
+    function = _scatter_src if isinstance(given, TensorBase) else _scatter_value
+    return last(function, input, dim, index, given, reduce)
 
 
 @op("none", guard=in_range, inplace=True, overlap="sum")

@@ -166,7 +166,7 @@ def hardsigmoid_op(input: Tensor) -> Array:
 
 
 @op(
-    "none", into=("torch", "internal"), name="threshold", inplace=True, elementwise=True,
+    "none", into=("torch", "internal"), name="threshold", inplace=("torch",), elementwise=True,
     expanded="write",
 )  # fmt: skip
 def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:

@@ -1,7 +1,6 @@
-"""`nn.functional`'s fronts of the activations: `inplace=`, trailing-underscore forms, softmaxes."""
+"""`nn.functional`'s fronts of the activations, and the softmaxes."""
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +8,8 @@ from jax.numpy import ndarray as Array
 
 from ..._basics.dtypes import SCALAR_NAMES
 from ..._core.layout import elementwise_strides
-from ..call.fronts import in_place, is_number, to
+from ..call.composites import last
+from ..call.fronts import is_number
 from ..call.warning import user_level
 from ..registry import Dtype, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
@@ -18,57 +18,52 @@ from . import activation as act
 _F = ("nn.functional",)
 
 
-def _choose(function: Any, inplace: bool, input: Any, *args: Any) -> Any:
-    """The functional or the in-place form."""
-    return in_place(function, input, *args) if inplace else function(input, *args)
-
-
-@composite(into=_F)
-def relu(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def relu(input: Any) -> Tensor:
     """max(0, input)."""
-    return _choose(act.relu, inplace, input)
+    return last(act.relu, input)
 
 
-@composite(into=_F)
-def relu6(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True)
+def relu6(input: Any) -> Tensor:
     """min(max(0, input), 6)."""
-    return _choose(act.hardtanh_op, inplace, input, 0.0, 6.0)
+    return last(act.hardtanh_op, input, 0.0, 6.0)
 
 
-@composite(into=_F)
-def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     """input, times `negative_slope` where it is negative."""
-    return _choose(act.leaky_relu_op, inplace, input, negative_slope)
+    return last(act.leaky_relu_op, input, negative_slope)
 
 
-@composite(into=_F)
-def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def elu(input: Any, alpha: float = 1.0) -> Tensor:
     """input, or alpha * (exp(input) - 1) where it is negative."""
-    return _choose(act.elu_op, inplace, input, alpha)
+    return last(act.elu_op, input, alpha)
 
 
-@composite(into=_F)
-def selu(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def selu(input: Any) -> Tensor:
     """The self-normalising elu."""
-    return _choose(act.selu, inplace, input)
+    return last(act.selu, input)
 
 
-@composite(into=_F)
-def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def celu(input: Any, alpha: float = 1.0) -> Tensor:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _choose(act.celu, inplace, input, alpha)
+    return last(act.celu, input, alpha)
 
 
-@composite(into=_F)
-def silu(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True)
+def silu(input: Any) -> Tensor:
     """x * sigmoid(x)."""
-    return _choose(act.silu_op, inplace, input)
+    return last(act.silu_op, input)
 
 
-@composite(into=_F)
-def softshrink(input: Any, lambd: float = 0.5, *, out: Any = None) -> Tensor:
+@composite(into=_F, out=True)
+def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by lambd, 0 if it would cross.
 
     Raises: RuntimeError unless 0 <= lambd <= the largest number of the dtype of `input`.
@@ -82,63 +77,42 @@ def softshrink(input: Any, lambd: float = 0.5, *, out: Any = None) -> Tensor:
             f"lambda must be in range [0, {limit:.6g}] for input dtype {SCALAR_NAMES[dt]}, "
             f"but found {lambd:.6g}"
         )
-    return act.softshrink_op(input, lambd, **to(out))
+    return last(act.softshrink_op, input, lambd)
 
 
-@composite(into=_F)
-def mish(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True)
+def mish(input: Any) -> Tensor:
     """x * tanh(softplus(x))."""
-    return _choose(act.mish_op, inplace, input)
+    return last(act.mish_op, input)
 
 
-@composite(into=_F)
-def hardtanh(
-    input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
-) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """input limited to [min_val, max_val].
 
     Raises: ValueError if min_val > max_val.
     """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _choose(act.hardtanh_op, inplace, input, min_val, max_val)
+    return last(act.hardtanh_op, input, min_val, max_val)
 
 
-@composite(into=_F)
-def hardswish(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True)
+def hardswish(input: Any) -> Tensor:
     """x * relu6(x + 3) / 6."""
-    return _choose(act.hardswish_op, inplace, input)
+    return last(act.hardswish_op, input)
 
 
-@composite(into=_F)
-def hardsigmoid(input: Any, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True)
+def hardsigmoid(input: Any) -> Tensor:
     """relu6(x + 3) / 6."""
-    return _choose(act.hardsigmoid_op, inplace, input)
+    return last(act.hardsigmoid_op, input)
 
 
-@composite(into=_F)
-def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
+@composite(into=_F, flag=True, inplace=_F)
+def threshold(input: Any, threshold: float, value: float) -> Tensor:
     """input where it is above `threshold`, else `value`."""
-    return _choose(act.threshold_op, inplace, input, threshold, value)
-
-
-def _underscore(name: str, function: Any, *defaults: Any) -> Callable[..., Any]:
-    """The form `nn.functional.NAME_`, which writes into its input."""
-
-    def form(input: Any, *args: Any, **kwargs: Any) -> Any:
-        return in_place(function, input, *(args if args or kwargs else defaults), **kwargs)
-
-    form.__name__ = form.__qualname__ = f"{name}_"
-    form.__doc__ = f"In-place `{name}`."
-    return form
-
-
-for _name, _function in (
-    ("relu", act.relu), ("leaky_relu", act.leaky_relu_op), ("elu", act.elu_op),
-    ("selu", act.selu), ("celu", act.celu), ("hardtanh", act.hardtanh_op),
-    ("threshold", act.threshold_op),
-):  # fmt: skip
-    composite(into=_F, name=f"{_name}_")(_underscore(_name, _function))
+    return last(act.threshold_op, input, threshold, value)
 
 
 @composite(into=_F)
@@ -240,18 +214,16 @@ def _log_softmax(input: Tensor, dim: int, dtype: Dtype = None) -> Array:
     return (shifted - total).astype(result)
 
 
-@composite()
-def softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Tensor:
+@composite(out=True)
+def softmax(input: Any, dim: int, dtype: Any = None) -> Tensor:
     """exp(x) / sum(exp(x)) along `dim`, computed in `dtype` if given."""
-    return _softmax(input, dim, dtype) if out is None else _softmax(input, dim, dtype, out=out)
+    return last(_softmax, input, dim, dtype)
 
 
-@composite()
-def log_softmax(input: Any, dim: int, dtype: Any = None, *, out: Any = None) -> Tensor:
+@composite(out=True)
+def log_softmax(input: Any, dim: int, dtype: Any = None) -> Tensor:
     """log(softmax(x)) along `dim`, stable."""
-    if out is None:
-        return _log_softmax(input, dim, dtype)
-    return _log_softmax(input, dim, dtype, out=out)
+    return last(_log_softmax, input, dim, dtype)
 
 
 def _implicit_dim(name: str, input: Any, stacklevel: int) -> int:

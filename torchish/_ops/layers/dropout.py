@@ -22,6 +22,7 @@ from ..._basics.dtypes import SCALAR_NAMES
 from ..._core.layout import preserved_strides
 from ..._core.values import aval_of
 from ..._random.generator import Generator, thread_generator
+from ..call.composites import last
 from ..call.warning import user_level
 from ..random.drawing import (
     Distribution,
@@ -31,7 +32,7 @@ from ..random.drawing import (
     on_host,
 )
 from ..random.fills import BERNOULLI
-from ..registry import Scalar, Tensor, composite, internal, methods, op, ops
+from ..registry import Scalar, Tensor, composite, internal, op, ops
 
 _SELU_SHIFT = 1.7580993408473766  # selu's scale * alpha
 
@@ -78,8 +79,8 @@ def _noise_scale(p: float, dt: Any) -> float:
     return float(np.asarray(np.float32(1.0) / np.float32(1.0 - p)).astype(dt.np))
 
 
-def _drop(input: Any, p: Any, train: bool, inplace: bool, feature: bool, alpha: bool) -> Any:
-    """The four kinds of dropout after their arguments were checked."""
+def _drop(input: Any, p: Any, train: bool, feature: bool, alpha: bool) -> Any:
+    """The four kinds of dropout after their arguments were checked: `input` or a last call."""
     p = as_float(p, "dropout", "p", 2)
     if p < 0 or p > 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p:g}")
@@ -87,24 +88,13 @@ def _drop(input: Any, p: Any, train: bool, inplace: bool, feature: bool, alpha: 
         return input
     if p == 1:
         zero = ops.zeros((), dtype=input._aval.dtype, device=input._storage.device)
-        return methods.mul_(input, zero) if inplace else ops.mul(input, zero)
+        return last(ops.mul, input, zero)
     if feature and input._aval.ndim < 2:
         raise RuntimeError("Feature dropout requires at least 2 dimensions in the input")
-    if inplace:
-        from ..._autograd.apply import check_inplace
-
-        check_inplace(input)
     mask = _mask(input, p, feature)
-    numbers: tuple[float, ...]
     if alpha:
-        function, numbers = internal.dropout_shift, _alpha_numbers(p)
-    else:
-        function, numbers = internal.dropout_scale, (_noise_scale(p, input._aval.dtype),)
-    if inplace:
-        from ..call.calling import call_inplace
-
-        return call_inplace(function.operator, input, (mask, *numbers), {})
-    return function(input, mask, *numbers)
+        return last(internal.dropout_shift, input, mask, *_alpha_numbers(p))
+    return last(internal.dropout_scale, input, mask, _noise_scale(p, input._aval.dtype))
 
 
 def _alpha_numbers(p: float) -> tuple[float, float, float]:
@@ -118,49 +108,43 @@ def _checked(p: Any) -> Any:
     return p
 
 
-@composite(into=("nn.functional",), name="dropout")
-def dropout(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def dropout(input: Any, p: Any = 0.5, training: bool = True) -> Tensor:
     """Zero each element with probability `p` and scale the others by 1 / (1 - p).
 
     Raises: ValueError unless 0 <= p <= 1.
     """
-    return _drop(input, _checked(p), training, inplace, False, False)
+    return _drop(input, _checked(p), training, False, False)
 
 
-@composite(into=("nn.functional",), name="alpha_dropout")
-def alpha_dropout(
-    input: Any, p: Any = 0.5, training: bool = False, inplace: bool = False
-) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def alpha_dropout(input: Any, p: Any = 0.5, training: bool = False) -> Tensor:
     """Dropout that keeps mean and variance of SELU activations.
 
     Raises: ValueError unless 0 <= p <= 1.
     """
-    return _drop(input, _checked(p), training, inplace, False, True)
+    return _drop(input, _checked(p), training, False, True)
 
 
-@composite(into=("nn.functional",), name="feature_alpha_dropout")
-def feature_alpha_dropout(
-    input: Any, p: Any = 0.5, training: bool = False, inplace: bool = False
-) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def feature_alpha_dropout(input: Any, p: Any = 0.5, training: bool = False) -> Tensor:
     """Alpha dropout of whole channels.
 
     Raises: ValueError unless 0 <= p <= 1.
     """
-    return _drop(input, _checked(p), training, inplace, True, True)
+    return _drop(input, _checked(p), training, True, True)
 
 
-def _batched(input: Any, p: Any, training: bool, inplace: bool, dims: int) -> Any:
+def _batched(input: Any, p: Any, training: bool, dims: int) -> Any:
     """Feature dropout; an input of `dims` dims has no batch dim."""
     if input._aval.ndim != dims:
-        return _drop(input, p, training, inplace, True, False)
-    if not inplace:
-        return _drop(input.unsqueeze(0), p, training, False, True, False).squeeze(0)
-    _drop(input.unsqueeze(0), p, training, True, True, False)
-    return input
+        return _drop(input, p, training, True, False)
+    made = _drop(input.unsqueeze(0), p, training, True, False)
+    return (made() if isinstance(made, last) else made).squeeze(0)
 
 
-@composite(into=("nn.functional",))
-def dropout1d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def dropout1d(input: Any, p: Any = 0.5, training: bool = True) -> Tensor:
     """Zero whole channels of a (N, C, L) or (C, L) input.
 
     Raises: ValueError unless 0 <= p <= 1, RuntimeError for another number of dims.
@@ -173,7 +157,7 @@ def dropout1d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = F
             "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, "
             "a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
         )
-    return _batched(input, p, training, inplace, 2)
+    return _batched(input, p, training, 2)
 
 
 def _warn_dims(name: str, ndim: int, spatial: int) -> None:
@@ -187,8 +171,8 @@ def _warn_dims(name: str, ndim: int, spatial: int) -> None:
     )
 
 
-@composite(into=("nn.functional",))
-def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def dropout2d(input: Any, p: Any = 0.5, training: bool = True) -> Tensor:
     """Zero whole channels of a (N, C, H, W) input; a 3-D input counts as (N, C, L).
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -206,11 +190,11 @@ def dropout2d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = F
             "dropout behavior, please switch to using dropout1d instead.",
             stacklevel=user_level(),
         )
-    return _drop(input, p, training, inplace, True, False)
+    return _drop(input, p, training, True, False)
 
 
-@composite(into=("nn.functional",))
-def dropout3d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+@composite(into=("nn.functional",), flag=True)
+def dropout3d(input: Any, p: Any = 0.5, training: bool = True) -> Tensor:
     """Zero whole channels of a (N, C, D, H, W) or (C, D, H, W) input.
 
     Raises: ValueError unless 0 <= p <= 1.
@@ -220,25 +204,19 @@ def dropout3d(input: Any, p: Any = 0.5, training: bool = True, inplace: bool = F
     if ndim not in (4, 5):
         _warn_dims("dropout3d", ndim, 3)
     if ndim == 5:
-        return _drop(input, p, training, inplace, True, False)
-    return _batched(input, p, training, inplace, ndim)
+        return _drop(input, p, training, True, False)
+    return _batched(input, p, training, ndim)
 
 
 def _torch_forms(name: str, feature: bool, alpha: bool) -> None:
     """`torch.dropout(input, p, train)` and `torch.dropout_`."""
 
     def function(input: Any, p: Any, train: bool) -> Any:
-        return _drop(input, p, train, False, feature, alpha)
+        return _drop(input, p, train, feature, alpha)
 
-    def inplace(input: Any, p: Any, train: bool) -> Any:
-        return _drop(input, p, train, True, feature, alpha)
-
-    for made, label in ((function, name), (inplace, name + "_")):
-        made.__name__ = made.__qualname__ = label
-        made.__doc__ = (
-            f"`nn.functional` has this with defaults; here p and train are required ({label})."
-        )
-        composite(into=("torch",), name=label)(made)
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = "`nn.functional` has this with defaults; here p and train are required."
+    composite(into=("torch",), inplace=("torch",))(function)
 
 
 for _name, _feature, _alpha in (
@@ -304,11 +282,8 @@ def _device_slopes(key: Any, shape: Any, dt: Any, lower: Any, upper: Any) -> Any
 _SLOPES = Distribution("rrelu", _no_host, _device_slopes)
 
 
-@composite(into=("nn.functional",), name="rrelu")
-def rrelu(
-    input: Any, lower: Any = 1.0 / 8, upper: Any = 1.0 / 3, training: bool = False,
-    inplace: bool = False,
-) -> Tensor:  # fmt: skip
+@composite(into=("nn.functional",), flag=True, inplace=("torch", "nn.functional"))
+def rrelu(input: Any, lower: Any = 1.0 / 8, upper: Any = 1.0 / 3, training: bool = False) -> Tensor:
     """x where x > 0, else a x with `a` uniform in [lower, upper) (their mean in evaluation).
 
     Raises: RuntimeError for bounds out of order.
@@ -320,14 +295,8 @@ def rrelu(
         kernel = "rrelu_with_noise_out_cpu" if training else "leaky_relu_cpu"
         raise not_implemented(kernel, input._aval.dtype)
     if training:
-        function, rest = internal.rrelu_apply, (_slopes(input, lower, upper),)
-    else:
-        function, rest = internal.rrelu_mean, ((lower + upper) / 2,)
-    if inplace:
-        from ..call.calling import call_inplace
-
-        return call_inplace(function.operator, input, rest, {})
-    return function(input, *rest)
+        return last(internal.rrelu_apply, input, _slopes(input, lower, upper))
+    return last(internal.rrelu_mean, input, (lower + upper) / 2)
 
 
 def _slopes(input: Any, lower: float, upper: float) -> Any:
@@ -340,16 +309,6 @@ def _slopes(input: Any, lower: float, upper: float) -> Any:
         return from_value(made)
     drawn = from_value(draw(_SLOPES, (lower, upper), tuple(aval.shape), aval.dtype, dev, None))
     return ops.where(input.detach() <= 0, drawn, ops.ones_like(drawn))
-
-
-def rrelu_(
-    input: Any, lower: Any = 1.0 / 8, upper: Any = 1.0 / 3, training: bool = False
-) -> Any:  # fmt: skip
-    """`rrelu` in place."""
-    return rrelu(input, lower, upper, training, True)
-
-
-composite(into=("torch", "nn.functional"))(rrelu_)
 
 
 @composite(into=("torch",), name="rrelu")

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._basics.state import process
+from ..call.composites import Out, last
 from ..registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 from ..shared import numeric as num
 from ..shared.memory_format import follow, preserve
@@ -486,10 +487,8 @@ def _local_response_norm(
     return input / jnp.power(mean * alpha + k, beta)
 
 
-@composite(into=("nn.functional",))
-def normalize(
-    input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None
-) -> Tensor:
+@composite(into=("nn.functional",), out=Out(at=4))
+def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """input / max(||input||_p, eps) along `dim`."""
     size = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
-    return input / size if out is None else ops.div(input, size, out=out)
+    return last(ops.div, input, size)

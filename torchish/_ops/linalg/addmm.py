@@ -65,7 +65,7 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Scalar = 1, alpha:
     return _combine(input, jnp.matmul(mat1, mat2), beta, alpha)
 
 
-@op("none", inplace=True, overloads=_number_first)
+@op("none", inplace=("torch", "method"), overloads=_number_first)
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Scalar = 1, alpha: Scalar = 1):
     """`beta * input + alpha * (mat @ vec)`."""
     if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:

@@ -80,22 +80,27 @@ def adjoint(x: Any) -> Any:
     return jnp.conj(jnp.swapaxes(x, -1, -2))
 
 
-def check_result(
-    name: str, input: Any, result: Any, first_bad: Callable[[Any], int], text: str
-) -> None:
-    """Raise LinAlgError where `result` is not finite though `input` is.
+def finite(
+    name: str, input: Any, first_bad: Callable[[Any], int], text: str
+) -> Callable[[Any], None]:
+    """A check of an operator's (first) result: LinAlgError where `input` alone is finite.
 
     `first_bad(matrix)` gives the 1-based position that torch's `text` names by `{}`. Small host
     matrices are looked at now, the others when the result is next read.
     """
-    if input._aval.numel == 0:
-        return
-    if is_host(input) and input._aval.numel <= _SMALL:
-        error = _find(name, host_array(input), first_bad, text)
-        if error is not None:
-            raise error
-        return
-    require(name, _broke, [input, result], [], lambda *_: _late(name, input, first_bad, text))
+
+    def check(result: Any) -> None:
+        if input._aval.numel == 0:
+            return
+        if is_host(input) and input._aval.numel <= _SMALL:
+            error = _find(name, host_array(input), first_bad, text)
+            if error is not None:
+                raise error
+            return
+        first = result[0] if isinstance(result, tuple) else result
+        require(name, _broke, [input, first], [], lambda *_: _late(name, input, first_bad, text))
+
+    return check
 
 
 def _broke(before: Any, after: Any) -> Any:

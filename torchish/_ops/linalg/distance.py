@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..call.composites import last
 from ..call.describe import check_broadcastable, scalar_name
 from ..reduce.norms import vector_norm_of
 from ..registry import Scalar, Tensor, composite, op, wrap_dim
@@ -123,12 +124,11 @@ def _linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1):
     return jnp.cross(input, other, axis=axis)
 
 
-@composite(name="cross")
-def cross(input, other, dim=None, *, out=None) -> Tensor:
+@composite(out=True)
+def cross(input, other, dim=None) -> Tensor:
     """The cross product along `dim`, by default the first dimension of size 3."""
     if dim is None:
         dim = next((d for d, n in enumerate(input.shape) if n == 3), None)
         if dim is None:
             raise RuntimeError("no dimension of size 3 in input")
-    options = {} if out is None else {"out": out}
-    return _linalg_cross(input, other, dim=dim, **options)
+    return last(_linalg_cross, input, other, dim=dim)

@@ -12,8 +12,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ..call.composites import Out
 from ..call.describe import scalar_name
-from ..call.fronts import into
 from ..registry import Tensor, Tensors, composite, op, ops, wrap_dim
 from ..shared.subscripts import ELLIPSIS, LETTERS, numbers
 from .matmul import check_not_bool
@@ -240,8 +240,8 @@ def _tensordot(a: Tensor, b: Tensor, dims_a: Any, dims_b: Any):
     return jnp.tensordot(a, b, axes=(dims_a, dims_b))
 
 
-@composite(into=("torch",))
-def tensordot(a, b, dims=2, out=None) -> Tensor:
+@composite(into=("torch",), out=Out("tensordot", at=3))
+def tensordot(a, b, dims=2) -> Tensor:
     """Sum of products over `dims` dimensions (the last of `a`, the first of `b`), or over lists.
 
     Raises: RuntimeError when the contracted sizes differ.
@@ -258,5 +258,4 @@ def tensordot(a, b, dims=2, out=None) -> Tensor:
         if dims > min(a.dim(), b.dim()):
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         dims_a, dims_b = tuple(range(-dims, 0)), tuple(range(dims))
-    result = _tensordot(a, b, dims_a, dims_b)
-    return into(out, result, "tensordot")
+    return _tensordot(a, b, dims_a, dims_b)

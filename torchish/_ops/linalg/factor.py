@@ -11,8 +11,8 @@ import numpy as np
 from jax import lax
 
 from ..._autograd.apply import without_gradient
+from ..call.composites import Out, checked, last
 from ..call.describe import scalar_name
-from ..call.fronts import into, to
 from ..registry import Tensor, composite, op, register
 from .checks import (
     LinAlgError,
@@ -20,9 +20,9 @@ from .checks import (
     bad_minor,
     check_float,
     check_matrices,
-    check_result,
     check_square,
     columns,
+    finite,
     zero_pivot,
 )
 
@@ -91,23 +91,24 @@ _NOT_POSITIVE = (
 )
 
 
-@composite(into=("linalg",), name="cholesky")
-def cholesky(A, *, upper=False, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def cholesky(A, *, upper=False) -> Tensor:
     """`A = L L^H` with L lower triangular (or `U^H U`).
 
     Raises: LinAlgError for a matrix that is not positive-definite.
     """
-    factor = _cholesky(A, upper=bool(upper), **to(out))
-    check_result("linalg.cholesky", A, factor, bad_minor, _NOT_POSITIVE)
-    return factor
+    return checked(
+        last(_cholesky, A, upper=bool(upper)),
+        finite("linalg.cholesky", A, bad_minor, _NOT_POSITIVE),
+    )
 
 
-@composite(name="cholesky")
-def old_cholesky(input, upper=False, *, out=None) -> Tensor:
+@composite(name="cholesky", out=True)
+def old_cholesky(input, upper=False) -> Tensor:
     """`linalg.cholesky(input, upper=upper)`."""
     factor = _cholesky(input, upper=bool(upper), name="cholesky")
-    check_result("cholesky", input, factor, bad_minor, _NOT_POSITIVE)
-    return into(out, factor)
+    finite("cholesky", input, bad_minor, _NOT_POSITIVE)(factor)
+    return factor
 
 
 @op(
@@ -119,16 +120,18 @@ def _cholesky_ex(input: Tensor, *, upper: bool = False):
     return factor, failed.astype(jnp.int32)
 
 
-@composite(into=("linalg",), name="cholesky_ex")
-def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
+@composite(into=("linalg",), out=True)
+def cholesky_ex(A, *, upper=False, check_errors=False):
     """The factor and, in place of an error, an `info` that is not 0 where it failed.
 
     Differs from torch: `info` is 1, not the order of the minor that failed.
     """
-    result = _cholesky_ex(A, upper=bool(upper), **to(out))
-    if check_errors:
-        check_result("linalg.cholesky_ex", A, result[0], bad_minor, _NOT_POSITIVE)
-    return result
+    call = last(_cholesky_ex, A, upper=bool(upper))
+    return (
+        checked(call, finite("linalg.cholesky_ex", A, bad_minor, _NOT_POSITIVE))
+        if check_errors
+        else call
+    )
 
 
 # ---------------------------------------------------------------------------- qr
@@ -210,22 +213,22 @@ def _reflections(vectors: Any, tau: Any) -> tuple[Any, Any]:
     return without_gradient(vectors), without_gradient(tau)
 
 
-@composite(into=("linalg",))
-def householder_product(A, tau, *, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def householder_product(A, tau) -> Tensor:
     """The orthonormal columns that Householder vectors (as of geqrf) stand for."""
-    return _householder_product(*_reflections(A, tau), **to(out))
+    return last(_householder_product, *_reflections(A, tau))
 
 
-@composite()
-def orgqr(input, input2, *, out=None) -> Tensor:
+@composite(out=True)
+def orgqr(input, input2) -> Tensor:
     """`linalg.householder_product(input, input2)`."""
-    return householder_product(input, input2, out=out)
+    return last(householder_product, input, input2)
 
 
-@composite()
-def ormqr(input, tau, other, left=True, transpose=False, *, out=None) -> Tensor:
+@composite(out=True)
+def ormqr(input, tau, other, left=True, transpose=False) -> Tensor:
     """`Q @ other` (or `other @ Q`, or with `Q^H`) for the full Q of Householder vectors."""
-    return _ormqr(*_reflections(input, tau), other, bool(left), bool(transpose), **to(out))
+    return last(_ormqr, *_reflections(input, tau), other, bool(left), bool(transpose))
 
 
 @op("none", into=("internal",), name="ormqr", layout=columns("c"))
@@ -452,15 +455,13 @@ def _lu_factor(A: Tensor, *, pivot: bool = True):
     return packed, pivots.astype(jnp.int32) + 1
 
 
-@composite(into=("linalg",), name="lu_factor")
-def lu_factor(A, *, pivot=True, out=None):
+@composite(into=("linalg",), out=True)
+def lu_factor(A, *, pivot=True):
     """L and U in one matrix, and the rows that were swapped (counted from 1).
 
     Raises: RuntimeError for singular matrices, where `lu_solve` would divide by zero.
     """
-    result = _lu_factor(A, pivot=bool(pivot), **to(out))
-    _check_lu(A)
-    return result
+    return checked(last(_lu_factor, A, pivot=bool(pivot)), lambda _: _check_lu(A))
 
 
 def _check_lu(A: Any) -> None:
@@ -505,16 +506,11 @@ _old_lu_with_info = op(
     grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_factor_ex_body)  # fmt: skip
 
 
-@composite(name="lu")
-def old_lu(A, pivot=True, get_infos=False, out=None):
+@composite(name="lu", out=Out("any", warn=False, at=3))
+def old_lu(A, pivot=True, get_infos=False):
     """LU and pivots (and, with `get_infos`, where U has a zero) as a plain tuple."""
     result = _old_lu_with_info(A, pivot=bool(pivot))
-    made = tuple(result) if get_infos else (result[0], result[1])
-    if out is None:
-        return result if get_infos else made
-    for target, value in zip(out, made, strict=True):
-        target.resize_(value.shape).copy_(value)
-    return out
+    return result if get_infos else (result[0], result[1])
 
 
 def row_order(pivots: Any, rows: int) -> Any:

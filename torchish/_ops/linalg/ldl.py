@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..._autograd.interop import host_array, wrap_host
-from ..call.fronts import into
 from ..call.return_types import return_type
 from ..registry import composite
 from .checks import LinAlgError, check_float, check_square, column_strides
@@ -50,8 +49,8 @@ def _factor(A: Any, hermitian: bool) -> tuple[Any, Any, Any]:
     return factors, pivots, info
 
 
-@composite(into=("linalg",))
-def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
+@composite(into=("linalg",), out="exact")
+def ldl_factor_ex(A, *, hermitian=False, check_errors=False):
     """`A = L D L^T` (or `L D L^H`) packed in one matrix, pivots, and where D is singular."""
     factors, pivots, info = _factor(A.detach(), bool(hermitian))
     if check_errors and info.any():
@@ -59,24 +58,17 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
             f"torch.linalg.ldl_factor_ex: The factorization could not be completed because D has "
             f"an exact zero at position {int(info[info != 0].reshape(-1)[0])}."
         )
-    made = _FACTOR_EX((_columns(factors), wrap_host(pivots), wrap_host(info)))
-    return made if out is None else _FACTOR_EX(_written(out, made))
+    return _FACTOR_EX((_columns(factors), wrap_host(pivots), wrap_host(info)))
 
 
-def _written(out: Any, made: Any) -> list[Any]:
-    """Several results in their `out=` tensors."""
-    return [into(o, m, "exact") for o, m in zip(out, made, strict=True)]
-
-
-@composite(into=("linalg",))
-def ldl_factor(A, *, hermitian=False, out=None):
+@composite(into=("linalg",), out="exact")
+def ldl_factor(A, *, hermitian=False):
     """`A = L D L^T` (or `L D L^H`) packed in one matrix, and pivots."""
-    made = _FACTOR(ldl_factor_ex(A, hermitian=hermitian)[:2])
-    return made if out is None else _FACTOR(_written(out, made))
+    return _FACTOR(ldl_factor_ex(A, hermitian=hermitian)[:2])
 
 
-@composite(into=("linalg",))
-def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
+@composite(into=("linalg",), out="exact")
+def ldl_solve(LD, pivots, B, *, hermitian=False):
     """The X of `A X = B`, given `ldl_factor(A)`."""
     packed, swaps, right = (host_array(t.detach()) for t in (LD, pivots, B))
     check_square("torch.linalg.ldl_solve", packed)
@@ -89,5 +81,4 @@ def ldl_solve(LD, pivots, B, *, hermitian=False, out=None):
     for at in np.ndindex(*batch) if solved.size else ():
         routine = _lapack("trs", packed, bool(hermitian))
         solved[at] = routine(packed[at], swaps[at], solved[at], lower=1)[0]
-    made = _columns(solved)
-    return into(out, made, "exact")
+    return _columns(solved)

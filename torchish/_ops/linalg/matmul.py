@@ -12,6 +12,7 @@ from jax import lax
 
 from ..._autograd.tensor_base import TensorBase
 from ..._core.layout import elementwise_strides
+from ..call.composites import last
 from ..call.describe import (
     check_broadcastable,
     check_expandable,
@@ -20,7 +21,6 @@ from ..call.describe import (
     show_cross,
     show_size as show,
 )
-from ..call.fronts import into
 from ..registry import OptTensor, Tensor, Tensors, composite, op
 from ..shared.memory_format import pointwise
 
@@ -224,8 +224,8 @@ def _matmul_stacked(input: Tensor, other: Tensor):
     return jnp.matmul(input, other)
 
 
-@composite(into=("torch", "method", "linalg"))
-def matmul(input, other, *, out=None) -> Tensor:
+@composite(into=("torch", "method", "linalg"), out=True)
+def matmul(input, other) -> Tensor:
     """Product of vectors, matrices or broadcast stacks of matrices.
 
     Shape: `(n) (n) -> ()`, `(n, m) (m) -> (n)`, `(*, n, m) (*, m, p) -> (*, n, p)`.
@@ -233,8 +233,7 @@ def matmul(input, other, *, out=None) -> Tensor:
     """
     _check_tensor("matmul", "input", 1, input)
     _check_tensor("matmul", "other", 2, other)
-    call = _BY_NDIM.get((input._aval.ndim, other._aval.ndim), _matmul_stacked)
-    return call(input, other) if out is None else call(input, other, out=out)
+    return last(_BY_NDIM.get((input._aval.ndim, other._aval.ndim), _matmul_stacked), input, other)
 
 
 _BY_NDIM = {(2, 2): mm, (2, 1): mv, (1, 1): dot}
@@ -342,8 +341,8 @@ _KINDS_OF_LINEAR = {
 }  # fmt: skip
 
 
-@composite(into=("nn.functional",))
-def linear(input, weight, bias=None, *, out=None) -> Tensor:
+@composite(into=("nn.functional",), out=True)
+def linear(input, weight, bias=None) -> Tensor:
     """`y = x W^T + b`.
 
     Shape: input `(*, in)`, weight `(out, in)` or `(in)`, bias `(out)`; result `(*, out)`.
@@ -351,7 +350,7 @@ def linear(input, weight, bias=None, *, out=None) -> Tensor:
     _check_tensor("linear", "input", 1, input)
     call = _KINDS_OF_LINEAR[bias is not None, input._aval.ndim != 2]
     operands = (input, weight) if bias is None else (bias, input, weight)
-    return call(*operands) if out is None else call(*operands, out=out)
+    return last(call, *operands)
 
 
 def _check_bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:
@@ -422,8 +421,8 @@ def multi_dot(tensors: Tensors):
     return jnp.linalg.multi_dot(tensors)
 
 
-@composite(into=("torch",))
-def chain_matmul(*matrices, out=None) -> Tensor:
+@composite(into=("torch",), out="cast")
+def chain_matmul(*matrices) -> Tensor:
     """Product of 2-D tensors in the cheapest order; `linalg.multi_dot` replaces it."""
     for position, matrix in enumerate(matrices):
         if matrix.dim() != 2:
@@ -434,8 +433,7 @@ def chain_matmul(*matrices, out=None) -> Tensor:
             )
     if not matrices:
         raise RuntimeError("chain_matmul(): Expected one or more matrices")
-    result = matrices[0] if len(matrices) == 1 else multi_dot(list(matrices))
-    return into(out, result)
+    return matrices[0] if len(matrices) == 1 else last(multi_dot, list(matrices))
 
 
 def _kron_layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._autograd.apply import without_gradient
+from ..call.composites import last
 from ..call.describe import scalar_name, show_size as show
-from ..call.fronts import into, to
 from ..reduce.norms import vector_norm_of
 from ..registry import Dtype, Tensor, composite, linalg, op, ops, wrap_dim, wrap_dims
 from .checks import check_float, check_matrices, check_square
@@ -55,14 +55,14 @@ def _vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False
     return made.astype(x.dtype) if half else made
 
 
-@composite(into=("linalg",))
-def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """`(sum |x|^ord)^(1/ord)` over `dim` (all elements by default); inf, -inf, 0 as limits."""
     if isinstance(dim, list):
         dim = tuple(dim)
     if ord == 0:
         x = without_gradient(x)
-    return _vector_norm(x, ord, dim, bool(keepdim), dtype=dtype, **to(out))
+    return last(_vector_norm, x, ord, dim, bool(keepdim), dtype=dtype)
 
 
 # ---------------------------------------------------------------------------- matrices
@@ -114,15 +114,15 @@ def _matrix_norm(A: Tensor, ord: Any, dim: Any, keepdim: bool, *, dtype: Dtype =
     return _matrix_norm_of(A, ord, dim, keepdim, dtype)
 
 
-@composite(into=("linalg",))
-def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None) -> Tensor:
     """The norm of matrices: "fro", "nuc", 1, -1, 2, -2, inf or -inf."""
     dim = (dim,) if isinstance(dim, int) else tuple(dim)
-    return _matrix_norm(A, ord, dim, bool(keepdim), dtype=dtype, **to(out))
+    return last(_matrix_norm, A, ord, dim, bool(keepdim), dtype=dtype)
 
 
-@composite(into=("linalg",))
-def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """A vector norm, or a matrix norm where `dim` names two dimensions or `ord` asks for one."""
     if dim is not None:
         dim = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -136,24 +136,23 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None, out=None) -> Tenso
             f"Got {A.dim()}D."
         )
     two = len(dim) == 2 if dim is not None else A.dim() == 2
-    options = {"dtype": dtype, "out": out}
     if ord is not None and (two or isinstance(ord, str)):
-        return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, **options)
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, **options)
+        return last(matrix_norm, A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+    return last(vector_norm, A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
-@composite(into=("torch",))
-def nuclear_norm(input, dim=None, keepdim=False, *, out=None) -> Tensor:
+@composite(into=("torch",), out=True)
+def nuclear_norm(input, dim=None, keepdim=False) -> Tensor:
     """The sum of the singular values."""
-    return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, out=out)
+    return last(matrix_norm, input, "nuc", (-2, -1) if dim is None else dim, keepdim)
 
 
-@composite(into=("torch",))
-def frobenius_norm(input, dim=None, keepdim=False, *, out=None) -> Tensor:
+@composite(into=("torch",), out=True)
+def frobenius_norm(input, dim=None, keepdim=False) -> Tensor:
     """The root of the sum of squares over `dim`."""
     dim = () if dim is None else dim
     dim = (dim,) if isinstance(dim, int) else tuple(dim)
-    return vector_norm(input, 2, dim or None, keepdim, out=out)
+    return last(vector_norm, input, 2, dim or None, keepdim)
 
 
 @composite(into=("torch",))
@@ -187,10 +186,10 @@ def _cond(A: Tensor, p: Any):
     return jnp.where(jnp.isfinite(inverse).all(axis=(-2, -1)), made, jnp.full_like(made, jnp.inf))
 
 
-@composite(into=("linalg",))
-def cond(A, p=None, *, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def cond(A, p=None) -> Tensor:
     """`||A||_p ||A^-1||_p`, inf for singular matrices; by default the 2-norm."""
-    return _cond(A, p, **to(out))
+    return last(_cond, A, p)
 
 
 @op("none", into=("internal",), name="linalg_matrix_rank", differentiable=False, out_dtype="cast")
@@ -208,14 +207,14 @@ def _matrix_rank(A: Tensor, atol: Any, rtol: Any, hermitian: bool):
     return jnp.sum(values > cut, axis=-1)
 
 
-@composite(into=("linalg",))
-def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def matrix_rank(A, tol=None, *, atol=None, rtol=None, hermitian=False) -> Tensor:
     """The number of singular values above `max(atol, rtol * largest)`."""
     if tol is not None:
         atol, rtol = tol, 0.0
     if batched_tolerance("linalg.matrix_rank", A, atol, rtol):
         values = linalg.eigvalsh(A).abs() if hermitian else linalg.svdvals(A)
-        return into(out, (values > cut_of(A, values, atol, rtol)).sum(-1))
+        return (values > cut_of(A, values, atol, rtol)).sum(-1)
     if not A.numel():  # the tolerances, whatever their shapes, do not matter
         atol = rtol = 0.0
-    return _matrix_rank(A, atol, rtol, bool(hermitian), **to(out))
+    return last(_matrix_rank, A, atol, rtol, bool(hermitian))

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ..call.composites import last
 from ..call.describe import check_broadcastable, scalar_name
-from ..call.fronts import into, to
 from ..registry import Tensor, composite, linalg, op, ops, register, wrap_dim
 from .checks import check_float, check_square
 
@@ -78,27 +78,28 @@ def _matrix_power(A: Tensor, n: int):
     return jnp.linalg.matrix_power(A, n)
 
 
-def _power(A: Any, n: int, out: Any) -> Any:
+def _power(A: Any, n: int) -> Any:
+    """`A` to a power: a result, or the last product."""
     check_square("linalg.matrix_power", A)
     if n == 1:
-        return into(out, A.clone())
+        return A.clone()
     if n < 0:
         A, n = linalg.inv(A), -n
     if n == 1:
-        return into(out, A)
-    return into(out, _matrix_power(A, 0)) if n == 0 else _matrix_power(A, int(n), **to(out))
+        return A
+    return _matrix_power(A, 0) if n == 0 else last(_matrix_power, A, int(n))
 
 
-@composite(into=("linalg",), name="matrix_power")
-def linalg_matrix_power(A, n, *, out=None) -> Tensor:
+@composite(into=("linalg",), name="matrix_power", out="cast")
+def linalg_matrix_power(A, n) -> Tensor:
     """`A` multiplied by itself `n` times; negative `n` multiplies the inverse."""
-    return _power(A, n, out)
+    return _power(A, n)
 
 
-@composite()
-def matrix_power(input, n, *, out=None) -> Tensor:
+@composite(out="cast")
+def matrix_power(input, n) -> Tensor:
     """`linalg.matrix_power(input, n)`."""
-    return _power(input, n, out)
+    return _power(input, n)
 
 
 def _matrix_exp(input: Any) -> Any:

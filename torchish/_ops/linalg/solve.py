@@ -11,17 +11,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..call.binding import plain
+from ..call.composites import checked, last
 from ..call.describe import check_broadcastable, scalar_name, show_size as show
-from ..call.fronts import into, to
 from ..registry import Tensor, composite, linalg, op, ops, register
 from .checks import (
     adjoint,
     check_float,
     check_matrices,
-    check_result,
     check_square,
     column_strides,
     columns,
+    finite,
     zero_pivot,
 )
 from .factor import row_order, zero_on_diagonal
@@ -30,6 +30,7 @@ _SINGULAR = (
     "The diagonal element {} is zero, the inversion could not be completed because the input "
     "matrix is singular."
 )
+_UNSOLVED = "The solver failed because the input matrix is singular."
 
 
 @op(
@@ -45,21 +46,19 @@ def _inv(A: Tensor, name: str = "linalg.inv"):
     return jnp.linalg.inv(A)
 
 
-@composite(into=("linalg",))
-def inv(A, *, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def inv(A) -> Tensor:
     """The inverse of square matrices.
 
     Raises: LinAlgError for a singular matrix.
     """
-    result = _inv(A, **to(out))
-    check_result("linalg.inv", A, result, zero_pivot, _SINGULAR)
-    return result
+    return checked(last(_inv, A), finite("linalg.inv", A, zero_pivot, _SINGULAR))
 
 
-@composite()
-def inverse(input, *, out=None) -> Tensor:
+@composite(out=True)
+def inverse(input) -> Tensor:
     """`linalg.inv(input)`."""
-    return inv(input, out=out)
+    return last(inv, input)
 
 
 @op("none", into=("internal",), name="linalg_inv_ex", returns="inverse info", layout=columns("c."))
@@ -69,13 +68,13 @@ def _inv_ex(A: Tensor):
     return jnp.linalg.inv(A), zero_on_diagonal(lax.linalg.lu(lax.stop_gradient(A))[0])
 
 
-@composite(into=("linalg",), name="inv_ex")
-def inv_ex(A, *, check_errors=False, out=None):
+@composite(into=("linalg",), out=True)
+def inv_ex(A, *, check_errors=False):
     """The inverse and, in place of an error, where the diagonal of U is zero (counted from 1)."""
-    result = _inv_ex(A, **to(out))
-    if check_errors:
-        check_result("linalg.inv_ex", A, result[0], zero_pivot, _SINGULAR)
-    return result
+    call = last(_inv_ex, A)
+    return (
+        checked(call, finite("linalg.inv_ex", A, zero_pivot, _SINGULAR)) if check_errors else call
+    )
 
 
 # ---------------------------------------------------------------------------- solve
@@ -140,18 +139,14 @@ _solve_op = op(
 )(_solve)
 
 
-@composite(into=("linalg",))
-def solve(A, B, *, left=True, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def solve(A, B, *, left=True) -> Tensor:
     """The X of `A X = B` (or `X A = B`) for square A.
 
     Raises: LinAlgError for a singular matrix.
     """
-    result = _solve_op(A, B, left=bool(left), **to(out))
-    check_result(
-        "torch.linalg.solve", A, result, zero_pivot,
-        "The solver failed because the input matrix is singular.",
-    )  # fmt: skip
-    return result
+    call = last(_solve_op, A, B, left=bool(left))
+    return checked(call, finite("torch.linalg.solve", A, zero_pivot, _UNSOLVED))
 
 
 @op(
@@ -370,15 +365,15 @@ def _pinv(A: Tensor, atol: Any = None, rtol: Any = None, hermitian: bool = False
     return _pseudo_inverse(*tolerances(A, atol, rtol), hermitian)(A)
 
 
-@composite(into=("linalg",))
-def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False, out=None) -> Tensor:
+@composite(into=("linalg",), out=True)
+def pinv(A, rcond=None, *, atol=None, rtol=None, hermitian=False) -> Tensor:
     """The Moore-Penrose inverse, without singular values up to `max(atol, rtol * largest)`."""
     rtol = rcond if rtol is None else rtol
     if batched_tolerance("linalg.pinv", A, atol, rtol):
-        return into(out, _pinv_by_tensors(A, atol, rtol, bool(hermitian)))
+        return _pinv_by_tensors(A, atol, rtol, bool(hermitian))
     if not A.numel():
         atol = rtol = 0.0
-    return _pinv(A, atol, rtol, bool(hermitian), **to(out))
+    return last(_pinv, A, atol, rtol, bool(hermitian))
 
 
 @composite()
@@ -428,17 +423,17 @@ def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
     )
 
 
-@composite(into=("linalg",))
-def lstsq(A, B, rcond=None, *, driver=None, out=None):
+@composite(into=("linalg",), out=True)
+def lstsq(A, B, rcond=None, *, driver=None):
     """The X that makes `||A X - B||` smallest, with residuals, rank and singular values."""
-    return _lstsq(A, B, rcond, driver or "gelsy", **to(out))
+    return last(_lstsq, A, B, rcond, driver or "gelsy")
 
 
 # ---------------------------------------------------------------------------- tensors
 
 
-@composite(into=("linalg",))
-def tensorinv(A, ind=2, *, out=None) -> Tensor:
+@composite(into=("linalg",), out="cast")
+def tensorinv(A, ind=2) -> Tensor:
     """The inverse of a tensor as a map from its last dimensions to its first `ind`."""
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
@@ -449,12 +444,11 @@ def tensorinv(A, ind=2, *, out=None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
             f"prod(self.shape[:ind]), but got {columns} != {rows}"
         )
-    made = linalg.inv(A.reshape(rows, columns)).reshape(*shape[ind:], *shape[:ind])
-    return into(out, made)
+    return linalg.inv(A.reshape(rows, columns)).reshape(*shape[ind:], *shape[:ind])
 
 
-@composite(into=("linalg",))
-def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
+@composite(into=("linalg",), out="cast")
+def tensorsolve(A, B, dims=None) -> Tensor:
     """The X with `tensordot(A, X, X.ndim) == B`."""
     if dims is not None:
         moved = [dim % A.dim() for dim in dims]
@@ -467,5 +461,4 @@ def tensorsolve(A, B, dims=None, *, out=None) -> Tensor:
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {columns} != {front}"
         )
-    made = linalg.solve(A.reshape(rows, columns), B.reshape(-1)).reshape(rest)
-    return into(out, made)
+    return linalg.solve(A.reshape(rows, columns), B.reshape(-1)).reshape(rest)

@@ -14,8 +14,8 @@ from ..._autograd.interop import wrap_host
 from ..._basics import dtypes
 from ..._core.layout import preserved_strides
 from ..call.calling import call_strided
+from ..call.composites import last
 from ..call.describe import show_size as show
-from ..call.fronts import into
 from ..call.operator import broadcast_check
 from ..registry import Tensor, Tensors, composite, op, ops, wrap_dim
 from ..shared.memory_format import follow, follow_all, preserve, stacked
@@ -125,38 +125,34 @@ def _need_some(name: str, tensors: Any) -> None:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
 
 
-@composite(into=("torch",))
-def hstack(tensors, *, out=None) -> Tensor:
+@composite(into=("torch",), out=True)
+def hstack(tensors) -> Tensor:
     """Join column after column: dimension 1, or 0 for vectors."""
     _need_some("hstack", tensors)
     raised = [_raise_1d(tensor) for tensor in tensors]
-    return ops.cat(raised, 0 if raised[0].dim() == 1 else 1, **_out(out))
+    return last(ops.cat, raised, 0 if raised[0].dim() == 1 else 1)
 
 
-@composite(into=("torch",), aliases=("row_stack",))
-def vstack(tensors, *, out=None) -> Tensor:
+@composite(into=("torch",), aliases=("row_stack",), out=True)
+def vstack(tensors) -> Tensor:
     """Join row after row: vectors count as rows."""
     _need_some("vstack", tensors)
-    return ops.cat([_raise_2d(tensor) for tensor in tensors], 0, **_out(out))
+    return last(ops.cat, [_raise_2d(tensor) for tensor in tensors], 0)
 
 
-@composite(into=("torch",))
-def dstack(tensors, *, out=None) -> Tensor:
+@composite(into=("torch",), out=True)
+def dstack(tensors) -> Tensor:
     """Join along dimension 2."""
     _need_some("dstack", tensors)
-    return ops.cat([_raise_3d(tensor) for tensor in tensors], 2, **_out(out))
+    return last(ops.cat, [_raise_3d(tensor) for tensor in tensors], 2)
 
 
-@composite(into=("torch",))
-def column_stack(tensors, *, out=None) -> Tensor:
+@composite(into=("torch",), out=True)
+def column_stack(tensors) -> Tensor:
     """Join along dimension 1; vectors count as columns."""
     _need_some("column_stack", tensors)
     columns = [t.reshape(t.numel(), 1) if t.dim() <= 1 else t for t in tensors]
-    return ops.hstack(columns, **_out(out))
-
-
-def _out(out: Any) -> dict[str, Any]:
-    return {} if out is None else {"out": out}
+    return last(ops.hstack, columns)
 
 
 @composite(into=("torch",))
@@ -350,14 +346,14 @@ def diagonal_copy(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1):
     return jnp.diagonal(input, offset, first, second)
 
 
-@composite()
-def diag(input, diagonal=0, *, out=None) -> Tensor:
+@composite(out="exact")
+def diag(input, diagonal=0) -> Tensor:
     """A matrix with the vector as its diagonal, or the diagonal of a matrix (a copy)."""
     if input.dim() not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.dim()}D")
     if input.dim() == 1:
-        return into(out, ops.diag_embed(input, diagonal), "exact")
-    return into(out, ops.diagonal_copy(input, diagonal), "exact")
+        return ops.diag_embed(input, diagonal)
+    return ops.diagonal_copy(input, diagonal)
 
 
 @composite()

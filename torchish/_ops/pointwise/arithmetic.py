@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from ..call.fronts import in_place, is_number, numbered_by, to, warn_old_form
+from ..call.composites import last
+from ..call.fronts import is_number, numbered_by, warn_old_form
 from ..registry import Operand, Scalar, Tensor, composite, op
 from ..shared import numeric as num
 from ..shared.memory_format import reversed_pointwise
@@ -122,22 +123,13 @@ def _quotient(mode: str | None) -> Any:
     )
 
 
-@composite(aliases=("divide",))
-def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
+@composite(aliases=("divide",), inplace=("method",), out=True)
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """out = input / other in floating point; `rounding_mode` "floor" or "trunc" keeps integers."""
     function = _quotient(rounding_mode)
     if rounding_mode is not None:
         check_divisor(input, other)
-    return function(input, other, **to(out))
-
-
-@composite(into=("method",), aliases=("divide_",))
-def div_(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
-    """In-place `div`."""
-    function = _quotient(rounding_mode)
-    if rounding_mode is not None:
-        check_divisor(input, other)
-    return in_place(function, input, other)
+    return last(function, input, other)
 
 
 @op("float", inplace=True, grad_name="DivBackward0")
@@ -174,18 +166,11 @@ def _floor_divide(input: Operand, other: Operand) -> Array:
     return _floor_division(input, other)
 
 
-@composite()
-def floor_divide(input: Any, other: Any, *, out: Any = None) -> Tensor:
+@composite(inplace=("method",), out=True)
+def floor_divide(input: Any, other: Any) -> Tensor:
     """The quotient rounded down: Python's `//`."""
     check_divisor(input, other)
-    return _floor_divide(input, other, **to(out))
-
-
-@composite(into=("method",))
-def floor_divide_(input: Any, other: Any) -> Any:
-    """In-place `floor_divide`."""
-    check_divisor(input, other)
-    return in_place(_floor_divide, input, other)
+    return last(_floor_divide, input, other)
 
 
 def _floor_division(a: Array, b: Array) -> Array:
@@ -220,18 +205,11 @@ def _remainder(input: Operand, other: Operand) -> Array:
     return jnp.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
 
 
-@composite()
-def remainder(input: Any, other: Any, *, out: Any = None) -> Tensor:
+@composite(inplace=("method",), out=True)
+def remainder(input: Any, other: Any) -> Tensor:
     """Python's `%`: the result has the sign of `other`."""
     check_divisor(input, other)
-    return _remainder(input, other, **to(out))
-
-
-@composite(into=("method",))
-def remainder_(input: Any, other: Any) -> Any:
-    """In-place `remainder`."""
-    check_divisor(input, other)
-    return in_place(_remainder, input, other)
+    return last(_remainder, input, other)
 
 
 @op("arith", into=("internal",), name="fmod", grad_name=numbered_by("other", "Fmod"))
@@ -242,18 +220,11 @@ def _fmod(input: Tensor, other: Operand) -> Array:
     return jax.lax.rem(*jnp.broadcast_arrays(input, other))
 
 
-@composite()
-def fmod(input: Any, other: Any, *, out: Any = None) -> Tensor:
+@composite(inplace=("method",), out=True)
+def fmod(input: Any, other: Any) -> Tensor:
     """C's fmod: the result has the sign of `input`."""
     check_divisor(input, other)
-    return _fmod(input, other, **to(out))
-
-
-@composite(into=("method",))
-def fmod_(input: Any, other: Any) -> Any:
-    """In-place `fmod`."""
-    check_divisor(input, other)
-    return in_place(_fmod, input, other)
+    return last(_fmod, input, other)
 
 
 @op("arith", inplace=True)
@@ -380,13 +351,13 @@ def heaviside(input: Tensor, values: Tensor) -> Array:
     return jnp.where(input == zero, values, jnp.where(input < zero, zero, one))
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=("torch", "method"))
 def gcd(input: Tensor, other: Tensor) -> Array:
     """Greatest common divisor of integers, never negative."""
     return jnp.gcd(input, other)
 
 
-@op("arith", inplace=True)
+@op("arith", inplace=("torch", "method"))
 def lcm(input: Tensor, other: Tensor) -> Array:
     """Least common multiple of integers, never negative."""
     return jnp.lcm(input, other)
@@ -414,7 +385,7 @@ def logaddexp2(input: Tensor, other: Tensor) -> Array:
     return jnp.logaddexp2(input, other)
 
 
-@op("float", inplace=True)
+@op("float", inplace=("torch", "method"))
 @num.widened
 def xlogy(input: Operand, other: Operand) -> Array:
     """input * log(other), and 0 where `input` is 0 (NaN where `other` is)."""

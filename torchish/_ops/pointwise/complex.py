@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._basics.dtypes import SCALAR_NAMES
-from ..call.fronts import in_place
+from ..call.composites import last
 from ..registry import Tensor, composite, op
 from ..shared import numeric as num
 
@@ -72,15 +72,7 @@ def _conj_physical(input: Tensor) -> Array:
     return jnp.conj(input)
 
 
-@composite()
-def conj_physical(input: Any, *, out: Any = None) -> Tensor:
+@composite(inplace=("torch", "method"), out="found")
+def conj_physical(input: Any) -> Tensor:
     """The conjugate, written out; a real tensor itself."""
-    if out is not None:
-        return _conj_physical(input, out=out)
-    return _conj_physical(input) if input.dtype.is_complex else input
-
-
-@composite()
-def conj_physical_(input: Any) -> Any:
-    """In-place `conj_physical`."""
-    return in_place(_conj_physical, input) if input.dtype.is_complex else input
+    return last(_conj_physical, input) if input.dtype.is_complex else input

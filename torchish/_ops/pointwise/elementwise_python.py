@@ -9,7 +9,6 @@ import numpy as np
 
 from ..._autograd.interop import host_array, wrap_host
 from ..._autograd.tensor_base import TensorBase
-from ..call.fronts import into
 from ..call.operator import broadcast_check
 from ..registry import composite, ops
 
@@ -64,8 +63,8 @@ def is_same_size(self: Any, other: Any) -> bool:
     return bool(self.shape == other.shape)
 
 
-@composite()
-def nonzero_static(input: Any, *, size: int, fill_value: int = -1, out: Any = None) -> Any:
+@composite(out="exact")
+def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
     """`nonzero` cut or padded with `fill_value` to `size` rows.
 
     Raises: RuntimeError for a negative size.
@@ -77,7 +76,7 @@ def nonzero_static(input: Any, *, size: int, fill_value: int = -1, out: Any = No
     if pad:
         rest = found.new_full((pad, found.shape[1]), fill_value)
         found = ops.cat([found, rest])
-    return into(out, found.contiguous(), "exact")
+    return found.contiguous()
 
 
 @composite(into=("method",))

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._autograd.tensor_base import TensorBase
+from ..._basics import dtypes
 from ..._core.layout import elementwise_strides
 from ..._core.values import contiguous_strides
-from ..call.fronts import in_place, is_number, to
+from ..call.composites import last
+from ..call.fronts import is_number
 from ..registry import Operand, Tensor, composite, op, ops
 from ..shared import numeric as num
 
@@ -98,11 +100,16 @@ def _check_negative(input: Any, exponent: Any) -> None:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
 
 
-@composite(into=("torch", "method"))
-def pow(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
+@composite(inplace=("method",), out=True)
+def pow(input: Any, exponent: Any) -> Tensor:
     """out = input ^ exponent; each may be a number or a tensor."""
+    return _raised(input, exponent)
+
+
+def _raised(input: Any, exponent: Any) -> Any:
+    """The last call of `pow`: exponents with a formula, other numbers and tensors differ."""
     if not is_number(exponent):
-        return _pow_tensor(input, exponent, **to(out))
+        return last(_pow_tensor, input, exponent)
     if is_number(input):
         raise TypeError(
             "pow() received an invalid combination of arguments - got "
@@ -110,19 +117,8 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
         )
     _check_negative(input, exponent)
     if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return _pow_fixed(input, exponent, **to(out))
-    return _pow_number(input, exponent, **to(out))
-
-
-@composite(into=("method",))
-def pow_(input: Any, exponent: Any) -> Any:
-    """In-place `pow`."""
-    if not is_number(exponent):
-        return in_place(_pow_tensor, input, exponent)
-    _check_negative(input, exponent)
-    if exponent in _FORMULAS and _keeps_dtype(input, exponent):
-        return in_place(_pow_fixed, input, exponent)
-    return in_place(_pow_number, input, exponent)
+        return last(_pow_fixed, input, exponent)
+    return last(_pow_number, input, exponent)
 
 
 def _keeps_dtype(input: Any, exponent: Any) -> bool:
@@ -134,18 +130,25 @@ def _keeps_dtype(input: Any, exponent: Any) -> bool:
 
 def _double(x: Any) -> Any:
     """A tensor in the widest dtype of its category; a number as it is."""
-    from ..._basics import dtypes
-
     if is_number(x):
         return x
     return x.to(dtypes.complex128 if x.dtype.is_complex else dtypes.float64)
 
 
-@composite(into=("torch", "method"))
-def float_power(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
-    """`pow` computed in float64 (complex128 for complex operands)."""
-    from ..._basics import dtypes
+def _check_base(input: Any, exponent: Any) -> None:
+    """In place the tensor must have the dtype of the result."""
+    turns = isinstance(exponent, complex) or getattr(exponent, "dtype", input.dtype).is_complex
+    wide = dtypes.complex128 if turns or input.dtype.is_complex else dtypes.float64
+    if input.dtype is not wide:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {dtypes.SCALAR_NAMES[input.dtype]} but "
+            f"the operation's result requires dtype {dtypes.SCALAR_NAMES[wide]}"
+        )
 
+
+@composite(inplace=("method",), out=True, before=_check_base)
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """`pow` computed in float64 (complex128 for complex operands)."""
     if is_number(input) and is_number(exponent):
         raise TypeError(
             "float_power() received an invalid combination of arguments - got "
@@ -157,21 +160,7 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Tensor:
     if is_number(base):
         wide = dtypes.complex128 if isinstance(base, complex) else dtypes.float64
         base = ops.full((), base, dtype=wide)
-    return ops.pow(base, float(exponent) if isinstance(exponent, int) else exponent, **to(out))
-
-
-@composite(into=("method",))
-def float_power_(input: Any, exponent: Any) -> Any:
-    """In-place `float_power`; the tensor must be float64 or complex128."""
-    wide = "complex128" if input.dtype.is_complex else "float64"
-    if input.dtype.name != wide:
-        from ..._basics.dtypes import CPP_NAMES, by_name
-
-        raise RuntimeError(
-            f"the base given to float_power_ has dtype {CPP_NAMES[input.dtype].capitalize()} but "
-            f"the operation's result requires dtype {CPP_NAMES[by_name(wide)].capitalize()}"
-        )
-    return input.pow_(_double(exponent))
+    return _raised(base, float(exponent) if isinstance(exponent, int) else exponent)
 
 
 @op("none", inplace=True, grad_name="PowBackward0", elementwise=True, out_dtype="cast")
@@ -191,7 +180,7 @@ def _ldexp_layout(avals: Any, operands: Any, key: Any) -> list[Any]:
     return [elementwise_strides(shape, layouts)]
 
 
-@op("float", inplace=True, layout=_ldexp_layout)
+@op("float", inplace=("torch", "method"), layout=_ldexp_layout)
 @num.widened
 def ldexp(input: Tensor, other: Tensor) -> Array:
     """out = input * 2^other."""

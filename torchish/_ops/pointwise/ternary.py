@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, bool_ as boolean
-from ..call.fronts import in_place, is_number, numbered_by, to, warn_old_form
+from ..call.composites import last
+from ..call.fronts import is_number, numbered_by, warn_old_form
 from ..registry import Operand, Scalar, Tensor, composite, op, ops
 from ..shared import numeric as num
 
@@ -98,15 +99,21 @@ def _check_bounds(scalar_kernel: str, tensor_kernel: str | None = None) -> Any:
     return check
 
 
-@op("arith", inplace=True, check=_check_bounds("clamp_min_scalar_cpu", "maximum_cpu"),
-    grad_name=numbered_by("min", "ClampMin"))  # fmt: skip
+@op(
+    "arith", inplace=("torch", "method"),
+    check=_check_bounds("clamp_min_scalar_cpu", "maximum_cpu"),
+    grad_name=numbered_by("min", "ClampMin"),
+)  # fmt: skip
 def clamp_min(input: Tensor, min: Operand) -> Array:
     """`input`, raised to `min` where it is below; equal elements keep the gradient of `input`."""
     return _at_least(input, min)
 
 
-@op("arith", inplace=True, check=_check_bounds("clamp_max_scalar_cpu", "minimum_cpu"),
-    grad_name=numbered_by("max", "ClampMax"))  # fmt: skip
+@op(
+    "arith", inplace=("torch", "method"),
+    check=_check_bounds("clamp_max_scalar_cpu", "minimum_cpu"),
+    grad_name=numbered_by("max", "ClampMax"),
+)  # fmt: skip
 def clamp_max(input: Tensor, max: Operand) -> Array:
     """`input`, lowered to `max` where it is above; equal elements keep the gradient of `input`."""
     return _at_most(input, max)
@@ -119,7 +126,7 @@ def _check_clamp(input: Any, min: Any, max: Any) -> None:
         raise NotImplementedError("\"clamp_cpu\" not implemented for 'Bool'")
 
 
-@op("arith", into=("internal",), name="clamp", check=_check_clamp,
+@op("arith", into=("internal",), name="clamp", check=_check_clamp, out_dtype="found",
     grad_name=numbered_by("min", "Clamp", 1, 0))  # fmt: skip
 def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
     """min(max(input, min), max): where the bounds cross, `max` wins."""
@@ -127,12 +134,14 @@ def _clamp(input: Tensor, min: Operand, max: Operand) -> Array:
 
 
 @op("arith", into=("internal",), name="clamp_low", check=_check_bounds("clamp_min_scalar_cpu"),
+    out_dtype="found",
     grad_name=numbered_by("min", "Clamp", 1, 0))  # fmt: skip
 def _clamp_low(input: Tensor, min: Operand) -> Array:
     return _at_least(input, min)
 
 
 @op("arith", into=("internal",), name="clamp_high", check=_check_bounds("clamp_max_scalar_cpu"),
+    out_dtype="found",
     grad_name=numbered_by("max", "Clamp", 1, 0))  # fmt: skip
 def _clamp_high(input: Tensor, max: Operand) -> Array:
     return _at_most(input, max)
@@ -176,41 +185,27 @@ def _bounds(min: Any, max: Any) -> tuple[Any, Any]:
 _NO_BOUND = "torch.clamp: At least one of 'min' or 'max' must not be None"
 
 
-@composite(into=("torch", "method"), aliases=("clip",))
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Tensor:
+@composite(aliases=("clip",), inplace=("torch", "method"), out=True)
+def clamp(input: Any, min: Any = None, max: Any = None) -> Tensor:
     """Limit every element to [min, max]; a bound is a number, a tensor or None."""
     if max is None:
         if min is None:
             raise RuntimeError(_NO_BOUND)
-        return _clamp_low(input, min, **to(out))
+        return last(_clamp_low, input, min)
     if min is None:
-        return _clamp_high(input, max, **to(out))
-    min, max = _bounds(min, max)
-    return _clamp(input, min, max, **to(out))
+        return last(_clamp_high, input, max)
+    return last(_clamp, input, *_bounds(min, max))
 
 
-@composite(into=("torch", "method"), aliases=("clip_",))
-def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
-    """In-place `clamp`."""
-    if max is None:
-        if min is None:
-            raise RuntimeError(_NO_BOUND)
-        return in_place(_clamp_low, input, min)
-    if min is None:
-        return in_place(_clamp_high, input, max)
-    min, max = _bounds(min, max)
-    return in_place(_clamp, input, min, max)
-
-
-@op("arith", into=("internal",), name="where", out_dtype="exact")
+@op("arith", into=("internal",), name="where", out_dtype="type")
 def _where(condition: Tensor, input: Operand, other: Operand) -> Array:
     """`input` where `condition` holds, else `other`."""
     # A bool never changes what the other operands promote to, so `condition` may be promoted too.
     return jnp.where(condition != 0, input, other)
 
 
-@composite(into=("torch",))
-def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+@composite(into=("torch",), out=True)
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
     """Choose elementwise; with the condition alone, the indices where it holds.
 
     Raises: RuntimeError if `condition` is neither bool nor uint8.
@@ -227,7 +222,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
             "where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{SCALAR_NAMES[condition.dtype]}"
         )
-    return _where(condition, input, other, **to(out))
+    return last(_where, condition, input, other)
 
 
 @composite(into=("method",), name="where")

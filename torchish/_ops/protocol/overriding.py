@@ -9,6 +9,7 @@ and at every call of a function that is plain Python over tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -261,6 +262,7 @@ def stands(function: Any) -> bool:
 def guard(function: Any, name: str, place: str) -> Any:
     """A public form of plain Python over tensors that looks for overriding arguments."""
     by_mode = f"{place}.{name}" in _MODES_ONLY
+    body = getattr(function, "body", function)
 
     def public(*args: Any, **kwargs: Any) -> Any:
         if engaged:
@@ -274,20 +276,27 @@ def guard(function: Any, name: str, place: str) -> Any:
                     if found and not state.overriding_off:
                         return send(public, found, args, kwargs)
                     break
-        return function(*args, **kwargs)
+        if kwargs and "out" in kwargs:
+            return function(*args, **kwargs)
+        made = body(*args, **kwargs)  # as `composites.with_out` does it, without another call
+        return made() if isinstance(made, partial) else made
 
     return dress(public, function, name, place)
 
 
 def guard_method(function: Any, name: str) -> Any:
     """A method of the tensor class: nothing to look for until the protocol is engaged."""
+    body = getattr(function, "body", function)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if engaged:
             found = look((self, *args), kwargs)
             if found is not None:
                 return send(method, found, (self, *args), kwargs)
-        return function(self, *args, **kwargs)
+        if kwargs and "out" in kwargs:
+            return function(self, *args, **kwargs)
+        made = body(self, *args, **kwargs)
+        return made() if isinstance(made, partial) else made
 
     return dress(method, function, name, "method")
 

@@ -29,7 +29,7 @@ from ..._core.layout import preserved_strides
 from ..._core.trace import record_on
 from ..._core.values import Value, aval_of, host_value
 from ..._random import rejection
-from ..call.fronts import into
+from ..call.composites import DRAWN, last
 from ..call.operator import broadcast_check
 from ..registry import Scalar, Tensor, composite, internal, op, ops
 from .create import _invalid, _Target
@@ -124,8 +124,8 @@ def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     return fill(self, BERNOULLI, (p,), generator, "BernoulliBackward2")
 
 
-@composite()
-def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = None) -> Tensor:
+@composite(out=DRAWN)
+def bernoulli(input: Any, p: Any = None, *, generator: Any = None) -> Tensor:
     """1 with the probability that each element gives (or with probability `p`), else 0.
 
     Raises: RuntimeError for a probability outside [0, 1].
@@ -135,12 +135,8 @@ def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = No
     if p is not None:
         p = as_float(p, "bernoulli", "p", 2)
         check_probability(p, input._aval.dtype)
-        value = draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator)
-        return into(out, from_value(value), "any", warn=False)
+        return from_value(draw(BERNOULLI, (p,), shape, input._aval.dtype, dev, generator))
     u = _unit_draws(input, shape, None, dev, generator)
-    if out is not None:
-        made = internal.bernoulli_compare(input.detach(), u, input._aval.dtype)
-        return into(out, made, "any", warn=False)
     return internal.bernoulli_compare(input, u, input._aval.dtype)
 
 
@@ -187,18 +183,17 @@ def _check_std_tensor(std: Any) -> None:
     )
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=DRAWN._replace(warn=True))
 def normal(
-    mean: Any, std: Any = 1, size: Any = None, *, generator: Any = None, out: Any = None,
-    **options: Any,
-) -> Tensor:  # fmt: skip
+    mean: Any, std: Any = 1, size: Any = None, *, generator: Any = None, **options: Any
+) -> Tensor:
     """Normal values: `normal(mean, std)` with tensors, or `normal(0.0, 1.0, size)`.
 
     Raises: RuntimeError for a negative deviation.
     """
     tensors = [x for x in (mean, std) if isinstance(x, TensorBase)]
     if size is not None or not tensors:
-        return _normal_of_size(mean, std, size, generator, out, options)
+        return last(_normal_of_size, mean, std, size, generator, options)
     if options:
         raise _invalid("normal", (mean, std), options, "Tensor mean, Tensor std, ")
     if isinstance(std, TensorBase):
@@ -211,15 +206,11 @@ def normal(
     numbers = normal_numbers(like._aval.dtype, 0.0, float(width))
     dev = like._storage.device
     noise = from_value(draw(NORMAL, numbers, shape, like._aval.dtype, dev, generator))
-    if out is not None:
-        mean, std = (ops.detach(x) if isinstance(x, TensorBase) else x for x in (mean, std))
     if not isinstance(std, TensorBase):
-        made = internal.normal_shift(mean, noise)
-    elif not isinstance(mean, TensorBase):
-        made = internal.normal_scale(std, noise, as_float(mean, "normal", "mean"))
-    else:
-        made = internal.normal_both(mean, std, noise)
-    return into(out, made, "any", warn=False)
+        return internal.normal_shift(mean, noise)
+    if not isinstance(mean, TensorBase):
+        return internal.normal_scale(std, noise, as_float(mean, "normal", "mean"))
+    return internal.normal_both(mean, std, noise)
 
 
 def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -228,7 +219,7 @@ def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _normal_of_size(
-    mean: Any, std: Any, size: Any, generator: Any, out: Any, options: dict[str, Any]
+    mean: Any, std: Any, size: Any, generator: Any, options: dict[str, Any], *, out: Any = None
 ) -> Any:
     if size is None:
         form = "float mean, float std, tuple of ints size, "
@@ -269,15 +260,11 @@ def _no_weights(p: Any) -> Any:
     return (p.sum(-1) == 0).any()
 
 
-def _check_multinomial(input: Any, num_samples: Any, replacement: bool, out: Any) -> None:
+def _check_multinomial(input: Any, num_samples: Any, replacement: bool) -> None:
     if isinstance(num_samples, bool) or not hasattr(num_samples, "__index__"):
         raise TypeError(
             "multinomial(): argument 'num_samples' (position 2) must be int, not "
             f"{type(num_samples).__name__}"
-        )
-    if out is not None and out._aval.dtype is not dtypes.int64:
-        raise RuntimeError(
-            f"multinomial expects Long tensor out, got: {SCALAR_NAMES[out._aval.dtype]}"
         )
     if not 1 <= input._aval.ndim <= 2:
         raise RuntimeError("prob_dist must be 1 or 2 dim")
@@ -294,11 +281,10 @@ def _check_multinomial(input: Any, num_samples: Any, replacement: bool, out: Any
         )
 
 
-@composite()
+@composite(out=DRAWN._replace(rule="multinomial"))
 def multinomial(
-    input: Any, num_samples: Any, replacement: bool = False, *, generator: Any = None,
-    out: Any = None,
-) -> Tensor:  # fmt: skip
+    input: Any, num_samples: Any, replacement: bool = False, *, generator: Any = None
+) -> Tensor:
     """Indices drawn in proportion to the weights in each row of `input`.
 
     Shape: input (n) or (m, n), result (num_samples) or (m, num_samples).
@@ -306,27 +292,24 @@ def multinomial(
     Raises: RuntimeError for negative, infinite or all-zero weights.
     """
     _tensor("multinomial", "input", input)
-    _check_multinomial(input, num_samples, replacement, out)
+    _check_multinomial(input, num_samples, replacement)
     num_samples, weights = int(num_samples), input.detach()
     shape, dev = tuple(input._aval.shape), input._storage.device
     if 0 in shape:
-        made = ops.zeros((*shape[:-1], num_samples), dtype=dtypes.int64, device=dev)
-        return into(out, made, "any", warn=False)
+        return ops.zeros((*shape[:-1], num_samples), dtype=dtypes.int64, device=dev)
     racing = not replacement or num_samples == 1
     _check_weights(weights, racing)
     if racing:
         strides = _strides_of(input)
         clocks = draw(EXPONENTIAL, (1.0,), shape, input._aval.dtype, dev, generator, strides)
-        made = internal.multinomial_race(weights, from_value(clocks, strides), num_samples)
-    elif dev.type == "cpu":
+        return internal.multinomial_race(weights, from_value(clocks, strides), num_samples)
+    if dev.type == "cpu":
         gen = pick(generator, dev, "multinomial")
         drawn = rejection.multinomial(gen, host_array(weights), num_samples, True)
-        made = from_value(host_value(drawn))
-    else:
-        size = (*shape[:-1], num_samples)
-        u = draw(UNIFORM, (0.0, 1.0), size, dtypes.float32, dev, generator)
-        made = internal.multinomial_search(weights, from_value(u))
-    return into(out, made, "any", warn=False)
+        return from_value(host_value(drawn))
+    size = (*shape[:-1], num_samples)
+    u = draw(UNIFORM, (0.0, 1.0), size, dtypes.float32, dev, generator)
+    return internal.multinomial_search(weights, from_value(u))
 
 
 def _check_weights(weights: Any, racing: bool) -> None:

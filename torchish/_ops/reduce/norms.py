@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._autograd.apply import without_gradient
+from ..call.composites import Out, last
 from ..call.describe import check_broadcastable
-from ..call.fronts import to
 from ..pointwise.unary import modulus
 from ..registry import Dtype, Scalar, Tensor, composite, linalg, op, wrap_dims
 from ..shared import numeric as num
@@ -71,24 +71,19 @@ def _norm(input: Tensor, p: float, dim: Any, keepdim: bool, dtype: Dtype = None)
     return vector_norm_of(x, p, dim, keepdim)
 
 
-@composite(into=("torch", "method"))
+@composite(out=Out(at=4))
 def norm(
-    input: Any,
-    p: Any = "fro",
-    dim: Any = None,
-    keepdim: bool = False,
-    out: Any = None,
-    dtype: Any = None,
+    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None
 ) -> Tensor:
     """The p-norm over `dim`, of all elements if it is None ("nuc": sum of singular values)."""
     if p == "nuc":
         dim = (0, 1) if dim is None else dim
-        return linalg.matrix_norm(input, "nuc", dim=dim, keepdim=keepdim, dtype=dtype, **to(out))
+        return last(linalg.matrix_norm, input, "nuc", dim=dim, keepdim=keepdim, dtype=dtype)
     if p == "fro" or p is None:
         p = 2.0
     if p == 0:
         input = without_gradient(input)
-    return _norm(input, float(p), dim, keepdim, dtype, **to(out))
+    return last(_norm, input, float(p), dim, keepdim, dtype)
 
 
 @op("arith", grad_name="DistBackward0", out=False, elementwise=False)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from ..call.fronts import into, to
+from ..call.composites import last
 from ..registry import Scalar, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
 from ..shared.dims import pick, shared_gradient
@@ -86,20 +86,20 @@ def _nanmedian_all(input: Tensor) -> Array:
     return _of_all("nanmedian", input, _nanmedian_index)
 
 
-@composite(into=("torch", "method"))
-def median(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
+@composite(out=True)
+def median(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The lower median of all elements, or (values, indices) along `dim`; NaN if one is there."""
     if dim is None:
-        return _median_all(input, **to(out))
-    return _median_dim(input, dim, keepdim, **to(out))
+        return last(_median_all, input)
+    return last(_median_dim, input, dim, keepdim)
 
 
-@composite(into=("torch", "method"))
-def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
+@composite(out=True)
+def nanmedian(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """`median` of what is not NaN."""
     if dim is None:
-        return _nanmedian_all(input, **to(out))
-    return _nanmedian_dim(input, dim, keepdim, **to(out))
+        return last(_nanmedian_all, input)
+    return last(_nanmedian_dim, input, dim, keepdim)
 
 
 @op("none", returns="values indices")
@@ -198,7 +198,6 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
         keepdim: bool = False,
         *,
         interpolation: str = "linear",
-        out: Any = None,
     ) -> Tensor:
         if input.dtype.name not in ("float32", "float64"):
             raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
@@ -220,17 +219,16 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
         if interpolation != "linear":
             q = q.detach()  # it only chooses
         found = _quantile(input, q, dim, keepdim, interpolation, skip_nan)
-        found = found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
-        return into(out, found, "exact")
+        return found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
 
     form.__doc__ = doc
     return form
 
 
-composite(into=("torch", "method"), name="quantile")(
+composite(name="quantile", out="exact")(
     _quantile_form("quantile", False, "The `q`-th quantiles along `dim`; NaN if one is there.")
 )
-composite(into=("torch", "method"), name="nanquantile")(
+composite(name="nanquantile", out="exact")(
     _quantile_form("nanquantile", True, "The `q`-th quantiles along `dim` of what is not NaN.")
 )
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from ..call.fronts import to
+from ..call.composites import checked, last
 from ..call.warning import user_level
 from ..registry import Dtype, Tensor, composite, op, ops, wrap_dim, wrap_dims
 from ..shared import numeric as num
@@ -202,27 +202,27 @@ def _extreme_of_all(name: str, x: Array, reduce: Any) -> Array:
     return shared_gradient(reduce, x)
 
 
-@composite(into=("torch", "method"))
-def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None):
+@composite(out=True)
+def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None):
     """The maximum of all elements; (values, indices) along `dim`; or of two tensors elementwise."""
-    return _extremum(input, dim, keepdim, other, out, (_max_all, _max_dim, "maximum"))
+    return _extremum(input, dim, keepdim, other, (_max_all, _max_dim, "maximum"))
 
 
-@composite(into=("torch", "method"))
-def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None):
+@composite(out=True)
+def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None):
     """The minimum of all elements; (values, indices) along `dim`; or of two tensors elementwise."""
-    return _extremum(input, dim, keepdim, other, out, (_min_all, _min_dim, "minimum"))
+    return _extremum(input, dim, keepdim, other, (_min_all, _min_dim, "minimum"))
 
 
-def _extremum(input: Any, dim: Any, keepdim: bool, other: Any, out: Any, forms: Any) -> Any:
+def _extremum(input: Any, dim: Any, keepdim: bool, other: Any, forms: Any) -> Any:
     of_all, along_dim, binary = forms
     if hasattr(dim, "dtype"):
         dim, other = None, dim
     if other is not None:
-        return getattr(ops, binary)(input, other, **to(out))
+        return last(getattr(ops, binary), input, other)
     if dim is None:
-        return of_all(input, **to(out))
-    return along_dim(input, dim, keepdim, **to(out))
+        return last(of_all, input)
+    return last(along_dim, input, dim, keepdim)
 
 
 def _truth(x: Array) -> Array:
@@ -321,8 +321,9 @@ def _std_mean(input: Tensor, dim: Any, correction: float, keepdim: bool) -> Any:
     return safe_sqrt(variance), centre
 
 
-def _warn_of_no_freedom(name: str, input: Any, made: Any, correction: float) -> None:
+def _warn_of_no_freedom(name: str, input: Any, correction: float, made: Any) -> None:
     """Warn, as torch does, of a correction that leaves no degrees of freedom."""
+    made = made[0] if isinstance(made, tuple) else made
     if input._aval.numel // builtins.max(made._aval.numel, 1) <= correction:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
@@ -341,16 +342,15 @@ def _spread_form(kernel: Any, doc: str) -> Any:
         keepdim: bool = False,
         *,
         correction: Any = None,
-        out: Any = None,
     ) -> Tensor:
         if isinstance(dim, bool):  # var(input, unbiased)
             dim, unbiased = None, dim
         if correction is None:
             correction = 1 if unbiased is None or unbiased else 0
-        made = kernel(input, dim, float(correction), keepdim, **to(out))
-        first = made[0] if isinstance(made, tuple) else made
-        _warn_of_no_freedom(kernel.__name__, input, first, correction)
-        return made
+        call = last(kernel, input, dim, float(correction), keepdim)
+        return checked(
+            call, lambda made: _warn_of_no_freedom(kernel.__name__, input, correction, made)
+        )
 
     spread.__doc__ = doc
     return spread
@@ -360,12 +360,12 @@ for _name, _kernel, _doc in (
     ("var", _var, "The variance over `dim`: squared distance to the mean / (n - correction)."),
     ("std", _std, "The standard deviation over `dim`; where it is 0 its gradient is 0."),
 ):
-    composite(into=("torch", "method"), name=_name)(_spread_form(_kernel, _doc))
+    composite(name=_name, out=True)(_spread_form(_kernel, _doc))
 for _name, _kernel, _doc in (
     ("var_mean", _var_mean, "The variance and the mean over `dim`."),
     ("std_mean", _std_mean, "The standard deviation and the mean over `dim`."),
 ):
-    composite(into=("torch",), name=_name)(_spread_form(_kernel, _doc))
+    composite(into=("torch",), name=_name, out=True)(_spread_form(_kernel, _doc))
 
 
 @op("none")

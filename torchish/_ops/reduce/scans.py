@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._basics import dtypes
-from ..call.fronts import into
+from ..call.composites import Out
 from ..registry import Dtype, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
 from ..shared.dims import accumulate_dtype
@@ -101,23 +101,15 @@ def cummin(input: Tensor, dim: int) -> Any:
     return _running("cummin", input, dim, lambda new, old: new <= old)
 
 
-@composite(into=("torch", "method"))
-def diff(
-    input: Any,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Any = None,
-    append: Any = None,
-    *,
-    out: Any = None,
-) -> Tensor:
+@composite(out=Out("exact", history=False))
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
     """The n-th difference of neighbours along `dim`."""
     if input.dim() == 0:
         raise RuntimeError("diff expects input to be at least one-dimensional")
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
     if n == 0:  # torch ignores what would be joined on
-        return input.clone() if out is None else into(out, input, "exact")
+        return input.clone()
     parts = [part for part in (prepend, input, append) if part is not None]
     x = ops.cat(parts, dim) if len(parts) > 1 else input
     for _ in range(n):
@@ -126,7 +118,7 @@ def diff(
             break
         high, low = x.narrow(dim, 1, x.size(dim) - 1), x.narrow(dim, 0, x.size(dim) - 1)
         x = ops.logical_xor(high, low) if x.dtype.name == "bool" else high - low
-    return into(out, x, "exact")
+    return x
 
 
 def _panels(y: Any, x: Any, dx: Any, dim: int) -> Any:

@@ -9,7 +9,7 @@ from jax.numpy import ndarray as Array
 
 from ..._autograd.interop import host_array
 from ..._basics.dtypes import SCALAR_NAMES, float32, float64
-from ..call.fronts import into, to
+from ..call.composites import last
 from ..create.filled import finish
 from ..reduce.order import bin_range
 from ..registry import OptTensor, Scalar, Tensor, composite, op, wrap_dim
@@ -151,7 +151,7 @@ def _check_histogram(input: Any, weight: Any) -> None:
         )
 
 
-@composite()
+@composite(out=True)
 def histogram(
     input: Any,
     bins: Any = 100,
@@ -159,7 +159,6 @@ def histogram(
     range: Any = None,
     weight: Any = None,
     density: bool = False,
-    out: Any = None,
 ) -> Any:
     """Counts in `bins` equal bins (or between the given edges), and the edges."""
     _check_histogram(input, weight)
@@ -167,11 +166,9 @@ def histogram(
         from ..call.return_types import return_type
 
         found = (_histogram_edges(input, weight, bins, density), bins.clone())
-        if out is not None:
-            found = tuple(into(target, part) for target, part in zip(out, found, strict=True))
         return return_type("histogram", "hist bin_edges")(found)
     low, high = (0.0, 0.0) if range is None else range
-    return _histogram(input, weight, low, high, bins, density, **to(out))
+    return last(_histogram, input, weight, low, high, bins, density)
 
 
 @composite()

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from ..call.fronts import is_number, to
+from ..call.composites import last
+from ..call.fronts import is_number
 from ..registry import Operand, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
 from ..shared.memory_format import preserve
@@ -118,7 +119,7 @@ def _check_search(sequence: Any, values: Any) -> None:
         )
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=True)
 def searchsorted(
     sorted_sequence: Any,
     input: Any,
@@ -127,7 +128,6 @@ def searchsorted(
     right: bool = False,
     side: str | None = None,
     sorter: Any = None,
-    out: Any = None,
 ) -> Tensor:
     """Where to insert each value so that the last dim of `sorted_sequence` stays sorted.
 
@@ -151,19 +151,19 @@ def searchsorted(
                 f"{list(sorter.shape)}"
             )
         sorted_sequence = ops.gather(sorted_sequence, -1, sorter)
-    return _searchsorted(sorted_sequence, input, right or side == "right", out_int32, **to(out))
+    return last(_searchsorted, sorted_sequence, input, right or side == "right", out_int32)
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=True)
 def bucketize(
-    input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False, out: Any = None
+    input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:
     """The index of the bucket between `boundaries` that each value falls in."""
     if boundaries.dim() != 1:
         raise RuntimeError(
             f"boundaries tensor must be 1 dimension, but got dim({boundaries.dim()})"
         )
-    return _searchsorted(boundaries, input, right, out_int32, **to(out))
+    return last(_searchsorted, boundaries, input, right, out_int32)
 
 
 _FEW = 32  # up to here comparing with each element is cheaper than sorting them
@@ -184,12 +184,11 @@ def _isin(elements: Operand, test_elements: Operand, invert: bool) -> Array:
     return ~found if invert else found
 
 
-@composite(into=("torch",))
+@composite(into=("torch",), out=True)
 def isin(
-    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False,
-    out: Any = None,
-) -> Tensor:  # fmt: skip
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
     """Whether each element is among `test_elements`."""
     if is_number(elements) and is_number(test_elements):
         raise RuntimeError("isin: at least one of the arguments must be a tensor")
-    return _isin(elements, test_elements, invert, **to(out))
+    return last(_isin, elements, test_elements, invert)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
-from ..call.calling import call_inplace
+from ..call.composites import last
 from ..layers.activation import sigmoid
 from ..pointwise import accurate, arithmetic as pointwise, unary as pointwise_unary
 from ..pointwise.arithmetic import xlogy_with
@@ -113,24 +113,22 @@ def _polygamma(input: Tensor, n: int) -> Array:
     return _trigamma(input) if n == 1 else _order(n, input)
 
 
-@composite(into=("torch", "special"))
-def polygamma(n: int, input: Any, *, out: Any = None) -> Tensor:
+@composite(into=("torch", "special"), out=True)
+def polygamma(n: int, input: Any) -> Tensor:
     """The n-th derivative of digamma."""
-    if n < 0:
-        raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return _polygamma(input, n) if out is None else _polygamma(input, n, out=out)
+    return _derivative(input, n)
 
 
-@composite(into=("method",), name="polygamma")
+@composite(into=("method",), name="polygamma", inplace=("method",))
 def _polygamma_method(self: Any, n: int) -> Tensor:
     """The n-th derivative of digamma."""
-    return polygamma(n, self)
+    return _derivative(self, n)
 
 
-@composite(into=("method",))
-def polygamma_(self: Any, n: int) -> Any:
-    """In-place `polygamma`."""
-    return call_inplace(_polygamma.operator, self, (n,), {})
+def _derivative(input: Any, n: int) -> Any:
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    return last(_polygamma, input, n)
 
 
 @op("float", inplace=True, elementwise=False)
@@ -345,8 +343,17 @@ def gammaincc(input: Tensor, other: Tensor) -> Array:
     return jax.scipy.special.gammaincc(*jnp.broadcast_arrays(input, other))
 
 
-composite(into=("torch", "method"), name="igamma")(gammainc)
-composite(into=("torch", "method"), name="igammac")(gammaincc)
+@composite(inplace=("method",), out=True)
+def igamma(input: Any, other: Any) -> Tensor:
+    """`special.gammainc`."""
+    return last(gammainc, input, other)
+
+
+@composite(inplace=("method",), out=True)
+def igammac(input: Any, other: Any) -> Tensor:
+    """`special.gammaincc`."""
+    return last(gammaincc, input, other)
+
 
 # torch.special's names for functions that are defined elsewhere.
 for _name, _function in (

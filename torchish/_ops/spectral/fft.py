@@ -14,8 +14,9 @@ from ..._basics import dtypes
 from ..._basics.state import process
 from ..._core.values import contiguous_strides
 from ..call.binding import plain
+from ..call.composites import last
 from ..call.describe import scalar_name
-from ..call.fronts import into
+from ..create.filled import RANGED
 from ..registry import Tensor, composite, op, ops, wrap_dim
 
 Ints = tuple[int, ...]
@@ -219,23 +220,17 @@ def _dim(input: Any, dim: int) -> int:
     return wrap_dim(dim, input.dim())
 
 
-def _out(out: Any) -> dict[str, Any]:
-    return {} if out is None else {"out": out}
-
-
-def _full(input: Any, dims: Any, sizes: Any, norm: Any, forward: bool, out: Any) -> Any:
+def _full(input: Any, dims: Any, sizes: Any, norm: Any, forward: bool) -> Any:
     norm, x = _norm(norm), _inexact(input)
     sizes = tuple(_check_size(size) for size in sizes)
     if not dims:
         return _inexact(x, True).clone()
     if x.is_complex():
-        return _c2c(x, tuple(dims), sizes, norm, forward, **_out(out))
-    return _r2c(x, tuple(dims), sizes, norm, forward, False, **_out(out))
+        return last(_c2c, x, tuple(dims), sizes, norm, forward)
+    return last(_r2c, x, tuple(dims), sizes, norm, forward, False)
 
 
-def _to_half(
-    name: str, input: Any, dims: Any, sizes: Any, norm: Any, forward: bool, out: Any
-) -> Any:
+def _to_half(name: str, input: Any, dims: Any, sizes: Any, norm: Any, forward: bool) -> Any:
     if input.is_complex():
         kind = "real" if len(name) < 6 and name[-1] == "t" else "real-valued"
         raise RuntimeError(f"{name} expects a {kind} input tensor, but got {scalar_name(input)}")
@@ -243,60 +238,60 @@ def _to_half(
         raise RuntimeError(f"{name} must transform at least one axis")
     norm, x = _norm(norm), _inexact(input)
     sizes = tuple(_check_size(size) for size in sizes)
-    return _r2c(x, tuple(dims), sizes, norm, forward, True, **_out(out))
+    return last(_r2c, x, tuple(dims), sizes, norm, forward, True)
 
 
 def _to_real(
-    name: str, input: Any, dims: Any, sizes: Any, last: Any, norm: Any, forward: bool, out: Any
+    name: str, input: Any, dims: Any, sizes: Any, size: Any, norm: Any, forward: bool
 ) -> Any:
     if not dims:
         raise RuntimeError(f"{name} must transform at least one axis")
     norm, x = _norm(norm), _inexact(input, True)
-    size = 2 * (input.shape[dims[-1]] - 1) if last is None or last == -1 else last
+    if size is None or size == -1:
+        size = 2 * (input.shape[dims[-1]] - 1)
     sizes = tuple(_check_size(size) for size in (*sizes[:-1], size))
-    return _c2r(x, tuple(dims), sizes, norm, forward, **_out(out))
+    return last(_c2r, x, tuple(dims), sizes, norm, forward)
 
 
 # ---------------------------------------------------------------------------- public functions
 
 
 def _register_1d(name: str, forward: bool, kind: str, doc: str) -> None:
-    def function(input, n=None, dim=-1, norm=None, *, out=None):
+    def function(input, n=None, dim=-1, norm=None):
         d = _dim(input, dim)
         sizes = [input.shape[d] if n is None else n]
         if kind == "full":
-            return _full(input, (d,), sizes, norm, forward, out)
+            return _full(input, (d,), sizes, norm, forward)
         if kind == "half":
-            return _to_half(name, input, (d,), sizes, norm, forward, out)
-        return _to_real(name, input, (d,), sizes, n, norm, forward, out)
+            return _to_half(name, input, (d,), sizes, norm, forward)
+        return _to_real(name, input, (d,), sizes, n, norm, forward)
 
     _name(function, name, doc)
 
 
 def _register_nd(name: str, forward: bool, kind: str, doc: str) -> None:
-    def function(input, s=None, dim=None, norm=None, *, out=None):
+    def function(input, s=None, dim=None, norm=None):
         dims, sizes = _dims(input, s, dim)
         if kind == "full":
-            return _full(input, dims, sizes, norm, forward, out)
+            return _full(input, dims, sizes, norm, forward)
         if kind == "half":
-            return _to_half(name, input, dims, sizes, norm, forward, out)
-        last = None if s is None else (s if isinstance(s, int) else tuple(s)[-1])
-        return _to_real(name, input, dims, sizes, last, norm, forward, out)
+            return _to_half(name, input, dims, sizes, norm, forward)
+        size = None if s is None else (s if isinstance(s, int) else tuple(s)[-1])
+        return _to_real(name, input, dims, sizes, size, norm, forward)
 
-    _name(function, name, doc)
-    many = function
+    many = _name(function, name, doc)
     two = name[:-1] + "2"
 
-    def function2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
-        return many(input, s, dim, norm, out=out)
+    def function2(input, s=None, dim=(-2, -1), norm=None):
+        return last(many, input, s, dim, norm)
 
     _name(function2, two, doc.replace("several dimensions", "two dimensions"))
 
 
-def _name(function: Any, name: str, doc: str) -> None:
+def _name(function: Any, name: str, doc: str) -> Any:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    composite(into=("fft",))(function)
+    return composite(into=("fft",), out=True)(function)
 
 
 for _stem, _forward, _kind, _what in (
@@ -313,29 +308,25 @@ for _stem, _forward, _kind, _what in (
     )
 
 
-@composite(into=("fft",))
-def fftfreq(
-    n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False
-) -> Tensor:
+@composite(into=("fft",), out=RANGED)
+def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False) -> Tensor:
     """The frequencies of `fft`'s bins, `[0, 1, …, -2, -1] / (n d)`."""
     half = (n + 1) // 2
     bins = ops.cat([ops.arange(half, device=device), ops.arange(-(n // 2), 0, device=device)])
-    return _finish(bins, n * d, out, dtype, requires_grad)
+    return _finish(bins, n * d, dtype, requires_grad)
 
 
-@composite(into=("fft",))
-def rfftfreq(
-    n, d=1.0, *, out=None, dtype=None, layout=None, device=None, requires_grad=False
-) -> Tensor:
+@composite(into=("fft",), out=RANGED)
+def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False) -> Tensor:
     """The frequencies of `rfft`'s bins, `[0, 1, …, n // 2] / (n d)`."""
-    return _finish(ops.arange(n // 2 + 1, device=device), n * d, out, dtype, requires_grad)
+    return _finish(ops.arange(n // 2 + 1, device=device), n * d, dtype, requires_grad)
 
 
-def _finish(bins: Any, scale: float, out: Any, dtype: Any, requires_grad: bool) -> Any:
+def _finish(bins: Any, scale: float, dtype: Any, requires_grad: bool) -> Any:
     made = bins.to(dtype or process.default_dtype) * (1.0 / scale)
     if requires_grad:
         made.requires_grad_(True)
-    return into(out, made)
+    return made
 
 
 @composite(into=("fft",))

@@ -8,8 +8,9 @@ from typing import Any
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
 from ..._core.storage import dense_span
-from ..call.fronts import into
+from ..call.composites import Out
 from ..registry import composite, methods, ops
+from ..shared.memory_format import contiguous_format
 from .scatter import lies_with_gaps
 
 # A view operator's name in one of both places -> its copy is registered as NAME_copy.
@@ -27,59 +28,48 @@ def _view(name: str) -> Callable[..., Any]:
         return getattr(methods, name)  # type: ignore[no-any-return]
 
 
-def _copied(shown: Any, out: Any) -> Any:
-    """Contiguous clones of one view or several, written to `out` if it is given."""
+_EXACT = Out("exact", gives_lists=False)
+
+
+def _copied(shown: Any) -> Any:
+    """Contiguous clones of one view or several."""
     if isinstance(shown, TensorBase):
-        tensor: Any = shown
-        return into(out, tensor.contiguous() if out is not None else _fresh(tensor), "exact")
-    made = [_fresh(v) for v in shown]
-    if out is None:
-        return tuple(made)
-    for target, piece in zip(out, made, strict=True):
-        into(target, piece, "exact")
-    return None
-
-
-def _fresh(shown: Any) -> Any:
-    from ..shared.memory_format import contiguous_format
-
-    return shown.clone(memory_format=contiguous_format)
+        return ops.clone(shown, memory_format=contiguous_format)
+    return tuple(_copied(view) for view in shown)
 
 
 def _register(name: str) -> None:
-    def copy(input: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def copy(input: Any, *args: Any, **kwargs: Any) -> Any:
         of_size = name == "view" and not any(
             isinstance(a, dtype) for a in (*args, *kwargs.values())
         )
-        return _copied(_view("reshape" if of_size else name)(input, *args, **kwargs), out)
+        return _copied(_view("reshape" if of_size else name)(input, *args, **kwargs))
 
     copy.__name__ = copy.__qualname__ = name + "_copy"
     copy.__doc__ = f"`{name}`, copied: shares no memory with `input`."
-    composite(into=("torch",))(copy)
+    composite(into=("torch",), out=_EXACT)(copy)
 
 
 for _name in _VIEWS:
     _register(_name)
 
 
-@composite(into=("torch",))
-def detach_copy(input: Any, *, out: Any = None) -> Any:
+@composite(into=("torch",), out="exact")
+def detach_copy(input: Any) -> Any:
     """A copy; unlike `detach` it stays part of the graph, as in torch."""
-    return _copied(input, out)
+    return _copied(input)
 
 
-@composite(into=("torch",))
-def slice_copy(
-    input: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1, *, out: Any = None
-) -> Any:
+@composite(into=("torch",), out="exact")
+def slice_copy(input: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
     """`input[start:end:step]` along `dim`, copied."""
-    return _copied(methods._slice(input, dim, start, end, step), out)
+    return _copied(methods._slice(input, dim, start, end, step))
 
 
-@composite()
-def narrow_copy(input: Any, dim: int, start: int, length: int, *, out: Any = None) -> Any:
+@composite(out=Out("exact", history=False, warn=False))
+def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """`narrow`, copied: shares no memory with `input`."""
-    return _copied(ops.narrow(input, dim, start, length), out)
+    return _copied(ops.narrow(input, dim, start, length))
 
 
 @composite()

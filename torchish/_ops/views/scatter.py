@@ -13,7 +13,6 @@ from ..._core.layout import has_overlap, is_dense
 from ..._core.storage import dense_span
 from ..._core.values import aval_of
 from ..call.describe import show_size as show
-from ..call.fronts import into
 from ..registry import Tensor, composite, op, wrap_dim
 from ..shared.memory_format import preserve
 
@@ -98,32 +97,20 @@ def _laid_as(input: Any, made: Any) -> Any:
 
 
 @composite()
-def select_scatter(input: Any, src: Any, dim: int, index: int, out: Any = None) -> Any:
+def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """A copy of `input` with `input.select(dim, index)` replaced by `src`."""
-    return into(out, _laid_as(input, _select_scatter(input, src, dim, index)), "select_scatter")
+    return _laid_as(input, _select_scatter(input, src, dim, index))
 
 
-@composite()
+@composite(out="exact")
 def slice_scatter(
-    input: Any,
-    src: Any,
-    dim: int = 0,
-    start: Any = None,
-    end: Any = None,
-    step: int = 1,
-    out: Any = None,
+    input: Any, src: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
 ) -> Any:
     """A copy of `input` with `input[start:end:step]` along `dim` replaced by `src`."""
-    return into(
-        out, _laid_as(input, _slice_scatter(input, src, dim, start, end, step)), "slice_scatter"
-    )
+    return _laid_as(input, _slice_scatter(input, src, dim, start, end, step))
 
 
 @composite()
-def diagonal_scatter(
-    input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1, out: Any = None
-) -> Any:
+def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """A copy of `input` with its diagonal over two dimensions replaced by `src`."""
-    return into(
-        out, _laid_as(input, _diagonal_scatter(input, src, offset, dim1, dim2)), "diagonal_scatter"
-    )
+    return _laid_as(input, _diagonal_scatter(input, src, offset, dim1, dim2))

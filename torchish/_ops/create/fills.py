@@ -1,42 +1,14 @@
-"""In-place operators that torch also offers as functions, and fills of diagonals."""
+"""Fills: of a copy, and of the diagonal in place."""
 
 from typing import Any
 
-from ..call.fronts import in_place
-from ..layers.activation import threshold_op
-from ..linalg.addmm import addmv
-from ..registry import Tensor, composite, methods, ops
-from .arithmetic import gcd, lcm, xlogy
-from .power import ldexp
-from .ternary import clamp_max, clamp_min
-
-for _function in (addmv, clamp_max, clamp_min, gcd, lcm, ldexp, xlogy):
-    _name = f"{_function.__name__}_"
-    composite(into=("torch",), name=_name)(getattr(methods, _name))
-
-
-@composite(into=("torch",))
-def threshold_(input: Any, threshold: float, value: float) -> Tensor:
-    """In-place `threshold`."""
-    return in_place(threshold_op, input, threshold, value)
+from ..registry import Tensor, composite
 
 
 @composite(into=("torch",))
 def fill(input: Any, value: Any) -> Tensor:
     """A copy of `input` with every element set to `value`."""
     return input.clone().fill_(value)
-
-
-@composite(into=("method",))
-def igamma_(self: Any, other: Any) -> Tensor:
-    """In-place `igamma`."""
-    return self.copy_(ops.igamma(self, other))
-
-
-@composite(into=("method",))
-def igammac_(self: Any, other: Any) -> Tensor:
-    """In-place `igammac`."""
-    return self.copy_(ops.igammac(self, other))
 
 
 @composite(into=("method",))
