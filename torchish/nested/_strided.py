@@ -82,41 +82,11 @@ class StridedNested(NestedBase):
 
     # --- autograd: that of the constituents ---
 
-    @property
-    def requires_grad(self) -> bool:
-        """Whether a constituent needs a gradient."""
-        return any(part.requires_grad for part in self._parts)
+    def _held(self) -> tuple[Any, ...]:
+        return self._parts
 
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Ask for gradients."""
-        for part in self._parts:
-            part.requires_grad_(requires_grad)
-        return self
-
-    @property
-    def grad_fn(self) -> Any:
-        """That of a constituent."""
-        return next((part.grad_fn for part in self._parts if part.grad_fn is not None), None)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether no constituent was made by an operator that is recorded."""
-        return all(part.is_leaf for part in self._parts)
-
-    @property
-    def grad(self) -> Any:
-        """The gradients, nested alike."""
-        found = [part.grad for part in self._parts]
-        return None if any(g is None for g in found) else strided(found)
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        for k, part in enumerate(self._parts):
-            part.grad = None if value is None else value._parts[k]
+    def _over(self, held: Any) -> Any:
+        return strided(held)
 
     def backward(self, gradient: Any = None, *args: Any, **kwargs: Any) -> None:
         """Gradients of all constituents, each weighted by `gradient`.

@@ -1,9 +1,7 @@
 """Sparse tensors: indices and values that are ordinary tensors, seen as one tensor.
 
-Invariants: what is computed goes through operators on the values, so that gradients reach them and
-the dense operands by the engine's own autograd; a sparse tensor has no storage of its own (its
-`_storage` is that of its values, for questions about the device), so every operator on one comes
-through `__torch_function__`, and one without a rule is refused by name.
+Invariant: what is computed goes through operators on the values, so that gradients reach them and
+the dense operands by the engine's own autograd; an operator without a rule is refused by name.
 """
 
 from __future__ import annotations
@@ -16,31 +14,26 @@ from .._basics.errors import not_supported
 from .._basics.size import Size
 from .._basics.state import process
 from .._core.values import aval_of
-from .._ops.protocol.overriding import DisableTorchFunctionSubclass
 from .._ops.registry import ops
 from .._ops.shared import layout_type
-from .._tensor.tensor import Tensor
+from .._tensor.facade import Facade
 
 RULES: dict[str, Any] = {}
 
 
-class SparseTensor(Tensor):
+class SparseTensor(Facade):
     """What all layouts share."""
 
     __module__ = "torch"
     _v: Any
     layout: Any = layout_type.sparse_coo
 
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in ("__get__", "__set__", "__delete__"):
-            with DisableTorchFunctionSubclass():  # of dtype, device and the like
-                return func(*args, **(kwargs or {}))
+    @staticmethod
+    def _call(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = RULES.get(name)
         if rule is None:
             raise not_supported(f"{name or func} of sparse tensors", "to_dense()")
-        return rule(*args, **(kwargs or {}))
+        return rule(*args, **kwargs)
 
     # --- facts ---
 
@@ -56,39 +49,11 @@ class SparseTensor(Tensor):
         """Without history."""
         return RULES["detach"](self)
 
-    @property
-    def requires_grad(self) -> bool:
-        """Whether its values need a gradient."""
-        return bool(self._v.requires_grad)
+    def _held(self) -> tuple[Any, ...]:
+        return (self._v,)
 
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self._v.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Ask for a gradient of the values."""
-        self._v.requires_grad_(requires_grad)
-        return self
-
-    @property
-    def grad_fn(self) -> Any:
-        """That of the values."""
-        return self._v.grad_fn
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether its values were made by no operator that is recorded."""
-        return bool(self._v.is_leaf)
-
-    @property
-    def grad(self) -> Any:
-        """The gradient, at the places of the values."""
-        found = self._v.grad
-        return None if found is None else self._like(found)
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        self._v.grad = None if value is None else value._v
+    def _over(self, held: Any) -> Any:
+        return self._like(held[0])
 
     def _like(self, values: Any) -> Any:
         raise NotImplementedError

@@ -13,10 +13,9 @@ from typing import Any
 from ..._basics import dtypes
 from ..._basics.errors import not_supported
 from ..._basics.size import Size
-from ..._ops.protocol.overriding import DisableTorchFunctionSubclass
 from ..._ops.registry import ops
 from ..._ops.shared import layout_type
-from ..._tensor.tensor import Tensor
+from ..._tensor.facade import Facade
 from ...utils.weak import WeakTensorKeyDictionary
 from .nested_int import size_of
 
@@ -30,24 +29,11 @@ def numbers(source: Any) -> list[int]:
     return _lists[source]  # type: ignore[no-any-return]
 
 
-class NestedBase(Tensor):
-    """What both layouts share: they are seen as one tensor through `__torch_function__`."""
+class NestedBase(Facade):
+    """What both layouts share."""
 
     __module__ = "torch"
     is_nested = True
-
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in ("__get__", "__set__", "__delete__"):
-            with DisableTorchFunctionSubclass():  # of dtype, device and the like
-                return func(*args, **(kwargs or {}))
-        return cls._call(name, func, args, kwargs or {})
-
-    @staticmethod
-    def _call(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What an operator does: the module with the layout's rules puts it here."""
-        raise NotImplementedError
 
     def dim(self) -> int:
         """How many dims there are, the batch and the ragged one included."""
@@ -216,39 +202,11 @@ class NestedTensor(NestedBase):
 
     # --- autograd: that of the values ---
 
-    @property
-    def requires_grad(self) -> bool:
-        """Whether the values need a gradient."""
-        return bool(self._values.requires_grad)
+    def _held(self) -> tuple[Any, ...]:
+        return (self._values,)
 
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self._values.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Any:
-        """Ask for a gradient of the values."""
-        self._values.requires_grad_(requires_grad)
-        return self
-
-    @property
-    def grad_fn(self) -> Any:
-        """That of the values."""
-        return self._values.grad_fn
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether the values were made by no operator that is recorded."""
-        return bool(self._values.is_leaf)
-
-    @property
-    def grad(self) -> Any:
-        """The gradient, nested alike."""
-        found = self._values.grad
-        return None if found is None else self.like(found)
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        self._values.grad = None if value is None else value._values
+    def _over(self, held: Any) -> Any:
+        return self.like(held[0])
 
     def backward(self, gradient: Any = None, *args: Any, **kwargs: Any) -> None:
         """Gradients of all samples, each weighted by `gradient`."""
