@@ -1,10 +1,12 @@
 """PyTorch beside torchish: the same work on both, and whether what comes out agrees.
 
-`same` compares values of any kind, `agree` whole pieces of work with their warnings and errors.
+`same` compares values of any kind, `close` arrays of any library, `agree` whole pieces of work with
+their warnings and errors, `tell` programs by what they say.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 import warnings
 from collections.abc import Callable
@@ -107,3 +109,20 @@ def agree(
         assert our_warnings == their_warnings, f"{our_warnings} != {their_warnings}"
     same(ours, theirs, rtol, atol)
     return theirs
+
+
+def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
+    """Assert that two arrays, of any library, agree."""
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
+
+
+def tell(program: Callable[[Any, Callable[..., None]], None], *, least: int = 1) -> None:
+    """Assert that `program(library, say)` says the same on both, in at least so many lines."""
+    said: list[list[str]] = []
+    for library in (torch, torchish):
+        lines: list[str] = []
+        program(library, lambda *x, to=lines: to.append(" ".join(map(str, x))))
+        said.append("\n".join(lines).replace("torchish.", "torch.").split("\n"))
+    assert len(said[0]) >= least and said[0] != [""]
+    told = difflib.unified_diff(*said, "PyTorch", "torchish", lineterm="", n=1)
+    assert "\n".join(told) == ""

@@ -15,6 +15,7 @@ import pytest
 import torch as oracle
 
 import torchish as torch
+from tests.oracle import close
 from torchish import nn
 from torchish._dynamo.exc import UserError
 from torchish.export import Dim
@@ -24,10 +25,6 @@ needs_files = pytest.mark.skipif(
     not __import__("importlib.util").util.find_spec("flatbuffers"),
     reason="an environment made before flatbuffers was a dependency",
 )
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 def net(library: Any) -> Any:

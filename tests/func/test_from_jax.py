@@ -13,14 +13,11 @@ import pytest
 from jax.experimental import pallas as pl
 
 import torchish as torch
+from tests.oracle import close
 from torchish import nn
 from torchish.func import from_jax, module_from_jax
 
 RNG = np.random.default_rng(0)
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 def double(*shape: int) -> Any:

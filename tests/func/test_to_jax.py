@@ -13,6 +13,7 @@ import torch as oracle
 from jax.sharding import Mesh, PartitionSpec as P
 
 import torchish as torch
+from tests.oracle import close
 from torchish import nn
 from torchish.func import to_jax
 
@@ -21,10 +22,6 @@ RNG = np.random.default_rng(0)
 
 def data(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 # --- arrays both ways -----------------------------------------------------------------------------

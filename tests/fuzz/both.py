@@ -6,16 +6,15 @@ class of the error is compared by the OpInfo runs and the operators' own tests, 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 import torchish
+from tests.oracle import is_tensor, outcome, same
 from torchish._basics.settings import settings as engine
 from torchish._ops.call.operator import forget_kernels
 
@@ -40,47 +39,18 @@ def node_by_node() -> Iterator[None]:
     forget_kernels()
 
 
-def array(result: Any) -> np.ndarray[Any, Any]:
-    """A result as numpy, half types in float32."""
-    result = result.detach()
-    if str(result.dtype) in ("torch.float16", "torch.bfloat16"):
-        result = result.float()
-    return np.asarray(result.resolve_conj().numpy())
-
-
-def leaves(value: Any) -> list[Any]:
-    """A result, or the items of a tuple of results."""
-    return list(value) if isinstance(value, tuple | list) else [value]
-
-
-def outcome(call: Callable[[Any], Any], library: Any) -> Any:
-    """What a call gives: facts of each result, or the exception."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found = leaves(call(library))
-            return [
-                (str(r.dtype), tuple(r.shape), array(r)) if hasattr(r, "dtype") else r
-                for r in found
-            ]
-        except Exception as error:
-            return error
-
-
 def agree(call: Callable[[Any], Any]) -> None:
-    """Run `call(library)` in both libraries and compare."""
-    theirs, own = outcome(call, torch), outcome(call, torchish)
-    if isinstance(theirs, Exception):
-        assert isinstance(own, Exception), f"does not raise {type(theirs).__name__}: {theirs}"
-        assert "jnp" not in str(own) and "lax" not in str(own), "an error of JAX's own"
+    """Run `call(library)` in both libraries and compare results, or that both raise."""
+    theirs, _, their_error = outcome(call, torch)
+    ours, _, error = outcome(call, torchish)
+    assert bool(error) == bool(their_error), f"{error!r}, not {their_error!r}"
+    assert "jnp" not in error and "lax" not in error, "an error of JAX's own"
+    if error:
         return
-    if isinstance(own, Exception):
-        raise own
-    assert len(own) == len(theirs)
-    for ours, wanted in zip(own, theirs, strict=True):
-        if not isinstance(wanted, tuple):
-            assert str(ours) == str(wanted)
-            continue
-        assert ours[:2] == wanted[:2]
-        limit = TOLERANCE.get(wanted[0].removeprefix("torch."), 1e-9)
-        np.testing.assert_allclose(ours[2], wanted[2], rtol=limit, atol=limit)
+    pair = (ours, theirs) if isinstance(theirs, tuple | list) else ([ours], [theirs])
+    for mine, wanted in zip(*pair, strict=True):
+        if is_tensor(wanted):
+            kind = str(wanted.dtype).removeprefix("torch.")
+            same(mine, wanted, TOLERANCE.get(kind, 1e-9))
+        else:
+            same(str(mine), str(wanted))

@@ -19,6 +19,7 @@ import optax
 import pytest
 
 import torchish as torch
+from tests.oracle import close
 from torchish.func import module_from_jax
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "jax.md"
@@ -35,10 +36,6 @@ def libraries() -> Iterator[None]:
     importlib.invalidate_caches()
     yield
     sys.path.remove(folder)
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 X = np.random.default_rng(0).standard_normal((16, 3)).astype(np.float32)

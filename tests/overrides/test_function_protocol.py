@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib
 import operator
 import pickle
@@ -14,19 +13,16 @@ import pytest
 import torch as real
 
 import torchish
+from tests import oracle
 
 
 def both(program: Any) -> None:
-    """Run `program(torch, say)` on both; what it says must be equal."""
-    said = []
-    for torch in (real, torchish):
-        lines: list[str] = []
-        root = torch.__name__
-        overrides = importlib.import_module(f"{root}.overrides")
-        program(torch, lambda *x, to=lines: to.append(" ".join(map(str, x))), overrides)
-        said.append([line.replace("torchish.", "torch.") for line in lines])
-    assert said[0]
-    assert "\n".join(difflib.unified_diff(*said, "PyTorch", "torchish", lineterm="", n=1)) == ""
+    """Run `program(torch, say, overrides)` on both; what it says must be equal."""
+    oracle.tell(
+        lambda torch, say: program(
+            torch, say, importlib.import_module(f"{torch.__name__}.overrides")
+        )
+    )
 
 
 def logging_class(torch: Any, say: Any, overrides: Any) -> type:

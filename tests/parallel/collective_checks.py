@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 import numpy as np
 
 import torchish as torch
 import torchish.distributed as dist
+from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 
 DTYPES = [torch.float32, torch.int64, torch.bool, torch.bfloat16]
-
-
-def raises(kind, text, fn):
-    try:
-        fn()
-    except kind as error:
-        assert re.search(text, str(error)), str(error)
-    else:
-        raise AssertionError(f"no {kind.__name__}")
 
 
 def data(rank, dtype, shape=(2, 3)):

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import collections
 import copy
-import re
-
-import numpy as np
 
 import torchish as torch
+from tests.parallel.comparing import close, raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
 from torchish.nn import functional as F
 
 IDS = [0, 1, 2, 3]
-
-
-def close(a, b, tol=1e-5):
-    np.testing.assert_allclose(
-        a.detach().cpu().numpy(), b.detach().cpu().numpy(), rtol=tol, atol=tol
-    )
-
-
-def raises(kind, text, fn):
-    try:
-        fn()
-    except kind as error:
-        assert re.search(text, str(error)), str(error)
-    else:
-        raise AssertionError(f"no {kind.__name__}")
 
 
 def pair(net):

@@ -10,7 +10,7 @@ import numpy as np
 
 import torchish as torch
 import torchish.distributed as dist
-from tests.parallel.collective_checks import raises
+from tests.parallel.comparing import close, raises, same_weights
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
@@ -31,15 +31,6 @@ def mine(x):
     return x[dist.get_rank() :: dist.get_world_size()]
 
 
-def close(a, b, tol=1e-5):
-    np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=tol, atol=tol)
-
-
-def same(a, b, tol=1e-5):
-    for x, y in zip(a.parameters(), b.parameters(), strict=True):
-        close(x, y, tol)
-
-
 def check_training_equals_the_joined_batch():
     alone = net()
     torch.manual_seed(dist.get_rank() + 5)
@@ -47,7 +38,7 @@ def check_training_equals_the_joined_batch():
     if dist.get_rank() == 0:
         model.load_state_dict(alone.state_dict())
     ddp = DDP(model)
-    same(model, alone)  # all ranks start as rank 0
+    same_weights(model, alone)  # all ranks start as rank 0
     opts = [torch.optim.SGD(m.parameters(), lr=0.1, momentum=0.9) for m in (ddp, alone)]
     wire = dist.group.WORLD.wire
     for step, x in enumerate(batches(20)):
@@ -60,7 +51,7 @@ def check_training_equals_the_joined_batch():
         opts[1].zero_grad()
         alone(x).pow(2).mean().backward()
         opts[1].step()
-    same(model, alone)
+    same_weights(model, alone)
 
 
 def check_no_sync_accumulates():
@@ -256,7 +247,7 @@ def check_join_with_uneven_batches():
             scale = left / count if by_all else 1.0
             (alone(xs[step]).pow(2).mean() * scale).backward()
             opts[1].step()
-        same(ddp.module, alone)
+        same_weights(ddp.module, alone)
     ddp = DDP(net())
 
     def ends_early():

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 import torchish as torch
-from tests.parallel.data_parallel_checks import close, raises
+from tests.parallel.comparing import close, raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 
 import torchish as torch
-from tests.parallel.collective_checks import raises
+from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
