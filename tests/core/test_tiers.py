@@ -13,7 +13,7 @@ from torchish import nn, optim
 from torchish._basics.state import state
 from torchish._basics.stats import stats
 from torchish._core import compiling, trace
-from torchish._core.policy import CALL, EARLIEST, NEVER, Cost, Policy
+from torchish._core.policy import ADVANCE, CALL, EARLIEST, NEVER, Cost, Policy
 from torchish._core.program import ProgramCache
 
 
@@ -45,6 +45,30 @@ def test_a_program_takes_over_when_interpretation_has_cost_its_share() -> None:
         policy.plan(k, Cost(0.01, 1.0))
     assert policy.restless
     assert policy.plan(99, Cost(0.01, 1.0)).takeover > seen.takeover
+
+
+def test_the_first_steady_steps_take_over_before_they_are_due() -> None:
+    """What compiling costs is advanced up to a limit, and not for short steps or new structures."""
+    policy = Policy()
+
+    def takeover(digest: int, cost: Cost) -> int:
+        policy.plan(digest, cost)
+        for _ in range(EARLIEST):
+            seen = policy.met(digest)
+        assert seen is not None
+        return seen.takeover
+
+    assert takeover(1, Cost(0.1, 3.0)) == EARLIEST
+    assert takeover(2, Cost(0.01, 3.0)) > 100  # saves little a step
+    assert takeover(3, Cost(0.5, ADVANCE - 4.0)) == EARLIEST
+    assert takeover(4, Cost(0.1, 3.0)) > EARLIEST  # the advance is used up
+    restless = Policy()
+    for k in range(5, 50):
+        restless.met(k)
+        restless.plan(k, Cost(0.1, 3.0))
+    for _ in range(EARLIEST):
+        seen = restless.met(5)
+    assert seen is not None and seen.takeover > EARLIEST
 
 
 def test_a_steady_loop_runs_its_program_from_the_fixed_count_on(

@@ -55,7 +55,9 @@ def input_edges(operands: Sequence[Any]) -> list[Edge | None] | None:
     """Where each operand's gradient goes; None when no operand requires one."""
     for x in operands:
         if isinstance(x, TensorBase) and (
-            x._requires_grad or x._grad_fn is not None or x._base is not None
+            x._requires_grad
+            or x._grad_fn is not None
+            or (x._base is not None and (x._base._requires_grad or x._base._grad_fn is not None))
         ):
             break
     else:

@@ -8,7 +8,9 @@ The rule is the classic one for renting against buying. A structure stays cold u
 cost (by the model) reaches a share of what compiling it costs; then its program takes over. The
 compilation starts earlier, in a background thread, but the flush at which the program takes over
 is fixed by count, and waits if it must. A structure whose cold run costs less than calling a
-compiled program stays cold for ever. While most structures are new (a loop over lengths), a
+compiled program stays cold for ever. A script's first few steady steps need not save up: what
+compiling them costs is advanced, up to a limit, because a training loop is most of what comes
+four times. While most structures are new (a loop over lengths), a
 structure must pay all of its compilation, not half: few of them will come often enough.
 
 On the CPU the cold tier is numpy (`interpret/`). On other devices it is one compiled program a
@@ -37,6 +39,9 @@ REMEMBERED = 4096
 COMPILE, CALL = 0.06, 8e-5
 # The share of a compilation that cold runs cost before the program takes over.
 SHARE = 0.5
+# Modelled seconds of compiling that are advanced to a thread, and cold runs that must be worth a
+# compilation for that: what runs shorter saves little by being early.
+ADVANCE, WORTH = 12.0, 64
 # A program takes over at this flush at the earliest, unless one cold run costs AT_ONCE times its
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
@@ -59,6 +64,8 @@ class Seen:
     count: int
     start: int
     takeover: int
+    price: float = 0.0
+    worth: bool = False  # compiling before it is due
 
 
 class Policy:
@@ -71,6 +78,7 @@ class Policy:
     def __init__(self) -> None:
         self.number = next(_numbers)
         self.recent: deque[bool] = deque(maxlen=WINDOW)
+        self.advance = ADVANCE
         with _ended_lock:
             self.seen = OrderedDict((k, Seen(*v)) for k, v in _ended.items())
 
@@ -85,11 +93,20 @@ class Policy:
         if found is not None:
             found.count += 1
             self.seen.move_to_end(digest)
+            if found.count == EARLIEST - 1 and found.worth and not self.restless:
+                self._hasten(found)
         return found
+
+    def _hasten(self, found: Seen) -> None:
+        """Have a structure's program take over at its next flush, if that can be advanced."""
+        if found.takeover > EARLIEST and found.price <= self.advance:
+            self.advance -= found.price
+            found.start, found.takeover = found.count, EARLIEST
 
     def plan(self, digest: int, cost: Cost) -> Seen:
         """Settle when the new structure `digest` is compiled, from what it costs by the model."""
-        found = self.seen[digest] = Seen(1, *self._takeover(cost))
+        found = self.seen[digest] = Seen(1, *self._takeover(cost), cost.price)
+        found.worth = cost.seconds > CALL and cost.price <= WORTH * cost.seconds
         if len(self.seen) > REMEMBERED:
             self.seen.popitem(last=False)
         return found
@@ -126,15 +143,15 @@ class Policy:
         with _ended_lock:
             for digest, seen in self.seen.items():
                 count = max(seen.count, _ended.get(digest, (0,))[0])
-                _ended[digest] = count, seen.start, seen.takeover
+                _ended[digest] = count, seen.start, seen.takeover, seen.price, seen.worth
                 _ended.move_to_end(digest)
             while len(_ended) > REMEMBERED:
                 _ended.popitem(last=False)
 
 
 _numbers = itertools.count()
-# Structures of threads that have ended: (count, start, takeover).
-_ended: OrderedDict[int, tuple[int, int, int]] = OrderedDict()
+# Structures of threads that have ended: the fields of `Seen`.
+_ended: OrderedDict[int, tuple[Any, ...]] = OrderedDict()
 _ended_lock = new_rlock()
 
 

@@ -98,6 +98,7 @@ class Structures:
         with self.lock:
             found = self.known.get(digest)
             if found is not None:
+                found.takeover = takeover
                 return found
             made = self.known[digest] = Structure(key, sites, tier, takeover)
             made.differs = self._nearest(made)

@@ -1,9 +1,9 @@
 """Call forms: a function generated for each way an operator is called, for the common case.
 
 A form is made for the number of positional arguments and the names of the keywords of a call. It
-binds them without loops, and records the operator at once where every tensor is a whole row-major
-storage and the kernel exists. In every other case it returns MISS, and the general path of
-`calling.py` decides; so nothing is decided here that is not decided there.
+binds them without loops, and records the operator at once where its result is row-major (so every
+tensor is, for elementwise operators) and the kernel exists. In every other case it returns MISS,
+and the general path of `calling.py` decides; so nothing is decided here that is not decided there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _no_form(*args: Any, **kwargs: Any) -> Any:
     return MISS
 
 
-_PLAIN_STATIC = frozenset((int, str, bool, type(None), dtype))
+_PLAIN_TYPES = frozenset((int, str, bool, type(None), dtype))
 
 
 def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[..., Any]:
@@ -50,11 +50,14 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     kinds = [p.kind for p in params if p.name in passed]
     if "tensors" in kinds or ("tensor" not in kinds and "operand" not in kinds):
         return _no_form
-    source = _source(params, passed, [p.name for p in positional[:given]], keywords)
+    tensor = _TENSOR
+    if operator.elementwise:  # the layout of its result follows its operands'
+        tensor += _PLAIN if operator.layout is not None else _ROW_MAJOR
+    source = _source(params, passed, [p.name for p in positional[:given]], keywords, tensor)
     space: dict[str, Any] = {
         "operator": operator, "kernels": operator.kernels, "MISS": MISS, "MISSING": MISSING,
         "TensorBase": TensorBase, "NUMBERS": frozenset(NUMBERS), "static": static,
-        "PLAIN": _PLAIN_STATIC, "record": tracing.record, "state": state, "process": process,
+        "PLAIN": _PLAIN_TYPES, "record": tracing.record, "state": state, "process": process,
         "DEPTH": DEPTH, "Storage": Storage, "input_edges": input_edges, "link": link,
         "new": object.__new__,
     }  # fmt: skip
@@ -62,31 +65,34 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     return space["form"]  # type: ignore[no-any-return]
 
 
-# A tensor whose content is a value already: `v` is that value.
-_TENSOR = """\
-    s = {a}._storage
-    if {a}._layout is not None or s.strides is not None or s.host is not None: return MISS
-    v{i} = s._value; k{i} = {a}._aval
+# Source for a tensor argument: its key entry, and where its result's layout depends on its own,
+# that it is row-major (or, for operators with a rule of their own, no view at all).
+_TENSOR = "    k{i} = {a}._aval\n"
+_ROW_MAJOR = """\
+    if {a}._layout is None:
+        if {a}._storage.strides is not None: return MISS
+    elif {a}._layout[0] != k{i}.strides: return MISS
 """
+_PLAIN = "    if {a}._layout is not None or {a}._storage.strides is not None: return MISS\n"
 
 
-def _argument(p: Parameter, a: str, i: int) -> str:
-    """Source that sets key entry `k` and, for operands, value `v` of one argument."""
-    tensor = _TENSOR.format(a=a, i=i)
+def _argument(p: Parameter, a: str, i: int, tensor: str) -> str:
+    """Source that sets the key entry `k` of one argument."""
+    tensor = tensor.format(a=a, i=i)
     if p.kind == "tensor":
         return f"    if not isinstance({a}, TensorBase): return MISS\n{tensor}"
     if p.kind == "operand":
         inner = "".join(f"    {line}\n" for line in tensor.splitlines())
         return (
-            f"    k{i} = type({a})\n    if k{i} in NUMBERS: v{i} = {a}\n"
-            f"    elif isinstance({a}, TensorBase):\n{inner}    else: return MISS\n"
+            f"    k{i} = type({a})\n    if k{i} not in NUMBERS:\n"
+            f"        if not isinstance({a}, TensorBase): return MISS\n{inner}"
         )
     if p.kind == "scalar":
-        return f"    k{i} = type({a}); v{i} = {a}\n    if k{i} not in NUMBERS: return MISS\n"
+        return f"    k{i} = type({a})\n    if k{i} not in NUMBERS: return MISS\n"
     if p.kind == "optional":
         inner = "".join(f"    {line}\n" for line in tensor.splitlines())
         return (
-            f"    if {a} is None: k{i} = v{i} = None\n"
+            f"    if {a} is None: k{i} = None\n"
             f"    elif isinstance({a}, TensorBase):\n{inner}    else: return MISS\n"
         )
     wanted = " or type(k) is not bool" if p.default.__class__ is bool else ""
@@ -95,23 +101,43 @@ def _argument(p: Parameter, a: str, i: int) -> str:
     )
 
 
+# Source of the value of a tensor argument: the storage's own, or the view's, which is read then.
+_VALUE = (
+    "{a}._storage._value if {a}._layout is None and {a}._storage.host is None else {a}._value()"
+)
+# Source that tells whether a tensor may have a history.
+_WANTS = (
+    "{a}._requires_grad or {a}._grad_fn is not None or "
+    "({a}._base is not None and ({a}._base._requires_grad or {a}._base._grad_fn is not None))"
+)
+_GIVEN = {
+    "tensor": "{x}", "operand": "{a} if k{i} in NUMBERS else {x}", "scalar": "{a}",
+    "optional": "None if {a} is None else {x}",
+}  # fmt: skip
+_WANTED = {
+    "tensor": "({x})", "operand": "(k{i} not in NUMBERS and ({x}))",
+    "optional": "({a} is not None and ({x}))",
+}  # fmt: skip
+
+
 def _source(
-    params: Sequence[Parameter], passed: set[str], first: list[str], keywords: tuple[str, ...]
-) -> str:
-    lines, key, values, operands, tensors, optional = "", [], [], [], [], False
+    params: Sequence[Parameter], passed: set[str], first: list[str], keywords: tuple[str, ...],
+    tensor: str,
+) -> str:  # fmt: skip
+    lines, key, values, operands, wanted, optional = "", [], [], [], [], False
     for i, p in enumerate(params):
         if p.name not in passed:
             key.append("MISSING")
             continue
         a = f"a_{p.name}"
-        lines += _argument(p, a, i)
+        lines += _argument(p, a, i, tensor)
         key.append(f"k{i}")
         if p.kind != "static":
-            values.append(f"v{i}")
+            values.append(_GIVEN[p.kind].format(a=a, i=i, x=_VALUE.format(a=a)))
             operands.append(a)
             optional = optional or p.kind == "optional"
-        if p.kind in ("tensor", "operand", "optional"):
-            tensors.append((a, i, p.kind))
+        if p.kind in _WANTED:
+            wanted.append(_WANTED[p.kind].format(a=a, i=i, x=_WANTS.format(a=a)))
     head = ", ".join(f"a_{n}" for n in first)
     named = "".join(f"    a_{k} = given[{k!r}]\n" for k in keywords)
     values_text = f"({', '.join(values)},)"
@@ -119,12 +145,6 @@ def _source(
     if optional:
         values_text = f"[v for v in {values_text} if v is not None]"
         operands_text = f"[x for x in {operands_text} if x is not None]"
-    wants = []
-    for a, i, kind in tensors:
-        test = f"{a}._requires_grad or {a}._grad_fn is not None or {a}._base is not None"
-        wants.append(test if kind == "tensor" else f"v{i} is not {a} and ({test})"
-                     if kind == "operand" else f"{a} is not None and ({test})")  # fmt: skip
-    wanted = " or ".join(f"({w})" for w in wants)
     return f"""\
 def form({head}{", " if head else ""}{"**given" if keywords else ""}):
 {named}{lines}    kernel = kernels.get(({", ".join(key)},))
@@ -135,7 +155,7 @@ def form({head}{", " if head else ""}{"**given" if keywords else ""}):
     made._aval = value.aval
     made._storage = Storage(value)
     if state.inference: made._inference = True
-    if (state.grad_enabled or state.forward is not None) and ({wanted}):
+    if (state.grad_enabled or state.forward is not None) and ({" or ".join(wanted)}):
         operands = {operands_text}
         edges = input_edges(operands)
         if edges is not None: link(kernel, operands, values, edges, (made,))
