@@ -33,3 +33,30 @@ def test_blocks_of_64_mib(setting: str) -> None:
     # 64 MiB are 32 pages of 2 MiB at least.
     few = int(done.stdout) < 16
     assert few is (setting == "keep"), done.stderr
+
+
+TRIMMED = """
+import numpy as np
+from torchish._basics import allocator
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) >> 8  # MiB
+
+allocator.keep_freed_memory()
+blocks = [np.full(1 << 20, 1.0, np.float32) for _ in range(64)]
+held = blocks[-1]  # the heap's end is in use, so that the rest stays
+most = resident()
+del blocks
+kept = resident()
+allocator.trim()
+print(most - kept, most - resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's thresholds")
+def test_what_came_once_is_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRIMMED], capture_output=True, text=True, timeout=300
+    )
+    before, after = map(int, done.stdout.split())
+    assert before < 64 < 192 < after, done.stderr

@@ -87,6 +87,6 @@ def test_the_same_script_prints_the_same_bits(script: str, tmp_path: Any) -> Non
     assert len(logs) == 1
     *losses, counts = logs.pop().splitlines()
     interpreted, run = map(int, counts.split())
-    assert interpreted > 3 and run > 10
+    assert interpreted >= 3 and run > 10
     values = np.array([float.fromhex(x) for x in losses])
     assert np.isfinite(values).all() and values[-1] < values[0] / 2

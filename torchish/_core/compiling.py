@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from .._basics import forking
+from .._basics.allocator import trim
 from .._basics.forking import before_fork_wait, in_child, new_lock
 from .._basics.notices import notice
 from .._basics.settings import settings
@@ -69,6 +70,7 @@ def _timed(compile: Callable[[], Any], structure: Structure) -> Any:
     finally:
         _working.clear()
     took = time.perf_counter() - began
+    trim()  # the compiler's memory: hundreds of megabytes for a large program
     what = structure.described()
     stats.compilations.append((what, took))
     structures.note_compilation(structure, took)

@@ -42,6 +42,8 @@ SHARE = 0.5
 # Modelled seconds of compiling that are advanced to a thread, and cold runs that must be worth a
 # compilation for that: what runs shorter saves little by being early.
 ADVANCE, WORTH = 12.0, 64
+# Modelled seconds of a cold run that leaves much freed memory behind.
+HEAVY = 0.05
 # A program takes over at this flush at the earliest, unless one cold run costs AT_ONCE times its
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
@@ -64,8 +66,18 @@ class Seen:
     count: int
     start: int
     takeover: int
+    seconds: float = 0.0  # of a cold run, by the model
     price: float = 0.0
-    worth: bool = False  # compiling before it is due
+
+    @property
+    def worth(self) -> bool:
+        """Whether few enough cold runs cost as much as its program."""
+        return self.seconds > CALL and self.price <= WORTH * self.seconds
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a cold run's temporaries are worth giving back."""
+        return self.seconds >= HEAVY
 
 
 class Policy:
@@ -105,8 +117,8 @@ class Policy:
 
     def plan(self, digest: int, cost: Cost) -> Seen:
         """Settle when the new structure `digest` is compiled, from what it costs by the model."""
-        found = self.seen[digest] = Seen(1, *self._takeover(cost), cost.price)
-        found.worth = cost.seconds > CALL and cost.price <= WORTH * cost.seconds
+        found = Seen(1, *self._takeover(cost), cost.seconds, cost.price)
+        self.seen[digest] = found
         if len(self.seen) > REMEMBERED:
             self.seen.popitem(last=False)
         return found
@@ -143,7 +155,7 @@ class Policy:
         with _ended_lock:
             for digest, seen in self.seen.items():
                 count = max(seen.count, _ended.get(digest, (0,))[0])
-                _ended[digest] = count, seen.start, seen.takeover, seen.price, seen.worth
+                _ended[digest] = count, seen.start, seen.takeover, seen.seconds, seen.price
                 _ended.move_to_end(digest)
             while len(_ended) > REMEMBERED:
                 _ended.popitem(last=False)

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from .._basics import notices
+from .._basics.allocator import trim
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
 from .._basics.forking import before_fork, new_rlock, tracing
@@ -249,7 +250,7 @@ class _Taken:
 
     def _run_tiered(self, key: Any, donated: tuple[int, ...], jdev: Any, cold: str) -> list[Any]:
         """Run a cold structure by its kernels, in numpy or one by one; the program of a hot one."""
-        program = structure = None
+        program = structure = seen = None
         if not settings.eager:
             with _cache_lock:
                 entry = _cache.entry(key)
@@ -257,12 +258,15 @@ class _Taken:
                 _policy().hit()
                 program, structure = entry.program, entry.structure
             else:
-                program, structure = self._due(key, donated, jdev, cold)
+                program, structure, seen = self._due(key, donated, jdev, cold)
         if program is None:
             if structure is not None:
                 structure.cold += 1
             if cold is _INTERPRETED:
-                return self._interpret(donated)
+                arrays = self._interpret(donated)
+                if seen is not None and seen.heavy:
+                    trim()
+                return arrays
             arrays = self._place(jdev)
             self.values.clear()
             return self._run_nodes(arrays, None)
@@ -273,7 +277,7 @@ class _Taken:
 
     def _due(
         self, key: Any, donated: tuple[int, ...], jdev: Any, cold: str
-    ) -> tuple[Any, Structure]:
+    ) -> tuple[Any, Structure, Seen]:
         """Count the structure; its program if that takes over now."""
         policy, digest = _policy(), hash(key)
         seen = policy.met(digest)
@@ -283,10 +287,10 @@ class _Taken:
             seen.takeover = 1
         structure = structures.meet(digest, key, self.sites, cold, seen.takeover)
         if seen.count >= seen.takeover:
-            return self._compiled(key, donated, jdev, structure, seen), structure
+            return self._compiled(key, donated, jdev, structure, seen), structure, seen
         if seen.count >= seen.start:
             compiling.start(key, self._compilation(key, donated, jdev), structure)
-        return None, structure
+        return None, structure, seen
 
     def _cost(self, cold: str) -> Cost:
         if settings.compiled:
