@@ -346,3 +346,21 @@ def test_tensors_are_data_inside_a_trace_of_jax() -> None:
     assert function(jnp.ones(3)).tolist() == [4, 4, 4]
     assert pending.tolist() == [2, 2, 2] and (pending * moved).jax().tolist() == [2, 2, 2]
     assert jax.grad(lambda x: function(x).sum())(jnp.ones(3)).tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("randomness", "rows"), [("same", 1), ("different", 4)])
+def test_samples_inside_draw_from_the_key_of_the_call(randomness: str, rows: int) -> None:
+    def drawn(x: Any) -> Any:
+        return torch.vmap(lambda t: t + torch.rand(3), randomness=randomness)(x)
+
+    apply, _ = to_jax(drawn)
+    x, key = jnp.zeros((4, 3), jnp.float32), jax.random.key(1)
+    first, again = (np.asarray(apply({}, x, rngs=key)) for _ in range(2))
+    assert np.array_equal(first, again) and len(np.unique(first, axis=0)) == rows
+    assert not np.array_equal(first, apply({}, x, rngs=jax.random.key(2)))
+
+
+def test_samples_inside_are_asked_whether_they_may_draw() -> None:
+    apply, _ = to_jax(lambda x: torch.vmap(lambda t: t + torch.rand(3))(x))
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        apply({}, jnp.zeros((4, 3), jnp.float32), rngs=jax.random.key(1))

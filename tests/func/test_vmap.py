@@ -50,6 +50,13 @@ def _closure(m: Any) -> Any:
     return w.grad, base.grad, x.grad, row + 1
 
 
+def _once(m: Any) -> Any:
+    x, w = a(m).requires_grad_(True), m.arange(3.0, requires_grad=True)
+    each, one = m.vmap(lambda t: (t * w, w.sin().sum()), out_dims=(0, None))(x)
+    gx, gw = m.autograd.grad(each.sum() + 3 * one, (x, w), create_graph=True)
+    return one, gx, gw, m.autograd.grad(gw.sum(), w)
+
+
 def _twice(m: Any) -> Any:
     x = a(m).requires_grad_(True)
     w = m.ones(3, requires_grad=True)
@@ -106,6 +113,7 @@ WORKS: dict[str, Work] = {
     "ensemble": _ensemble,
     "closure": _closure,
     "second derivatives": _twice,
+    "one for all samples": _once,
     "convolution": _conv,
     "layers": _layers,
     "grad of vmap": lambda m: m.func.grad(lambda x: m.vmap(m.sin)(x).sum())(m.arange(3.0)),

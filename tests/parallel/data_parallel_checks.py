@@ -271,6 +271,35 @@ def check_forward_that_looks_at_values():
     same_gradients(net, dp)
 
 
+def check_replicas_that_write_to_what_they_share_run_one_by_one():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls = torch.zeros(1, device="cuda:0")
+
+        def forward(self, x):
+            self.calls += 1
+            return x * 2
+
+    net = Counting()
+    x = torch.ones(8, 3, device="cuda:0")
+    close(nn.DataParallel(net, IDS)(x), x * 2)
+    assert net.calls.tolist() == [4]
+
+
+def check_what_a_replica_made_is_not_to_be_had_outside():
+    kept = []
+
+    class Keeping(nn.Module):
+        def forward(self, x):
+            kept.append(x + 1)
+            return x * 2
+
+    x = torch.ones(8, 3, device="cuda:0")
+    close(nn.DataParallel(Keeping(), IDS)(x), x * 2)
+    raises(RuntimeError, "inside Keeping is used outside of it", lambda: kept[0].tolist())
+
+
 def check_python_of_the_forward_runs_at_every_call():
     class Net(nn.Module):
         factor = 1.0

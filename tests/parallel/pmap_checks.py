@@ -119,6 +119,35 @@ def check_devices():
     assert pmap(lambda x: x + 1, devices=[1, 3])(x).tolist() == [1.0, 2.0]
 
 
+def check_writes_to_what_was_not_given():
+    """Devices do not share a tensor that they write to; what a function made is its own."""
+    seen = torch.zeros(3, device="cuda:0")
+
+    def writes(x):
+        seen.add_(1)
+        return x
+
+    raises(RuntimeError, r"writes in place \(add_\)", lambda: pmap(writes)(torch.ones(2, 3)))
+    assert seen.tolist() == [0, 0, 0]
+    close(
+        pmap(lambda x: torch.zeros(3, device="cuda:0").add_(x))(torch.ones(2, 3)), torch.ones(2, 3)
+    )
+
+
+def check_hooks_that_ask_for_a_number():
+    """A replica's gradient has no number of its own."""
+    x = torch.ones(2, 3, requires_grad=True)
+
+    def hooked(x):
+        y = x * 2
+        y.register_hook(lambda g: g * g.sum().item())
+        return y
+
+    out = pmap(hooked)(x)
+    raises(RuntimeError, "a hook reads the value", lambda: out.sum().backward())
+    assert (torch.ones(2) + 1).tolist() == [2, 2]
+
+
 def check_errors():
     x = torch.zeros(4, 2)
     raises(ValueError, "size 5, but only 4 cuda devices", lambda: pmap(abs)(torch.zeros(5)))
