@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
+from ..._autograd.casting import converted
 from ..._basics import dtypes
-from ..._basics.dtypes import dtype
+from ..._basics.dtypes import dtype, from_np
 from ..._basics.forking import tracing
 from ..._basics.state import process
 from ..._core import store
@@ -291,14 +290,8 @@ def _adapt(
 
 
 def cast(x: Any, target: Any) -> Any:
-    """Convert an array for computation, as C would: complex to real drops the imaginary part."""
-    if target is None or x.dtype == target:
-        return x
-    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(target, np.complexfloating):
-        x = x.real
-    if target == np.bool_:
-        return x != 0
-    return x.astype(target)
+    """An array in numpy's dtype `target` (None: as it is), converted as torch does."""
+    return x if target is None or x.dtype == target else converted(x, from_np(target))
 
 
 def broadcast_check(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:

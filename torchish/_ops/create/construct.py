@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..._autograd.casting import converted
 from ..._autograd.interop import from_jax, host_array, moved, wrap_host
 from ..._autograd.tensor_base import TensorBase, alias, from_value
 from ..._basics import dtypes
@@ -190,13 +191,8 @@ def _cast(array: np.ndarray[Any, Any], dt: dtype) -> np.ndarray[Any, Any]:
     if array.dtype == dt.np:
         return array
     with np.errstate(all="ignore"):
-        if array.dtype.kind == "c" and not dt.is_complex:
-            array = array.real
-        if dt.category == dtypes.BOOL:
-            return array != 0
-        if dt.category == dtypes.INT and array.dtype.kind not in "iub":
-            array = array.astype(np.int64)
-        return array.astype(dt.np)
+        made: np.ndarray[Any, Any] = converted(array, dt)
+        return made
 
 
 def _target(device: Any) -> Any:

@@ -21,16 +21,16 @@ from ..._basics.devices import META
 from ..._basics.dtypes import SCALAR_NAMES
 from ..._core.layout import preserved_strides
 from ..._core.values import aval_of
-from ..._random.generator import Generator, thread_generator
-from ..call.composites import last
-from ..call.warning import user_level
-from ..random.drawing import (
+from ..._random.drawing import (
     Distribution,
     as_float,
     draw,
     not_implemented,
     on_host,
 )
+from ..._random.generator import Generator, thread_generator
+from ..call.composites import last
+from ..call.warning import user_level
 from ..random.fills import BERNOULLI
 from ..registry import Scalar, Tensor, composite, internal, op, ops
 

@@ -18,12 +18,12 @@ from ..._basics.dtypes import SCALAR_NAMES, dtype
 from ..._basics.memory import check_size
 from ..._basics.state import process, state
 from ..._random import draws
+from ..._random.drawing import Distribution, draw, not_implemented
 from ..._random.generator import Generator
 from ..call.calling import resize_output
 from ..create.copying import _format_strides
 from ..create.filled import _CPP_LIMITS, _options, as_dtype
 from ..registry import Tensor, composite
-from .drawing import Distribution, draw, not_implemented
 from .fills import INTEGERS, NORMAL, UNIFORM, check_uniform, integer_range, normal_numbers
 
 _TAIL = (

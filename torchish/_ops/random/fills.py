@@ -16,9 +16,9 @@ import numpy as np
 from ..._basics import dtypes
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._random import draws
+from ..._random.drawing import Distribution, as_float, fill, not_implemented, number
 from ..call.warning import user_level
 from ..registry import Tensor, composite
-from .drawing import Distribution, as_float, fill, not_implemented, number
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 

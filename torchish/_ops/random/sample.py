@@ -29,11 +29,20 @@ from ..._core.layout import preserved_strides
 from ..._core.trace import record_on
 from ..._core.values import Value, aval_of, host_value
 from ..._random import rejection
+from ..._random.drawing import (
+    as_float,
+    counters,
+    draw,
+    fill,
+    key_of,
+    not_implemented,
+    overwrite,
+    pick,
+)
 from ..call.composites import DRAWN, last
 from ..call.operator import broadcast_check
 from ..registry import Scalar, Tensor, composite, internal, op, ops
 from .create import _invalid, _Target
-from .drawing import as_float, counters, draw, fill, key_of, not_implemented, overwrite, pick
 from .fills import (
     BERNOULLI,
     EXPONENTIAL,

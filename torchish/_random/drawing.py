@@ -16,18 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._autograd.apply import check_inplace, commit, write_inplace
-from ..._autograd.tensor_base import from_value
-from ..._basics.devices import META, device
-from ..._basics.dtypes import SCALAR_NAMES, dtype
-from ..._basics.errors import not_supported
-from ..._basics.memo import Memo
-from ..._basics.state import state
-from ..._core.kernels import DrawKernel, Kernel
-from ..._core.layout import memory_order
-from ..._core.trace import record_on
-from ..._core.values import Aval, Value, aval_of, contiguous_strides, host_value
-from ..._random.generator import Generator, device_generator, thread_generator
+from .._autograd.apply import check_inplace, commit, write_inplace
+from .._autograd.tensor_base import from_value
+from .._basics.devices import META, device
+from .._basics.dtypes import SCALAR_NAMES, dtype
+from .._basics.errors import not_supported
+from .._basics.memo import Memo
+from .._basics.state import state
+from .._core.kernels import DrawKernel, Kernel
+from .._core.layout import memory_order
+from .._core.trace import record_on
+from .._core.values import Aval, Value, aval_of, contiguous_strides, host_value
+from .generator import Generator, device_generator, thread_generator
 
 HostDraw = Callable[..., "np.ndarray[Any, Any]"]
 DeviceDraw = Callable[..., Any]
