@@ -13,9 +13,11 @@ import torchish
 from torchish._basics.settings import settings
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import price, trace
-from torchish._core.policy import EARLIEST, NEVER, Cost, Policy
+from torchish._core import trace
+from torchish._core.policy import EARLIEST, NEVER, Policy
 from torchish._core.program import ProgramCache
+from torchish._interpret import price
+from torchish._interpret.price import Cost
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ from torchish import nn, optim
 from torchish._basics.state import state
 from torchish._basics.stats import stats
 from torchish._core import compiling, trace
-from torchish._core.policy import ADVANCE, CALL, EARLIEST, NEVER, Cost, Policy
+from torchish._core.policy import ADVANCE, CALL, EARLIEST, NEVER, Policy
 from torchish._core.program import ProgramCache
+from torchish._interpret.price import Cost
 
 
 @pytest.fixture(autouse=True)

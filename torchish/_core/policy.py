@@ -25,9 +25,10 @@ import itertools
 import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._basics.forking import new_rlock
+from .._interpret.price import Cost
 
 WINDOW = 32
 NOVEL_SHARE = 0.6
@@ -48,15 +49,6 @@ HEAVY = 0.05
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
 NEVER = 1 << 60
-
-
-class Cost(NamedTuple):
-    """What a structure costs by the model: seconds of a cold run, of making its program, and of
-    what the first cold run must compile."""
-
-    seconds: float
-    price: float
-    first: float = 0.0
 
 
 @dataclass

@@ -28,14 +28,14 @@ from .._basics.state import process, state
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import widened
+from .._interpret.price import Cost, of_interpreting, of_kernels
 from . import compiling, room
 from .checks import run_checks
 from .graph import COMPLEXES, FLOATS, INTS, NodeError, steps
 from .gspmd import mesh_for, onto
 from .interpreted import run_trace
 from .kernels import Kernel
-from .policy import NEVER, Cost, Heir, Policy, Seen
-from .price import of_interpreting, of_kernels
+from .policy import NEVER, Heir, Policy, Seen
 from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Arrangement, MeshKernel, on_one, spread_out
 from .structures import Structure, place_of, structures

@@ -7,14 +7,22 @@ on shapes alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .._interpret.costs import of_compiling
-from .policy import Cost
+from .costs import of_compiling
 
 # Modelled seconds: of a node beside its equations when it is interpreted; of calling a kernel's own
 # program, and of making that program beside what its equations take.
 NODE, LAUNCH, KERNEL = 2e-6, 4e-5, 0.05
+
+
+class Cost(NamedTuple):
+    """What a structure costs by the model: seconds of a cold run, of making its program, and of
+    what the first cold run must compile."""
+
+    seconds: float
+    price: float
+    first: float = 0.0
 
 
 def of_interpreting(entries: Sequence[Any]) -> Cost:
