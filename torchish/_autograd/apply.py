@@ -13,8 +13,8 @@ from typing import Any
 
 from .._basics.dtypes import SCALAR_NAMES, can_cast
 from .._basics.state import state
+from .._basics.strides import has_overlap, is_dense
 from .._core.kernels import Kernel
-from .._core.layout import has_overlap, is_dense
 from .._core.trace import record
 from .._core.values import Value
 from . import nodes

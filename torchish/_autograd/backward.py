@@ -16,7 +16,7 @@ import numpy as np
 
 from .._basics.dtypes import SCALAR_NAMES
 from .._basics.state import state
-from .._core.layout import is_dense
+from .._basics.strides import is_dense
 from .._core.trace import record
 from .._core.values import Aval
 from . import hooks

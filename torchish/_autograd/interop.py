@@ -123,7 +123,7 @@ def storage_array(storage: Storage) -> np.ndarray[Any, Any]:
     else:
         base = storage.value.host()
         if storage.strides is not None:
-            from .._core.layout import memory_order
+            from .._basics.strides import memory_order
 
             base = base.transpose(memory_order(tuple(base.shape), storage.strides))
         array = np.ascontiguousarray(base).reshape(-1).view()

@@ -14,10 +14,11 @@ from .._basics.devices import META, device
 from .._basics.errors import not_supported
 from .._basics.memo import memoised
 from .._basics.state import process, state
+from .._basics.strides import contiguous_strides, dense_span, is_dense
 from .._core.kernels import Kernel
-from .._core.layout import Geometry, is_dense, read_step, relate_read, relate_write, write_step
-from .._core.storage import Storage, VersionCounter, dense_span, storage_for
-from .._core.values import Aval, Value, aval_of, contiguous_strides
+from .._core.layout import Geometry, read_step, relate_read, relate_write, write_step
+from .._core.storage import Storage, VersionCounter, storage_for
+from .._core.values import Aval, Value, aval_of
 from .._core.view import View
 from . import nodes
 from .nodes import Edge, Node, leaf_node

@@ -19,8 +19,9 @@ from .._basics.devices import CPU, META, device
 from .._basics.dtypes import dtype
 from .._basics.shared_memory import Block, block_of
 from .._basics.state import state
-from .layout import Geometry, memory_order
-from .values import Value, aval_of_array, contiguous_strides, host_value
+from .._basics.strides import contiguous_strides, inverse, memory_order
+from .layout import Geometry
+from .values import Value, aval_of_array, host_value
 
 if TYPE_CHECKING:
     from .placement import Placement
@@ -174,7 +175,7 @@ class Storage:
         if self.strides is None:
             return self.host.reshape(shape)
         order = memory_order(shape, self.strides)
-        return self.host.reshape([shape[d] for d in order]).transpose(np.argsort(order))
+        return self.host.reshape([shape[d] for d in order]).transpose(inverse(order))
 
     def _snapshot(self) -> Value:
         host = self.host
@@ -221,10 +222,3 @@ def share_storage(storage: Storage) -> None:
         raise RuntimeError("_share_fd_: only available on CPU")
     if kind == "cpu" and storage.numel:
         storage.share_with_processes()
-
-
-def dense_span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
-    """Elements of memory that a layout reaches, counted from its offset."""
-    if 0 in shape:
-        return 0
-    return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))

@@ -18,6 +18,7 @@ from .._basics.devices import CPU, device as Device
 from .._basics.dtypes import dtype as Dtype
 from .._basics.size import Size
 from .._basics.state import process, state
+from .._basics.strides import contiguous_strides
 from .checks import run_checks
 
 if TYPE_CHECKING:
@@ -46,16 +47,6 @@ class Aval:
 
 
 _AVALS: dict[tuple[tuple[int, ...], Dtype], Aval] = {}
-
-
-def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major strides in elements; torch counts an empty dimension as one."""
-    strides = []
-    step = 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= max(n, 1)
-    return tuple(reversed(strides))
 
 
 def aval_of(shape: tuple[int, ...], dt: Dtype) -> Aval:

@@ -23,10 +23,10 @@ from .._basics.dtypes import SCALAR_NAMES, dtype
 from .._basics.errors import not_supported
 from .._basics.memo import Memo
 from .._basics.state import state
+from .._basics.strides import contiguous_strides, inverse, memory_order
 from .._core.kernels import DrawKernel, Kernel
-from .._core.layout import memory_order
 from .._core.trace import record_on
-from .._core.values import Aval, Value, aval_of, contiguous_strides, host_value
+from .._core.values import Aval, Value, aval_of, host_value
 from .generator import Generator, device_generator, thread_generator
 
 HostDraw = Callable[..., "np.ndarray[Any, Any]"]
@@ -115,8 +115,8 @@ def arrange(
     order = memory_order(tuple(shape), tuple(strides))
     if order == tuple(range(len(order))):
         return flat.reshape(tuple(shape))
-    inverse = sorted(range(len(order)), key=order.__getitem__)
-    return np.ascontiguousarray(flat.reshape([shape[d] for d in order]).transpose(inverse))
+    rows = flat.reshape([shape[d] for d in order])
+    return np.ascontiguousarray(rows.transpose(inverse(order)))
 
 
 # -- devices ---------------------------------------------------------------------------------------

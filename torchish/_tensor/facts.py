@@ -11,7 +11,7 @@ from .._basics.devices import device
 from .._basics.dtypes import dtype
 from .._basics.later import later
 from .._basics.size import Size
-from .._core.layout import memory_order
+from .._basics.strides import memory_order
 from .._core.storage import share_storage
 from .._ops import registry
 from .._ops.call.warning import user_level

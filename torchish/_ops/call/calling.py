@@ -24,10 +24,10 @@ from ..._autograd.gradients import constant
 from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..._basics.state import state
+from ..._basics.strides import contiguous_strides, elementwise_strides, is_dense
 from ..._core import trace as tracing
 from ..._core.kernels import Kernel
-from ..._core.layout import elementwise_strides, is_dense
-from ..._core.values import aval_of, contiguous_strides
+from ..._core.values import aval_of
 from ..protocol import overriding
 from .forms import MISS, make_form
 from .operator import Operator

@@ -17,7 +17,8 @@ from ..._basics import dtypes
 from ..._basics.devices import CPU, resolve
 from ..._basics.dtypes import dtype, from_np, promote_types
 from ..._basics.state import process
-from ..._core.storage import Storage, dense_span
+from ..._basics.strides import dense_span
+from ..._core.storage import Storage
 from ..._core.values import Value, aval_of
 from ..call.warning import user_level
 from ..registry import Tensor, composite, ops

@@ -21,11 +21,10 @@ from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._basics.memo import memoised
 from ..._basics.memory import check_size
 from ..._basics.state import state
+from ..._basics.strides import contiguous_strides, dense_span, preserved_strides
 from ..._core import store
 from ..._core.kernels import Kernel
-from ..._core.layout import preserved_strides
-from ..._core.storage import dense_span
-from ..._core.values import Aval, aval_of, contiguous_strides
+from ..._core.values import Aval, aval_of
 from ..call.operator import broadcast_check, cast
 from ..registry import Tensor, composite, ops
 from ..shared.memory_format import (

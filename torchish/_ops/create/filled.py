@@ -294,7 +294,7 @@ def new_full(self: Any, size: Any, fill_value: Any, **kwargs: Any) -> Tensor:
 
 
 def _strided(size: Any, stride: Any, dt: Type, device: Any) -> Any:
-    from ..._core.storage import dense_span
+    from ..._basics.strides import dense_span
 
     size, stride = as_size("empty_strided", (size,), {}), tuple(int(s) for s in stride)
     if len(size) != len(stride):

@@ -12,7 +12,7 @@ import numpy as np
 from ..._autograd.interop import tensor_on, wrap_host
 from ..._basics.dtypes import dtype
 from ..._basics.state import process
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides
 from ..registry import composite, ops
 
 

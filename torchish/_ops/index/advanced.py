@@ -14,8 +14,7 @@ from ..._autograd.apply import check_history, warn_expanded
 from ..._autograd.interop import host_array, wrap_host
 from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
-from ..._core.layout import elementwise_strides
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides, elementwise_strides
 from ..call.calling import call_inplace, call_strided
 from ..call.composites import last
 from ..call.describe import scalar_name, show_size as show

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
 from ..._basics.dtypes import SCALAR_NAMES
-from ..._core.layout import elementwise_strides
+from ..._basics.strides import elementwise_strides
 from ..call.composites import last
 from ..call.fronts import is_number
 from ..call.warning import user_level

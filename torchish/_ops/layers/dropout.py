@@ -19,7 +19,7 @@ from ..._autograd.tensor_base import TensorBase, from_value
 from ..._basics import dtypes
 from ..._basics.devices import META
 from ..._basics.dtypes import SCALAR_NAMES
-from ..._core.layout import preserved_strides
+from ..._basics.strides import preserved_strides
 from ..._core.values import aval_of
 from ..._random.drawing import (
     Distribution,

@@ -11,7 +11,7 @@ import numpy as np
 from ..._autograd.interop import host_array, is_host
 from ..._autograd.require import require
 from ..._basics.errors import shown_as
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides
 from ..call.describe import scalar_name
 
 _SMALL = 4096  # host matrices up to this many elements are looked at when the operator is called

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..._autograd.tensor_base import TensorBase
-from ..._core.layout import elementwise_strides
+from ..._basics.strides import elementwise_strides
 from ..call.composites import last
 from ..call.describe import (
     check_broadcastable,

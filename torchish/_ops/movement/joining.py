@@ -12,7 +12,7 @@ from jax import lax
 
 from ..._autograd.interop import wrap_host
 from ..._basics import dtypes
-from ..._core.layout import preserved_strides
+from ..._basics.strides import preserved_strides
 from ..call.calling import call_strided
 from ..call.composites import last
 from ..call.describe import show_size as show

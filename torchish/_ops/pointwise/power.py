@@ -8,8 +8,7 @@ from jax.numpy import ndarray as Array
 
 from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
-from ..._core.layout import elementwise_strides
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides, elementwise_strides
 from ..call.composites import last
 from ..call.fronts import is_number
 from ..registry import Operand, Tensor, composite, op, ops

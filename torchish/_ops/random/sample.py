@@ -24,8 +24,8 @@ from ..._basics.devices import META
 from ..._basics.dtypes import SCALAR_NAMES
 from ..._basics.memo import Memo
 from ..._basics.state import process, state
+from ..._basics.strides import preserved_strides
 from ..._core.kernels import DrawKernel, Kernel
-from ..._core.layout import preserved_strides
 from ..._core.trace import record_on
 from ..._core.values import Value, aval_of, host_value
 from ..._random import rejection

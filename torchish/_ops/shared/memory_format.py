@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.layout import elementwise_strides, preserved_strides
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides, elementwise_strides, preserved_strides
 
 
 class memory_format:

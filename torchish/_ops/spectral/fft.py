@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from ..._basics import dtypes
 from ..._basics.state import process
-from ..._core.values import contiguous_strides
+from ..._basics.strides import contiguous_strides
 from ..call.binding import plain
 from ..call.composites import last
 from ..call.describe import scalar_name

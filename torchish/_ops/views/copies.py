@@ -7,7 +7,7 @@ from typing import Any
 
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
-from ..._core.storage import dense_span
+from ..._basics.strides import dense_span
 from ..call.composites import Out
 from ..registry import composite, methods, ops
 from ..shared.memory_format import contiguous_format

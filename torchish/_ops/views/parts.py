@@ -8,7 +8,7 @@ from typing import Any
 
 from ..._autograd.tensor_base import MULTI_OUTPUT, TensorBase, view_of
 from ..._basics.dtypes import INT
-from ..._core.storage import dense_span
+from ..._basics.strides import dense_span
 from ..registry import Tensor, composite, wrap_dim
 from .whole import Ints, as_sizes
 

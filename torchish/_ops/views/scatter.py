@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from ..._autograd.gradients import constant
 from ..._autograd.overlap import shares_itself
 from ..._autograd.tensor_base import alias, from_value
-from ..._core.layout import has_overlap, is_dense
-from ..._core.storage import dense_span
+from ..._basics.strides import dense_span, has_overlap, is_dense
 from ..._core.values import aval_of
 from ..call.describe import show_size as show
 from ..registry import Tensor, composite, op, wrap_dim

@@ -14,7 +14,7 @@ from typing import Any
 from ..._autograd.tensor_base import TensorBase, alias as alias_of, view_of
 from ..._basics import dtypes
 from ..._basics.dtypes import SCALAR_NAMES, dtype
-from ..._core.layout import view_strides
+from ..._basics.strides import view_strides
 from ..call.warning import user_level
 from ..registry import Tensor, composite, methods, wrap_dim
 

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...._basics.shared_memory import Block, anonymous_file, block_of
-from ...._core.storage import dense_span
+from ...._basics.strides import dense_span
 from ...._tensor import host as _host
 from ...._utils import _get_obj_state, as_class, class_token
 from . import batch_memory
