@@ -23,9 +23,9 @@ import numpy as np
 
 from .._basics import dtypes
 from .._basics.memo import memoised
-from .._basics.strides import elementwise_strides
+from .._basics.strides import Ints, elementwise_strides
 from .._core.kernels import Kernel
-from .._core.layout import Geometry, Ints, Slab, flat_of, gather_slab, unflat_of
+from .._core.layout import Geometry, Slab, flat_of, gather_slab, unflat_of
 from .._core.trace import record
 from .._core.values import Aval, Value, aval_of, host_value
 from .casting import cast_kernel

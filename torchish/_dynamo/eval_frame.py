@@ -76,7 +76,7 @@ class CompileContext:
             wrapped.get_compiler_config = lambda: dict(self.config)
             return wrapped
         if isinstance(fn, type):
-            fn.__call__ = self(fn.__call__)  # type: ignore[method-assign, operator]
+            fn.__call__ = self(fn.__call__)  # type: ignore[method-assign]
             return fn
         if not callable(fn):
             raise AssertionError(f"A callable function is expected, but {type(fn)} is provided.")
@@ -166,7 +166,7 @@ class DisableContext:
             return made
         if isinstance(fn, type):
             fn.__init__ = self(fn.__init__)  # type: ignore[misc]
-            fn.__call__ = self(fn.__call__)  # type: ignore[method-assign, operator]
+            fn.__call__ = self(fn.__call__)  # type: ignore[method-assign]
             return fn
         if not callable(fn):
             raise AssertionError(f"A callable function is expected, but {type(fn)} is provided.")
@@ -227,7 +227,7 @@ class OptimizedModule(Module):
         return type(self), (self._orig_mod, self.dynamo_ctx)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:
         """The module's."""
         return bool(self._orig_mod.training)
 

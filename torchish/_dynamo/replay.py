@@ -132,7 +132,7 @@ def _resolve(place: tuple[Any, ...], leaves: Sequence[Any], drawn: Sequence[Valu
     if kind == "grad":
         return what._grad._storage.value  # type: ignore[no-any-return]
     if kind == "draw":
-        return drawn[what]
+        return drawn[what]  # type: ignore[no-any-return]
     if kind == "count":
         old = what._value.array
         return host_value(np.asarray(old + place[2], place[3]))

@@ -97,7 +97,7 @@ class dual_level(_Mode):
     Raises: RuntimeError inside another such block.
     """
 
-    def __enter__(self) -> int:  # type: ignore[override]
+    def __enter__(self) -> int:
         return enter_dual_level()
 
     def __exit__(self, *exc: object) -> None:

@@ -125,7 +125,8 @@ def _gradients(
     if not pairs:
         return (None,) * len(inputs)
     roots, cotangents = zip(*pairs, strict=True)
-    return _grad(roots, inputs, cotangents, allow_unused=True, **how)
+    found: tuple[Any, ...] = _grad(roots, inputs, cotangents, allow_unused=True, **how)
+    return found
 
 
 def _filled(

@@ -141,7 +141,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _differentiable(outputs: Any) -> tuple[Any, ...]:
-    return tuple(o for o in _as_tuple(outputs) if isinstance(o, TensorBase) and o.requires_grad)  # type: ignore[attr-defined]
+    return tuple(o for o in _as_tuple(outputs) if isinstance(o, TensorBase) and o.requires_grad)
 
 
 def _random_like(out: Any) -> Any:
@@ -154,7 +154,7 @@ def _checked_inputs(given: Sequence[Any]) -> list[int]:
     """Positions of the inputs that require grad."""
     wanted = []
     for k, x in enumerate(given):
-        if not (isinstance(x, TensorBase) and x.requires_grad):  # type: ignore[attr-defined]
+        if not (isinstance(x, TensorBase) and x.requires_grad):
             continue
         t: Any = x
         if t.dtype.name not in ("float64", "complex128"):
@@ -198,7 +198,7 @@ def _check(
         return
     number = 0
     for k, out in enumerate(outputs):
-        if not out.requires_grad:  # type: ignore[attr-defined]
+        if not out.requires_grad:
             continue
         analytical = _analytical(out, inputs)
         again = _analytical(out, inputs)
@@ -247,7 +247,7 @@ def _tangents(func: Any, given: Any, place: int, direction: Any) -> list[np.ndar
         for out in _as_tuple(func(*args)):
             if isinstance(out, TensorBase):
                 tangent = forward_ad.unpack_dual(out).tangent
-                none = np.zeros(tuple(out.shape), out.dtype.np)  # type: ignore[attr-defined]
+                none = np.zeros(tuple(out.shape), out.dtype.np)
                 found.append(_pairs(none if tangent is None else host_array(tangent.detach())))
     return found
 
@@ -329,7 +329,7 @@ def _numerical(func: Any, given: Any, x: Any, eps: float) -> list[np.ndarray[Any
                     moved[index] += np.asarray(step * unit).astype(moved.dtype)
                     x.data.copy_(wrap_host(moved))
                     outs = [o for o in _as_tuple(func(*given)) if isinstance(o, TensorBase)]
-                    sides.append([_pairs(host_array(o.detach())) for o in outs])  # type: ignore[attr-defined]
+                    sides.append([_pairs(host_array(o.detach())) for o in outs])
                 columns.append([(a - b) / (2 * eps) for a, b in zip(*sides, strict=True)])
     finally:
         x.data.copy_(wrap_host(before))

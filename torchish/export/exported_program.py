@@ -197,7 +197,7 @@ def _owner(root: Module, name: str) -> tuple[Module, str]:
     for folder in folders:
         if folder not in owner._modules:
             owner.add_module(folder, Module())
-        owner = owner._modules[folder]  # type: ignore[assignment]
+        owner = owner._modules[folder]
     return owner, last
 
 

@@ -72,7 +72,7 @@ class JaxModule(Module):
         for folder in folders:
             if folder not in owner._modules:
                 owner.add_module(folder, Module())
-            owner = owner._modules[folder]  # type: ignore[assignment]
+            owner = owner._modules[folder]
         if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
             self._keys[number] = str(jax.random.key_impl(array))
             array = jax.random.key_data(array)

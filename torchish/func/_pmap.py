@@ -88,7 +88,7 @@ def _collective(kind: str, aval: Aval, axis: str, count: int, dim: int) -> Colle
     return kernel
 
 
-_EXTREMES = {"pmax": jax.lax.pmax, "pmin": jax.lax.pmin}
+_EXTREMES: dict[str, Any] = {"pmax": jax.lax.pmax, "pmin": jax.lax.pmin}
 
 
 @memoised(64)
@@ -113,7 +113,7 @@ def _apply(kind: str, x: Any, axis_name: str, dim: int = 0) -> Any:
         return _map(lambda t: _apply(kind, t, axis_name, dim), x)
     call = _call(axis_name)
     if kind == "all_gather":
-        dim = dim % (x.dim() + 1)  # type: ignore[attr-defined]
+        dim = dim % (x.dim() + 1)
     return apply_kernel(_collective(kind, x._aval, axis_name, call.count, dim), (x,))[0]
 
 

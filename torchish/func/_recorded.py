@@ -118,7 +118,7 @@ class Recorder(BlindCapture):
                     self.cut.add(value.slot)
         return made
 
-    def on_cut(self, source: TensorBase) -> None:  # type: ignore[override]
+    def on_cut(self, source: TensorBase) -> None:
         """An alias without history was made of a tensor of this run."""
         if self.slot(source._storage._value) in self.moving:
             self.exact = False
@@ -196,7 +196,7 @@ class Recorder(BlindCapture):
         """The recorded operators that `slots` need, as one jitted function of the inputs."""
         body = self.body(slots)
         call = _PROGRAMS.find(body, lambda: jax.jit(_Run(body)))
-        return widened(self._fed(body, call, inputs))  # type: ignore[no-any-return]
+        return widened(self._fed(body, call, inputs))
 
     def _fed(
         self, body: Body, call: Callable[..., list[Any]], inputs: Sequence[int]
