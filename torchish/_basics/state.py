@@ -8,12 +8,9 @@ torch.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import dtypes
-
-if TYPE_CHECKING:
-    from .._core.trace import Trace
 
 
 class ThreadState(threading.local):
@@ -25,7 +22,7 @@ class ThreadState(threading.local):
         self.anomaly = False
         self.anomaly_check_nan = True
         # Current trace per JAX device index key; the CPU's is looked up at every operator call.
-        self.traces: dict[Any, Trace] = {}
+        self.traces: dict[Any, Any] = {}
         # Deferred checks: (flag value, function that builds the exception).
         self.checks: list[Any] = []
         # Devices chosen by `with torch.device(...)`.

@@ -6,15 +6,18 @@ JAX clamps indices silently; an operator that cannot check an index on the host 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .._basics.state import state
 
-if TYPE_CHECKING:
-    from .values import Value
+
+class Flag(Protocol):
+    """A boolean that a device may have yet to compute: `array` is None until then."""
+
+    array: Any
 
 
-def defer_check(flag: Value, error: Callable[[], Exception]) -> None:
+def defer_check(flag: Flag, error: Callable[[], Exception]) -> None:
     """Raise `error()` at the next read if the boolean `flag` turns out true."""
     state.checks.append((flag, error))
 

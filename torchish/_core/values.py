@@ -8,7 +8,7 @@ buffer.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -20,9 +20,6 @@ from .._basics.size import Size
 from .._basics.state import process, state
 from .._basics.strides import contiguous_strides
 from .checks import run_checks
-
-if TYPE_CHECKING:
-    from .trace import Trace
 
 
 class Aval:
@@ -63,6 +60,16 @@ def aval_of_array(array: Any) -> Aval:
     return aval_of(tuple(array.shape), dtypes.from_np(array.dtype))
 
 
+class Pending(Protocol):
+    """Where a value waits for its array: a trace, or what says why it will not come."""
+
+    # Told of tensors that are cut from their history, if it wants to know.
+    on_cut: Any
+
+    def flush(self, reason: str = ...) -> None:
+        """Run what is pending there."""
+
+
 class Value:
     """One immutable array: on the host, on a device, pending in a trace, or a JAX tracer.
 
@@ -74,7 +81,7 @@ class Value:
     array: Any
     aval: Aval
     device: Device
-    trace: Trace | None
+    trace: Pending | None
     slot: int
 
     def __init__(self, array: Any, aval: Aval, dev: Device = CPU) -> None:
