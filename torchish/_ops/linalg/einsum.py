@@ -16,7 +16,7 @@ from ..call.composites import Out
 from ..call.describe import scalar_name
 from ..registry import Tensor, Tensors, composite, op, ops, wrap_dim
 from ..shared.subscripts import ELLIPSIS, LETTERS, numbers
-from .matmul import check_not_bool
+from .product_checks import not_bool
 
 
 def _fail(text: str) -> None:
@@ -147,7 +147,7 @@ def _einsum(operands: Tensors, inputs: Any, output: Any):
         arguments += [jnp.squeeze(array, tuple(drop)), term]
         kept.update(term)
     if len(operands) > 1:
-        check_not_bool(operands[0], "bmm")
+        not_bool(operands[0], "bmm")
     return jnp.einsum(*arguments, out, optimize="optimal" if len(operands) < 6 else "auto")
 
 
