@@ -14,6 +14,7 @@ from typing import Any
 from ._basics.state import state
 from ._ops import registry
 from ._ops.protocol import overriding
+from ._ops.protocol.entering import Mode
 from ._ops.protocol.overriding import DisableTorchFunction, EnableTorchFunction
 from ._ops.protocol.overriding_forms import FUNCTIONAL
 from ._tensor.tensor import Tensor, unwrapped_functions
@@ -161,7 +162,7 @@ def get_default_nowrap_functions() -> set[Any]:
 # --- modes ----------------------------------------------------------------------------------------
 
 
-class TorchFunctionMode:
+class TorchFunctionMode(Mode):
     """While it is entered, `__torch_function__(func, types, args, kwargs)` sees every call.
 
     Inside that method the mode is off; the modes entered before it are on.
@@ -184,17 +185,11 @@ class TorchFunctionMode:
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise NotImplementedError
 
-    def __enter__(self) -> Any:
+    def _goes_on(self) -> None:
         _push_mode(self)
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def _goes_off(self) -> None:
         _pop_mode()
-
-    @classmethod
-    def push(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, to be entered (the older way of writing `cls()`)."""
-        return cls(*args, **kwargs)
 
 
 class BaseTorchFunctionMode(TorchFunctionMode):

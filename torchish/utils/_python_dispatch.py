@@ -8,12 +8,13 @@ from typing import Any
 
 from torchish._basics.state import state
 from torchish._ops.protocol import dispatching, modes
+from torchish._ops.protocol.entering import Mode
 from torchish._tensor.tensor import Tensor
 
 __all__ = ["BaseTorchDispatchMode", "TorchDispatchMode"]
 
 
-class TorchDispatchMode:
+class TorchDispatchMode(Mode):
     """While it is entered, `__torch_dispatch__(func, types, args, kwargs)` sees every operator.
 
     `func` prints as torch's overload (`aten.add.Tensor`); calling it runs the operator, or the mode
@@ -26,17 +27,11 @@ class TorchDispatchMode:
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         raise NotImplementedError
 
-    def __enter__(self) -> Any:
+    def _goes_on(self) -> None:
         _push_mode(self)
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def _goes_off(self) -> None:
         _pop_mode()
-
-    @classmethod
-    def push(cls, *args: Any, **kwargs: Any) -> Any:
-        """An instance, to be entered (the older way of writing `cls()`)."""
-        return cls(*args, **kwargs)
 
     @classmethod
     def is_infra_mode(cls) -> bool:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .constants import Constant
 
-class layout:
+
+class layout(Constant):
     """How a tensor lies in memory."""
 
-    __slots__ = ("name",)
+    __slots__ = ()
     __module__ = "torch"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"torch.{self.name}"
 
     def __reduce__(self) -> Any:
         return _get_layout, (repr(self),)

@@ -5,19 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..._basics.strides import contiguous_strides, elementwise_strides, preserved_strides
+from .constants import Constant
 
 
-class memory_format:
+class memory_format(Constant):
     """A named order of dims in memory."""
 
-    __slots__ = ("name",)
+    __slots__ = ()
     __module__ = "torch"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"torch.{self.name}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_by_name, (self.name,))

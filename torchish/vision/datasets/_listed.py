@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from .folder import default_loader
+from .utils import check_integrity, download_and_extract_archive
 from .vision import Transform, VisionDataset
 
 
@@ -30,6 +32,31 @@ class Listed(VisionDataset):
 
     def __getitem__(self, idx: int) -> tuple[Any, Any]:
         return self._transformed(self.loader(self._image_files[idx]), self._labels[idx])
+
+
+class Archive(VisionDataset):
+    """Files of one archive, which are known by their sums: those to train with and to test with."""
+
+    base_folder: str
+    url: str
+    filename: str
+    tgz_md5: str
+    train_list: list[list[str]]
+    test_list: list[list[str]]
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, self.base_folder, name)
+
+    def _check_integrity(self) -> bool:
+        files = self.train_list + self.test_list
+        return all(check_integrity(self._path(name), md5) for name, md5 in files)
+
+    def download(self) -> None:
+        """Fetch what is missing."""
+        if not self._check_integrity():
+            download_and_extract_archive(
+                self.url, self.root, filename=self.filename, md5=self.tgz_md5
+            )
 
 
 class Arrays(VisionDataset):

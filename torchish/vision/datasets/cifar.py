@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from typing import Any
 
 import numpy as np
 
-from ._listed import CORRUPTED, need_files
-from .utils import check_integrity, download_and_extract_archive
-from .vision import Transform, VisionDataset
+from ._listed import CORRUPTED, Archive, need_files
+from .utils import check_integrity
+from .vision import Transform
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -50,7 +49,7 @@ def _read(path: str) -> dict[str, Any]:
     return content
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(Archive):
     """Colour images of 32 x 32 pixels in ten classes: `cifar-10-batches-py/data_batch_1` ….
 
     Args:
@@ -123,20 +122,6 @@ class CIFAR10(VisionDataset):
                 f"Dataset file {path} is corrupted: {len(data)} images, {len(labels)} labels"
             )
         return data, labels
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.root, self.base_folder, name)
-
-    def _check_integrity(self) -> bool:
-        files = self.train_list + self.test_list
-        return all(check_integrity(self._path(name), md5) for name, md5 in files)
-
-    def download(self) -> None:
-        """Fetch what is missing."""
-        if not self._check_integrity():
-            download_and_extract_archive(
-                self.url, self.root, filename=self.filename, md5=self.tgz_md5
-            )
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         from PIL import Image

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ._listed import CORRUPTED, Arrays, need_files
-from .utils import check_integrity, download_and_extract_archive, verify_str_arg
+from ._listed import CORRUPTED, Archive, Arrays, need_files
+from .utils import verify_str_arg
 from .vision import Transform
 
 
-class STL10(Arrays):
+class STL10(Archive, Arrays):
     """Colour images of 96 x 96 pixels in ten classes: `stl10_binary/train_X.bin` ….
 
     Args:
@@ -83,9 +83,6 @@ class STL10(Arrays):
             f"Expected type None or int for argument folds, but got type {type(folds)}."
         )
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self.root, self.base_folder, name)
-
     def _images(self, name: str) -> np.ndarray:
         columns = np.fromfile(self._path(name), np.uint8).reshape(-1, 3, 96, 96)
         return columns.transpose(0, 1, 3, 2)
@@ -98,17 +95,6 @@ class STL10(Arrays):
             return np.arange(count)
         with open(self._path(self.folds_list_file)) as file:
             return np.array(file.read().splitlines()[self.folds].split(), np.int64)
-
-    def _check_integrity(self) -> bool:
-        files = self.train_list + self.test_list
-        return all(check_integrity(self._path(name), md5) for name, md5 in files)
-
-    def download(self) -> None:
-        """Fetch what is missing."""
-        if not self._check_integrity():
-            download_and_extract_archive(
-                self.url, self.root, filename=self.filename, md5=self.tgz_md5
-            )
 
     def extra_repr(self) -> str:
         return f"Split: {self.split}"

@@ -5,21 +5,14 @@ from __future__ import annotations
 import copy
 import fnmatch
 import os
-import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sized
 from typing import Any
 
-from ...._ops.registry import ops
 from .._utils.collate import default_collate
 from ..sampler import SequentialSampler
 from .datapipe import DataChunk, IterDataPipe, functional_datapipe
-
-
-def _seed() -> int:
-    from ...._basics import dtypes
-
-    return int(ops.empty((), dtype=dtypes.int64).random_().item())
+from .shuffling import Shuffling
 
 
 class IterableWrapper(IterDataPipe):
@@ -115,7 +108,7 @@ class Filter(IterDataPipe):
 
 
 @functional_datapipe("shuffle")
-class Shuffler(_On):
+class Shuffler(Shuffling, _On):
     """Items in random order, drawn from a buffer."""
 
     def __init__(self, datapipe: Any, *, buffer_size: int = 10000, unbatch_level: int = 0) -> None:
@@ -123,25 +116,12 @@ class Shuffler(_On):
             raise ValueError("buffer_size should be larger than 0")
         self.datapipe = datapipe if unbatch_level == 0 else datapipe.unbatch(unbatch_level)
         self.buffer_size = buffer_size
-        self._enabled = True
-        self._chosen: int | None = None
-
-    def set_shuffle(self, shuffle: bool = True) -> Shuffler:
-        """Switch it off or on."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed: int) -> Shuffler:
-        """The seed of the next pass."""
-        self._chosen = seed
-        return self
 
     def __iter__(self) -> Iterator[Any]:
         if not self._enabled:
             yield from self.datapipe
             return
-        rng = random.Random(_seed() if self._chosen is None else self._chosen)
-        self._chosen = None
+        rng = self._generator()
         buffer: list[Any] = []
         for x in self.datapipe:
             if len(buffer) == self.buffer_size:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .datapipe import DataChunk, IterDataPipe, MapDataPipe, functional_datapipe
-from .iter import _seed
+from .datapipe import DataChunk, MapDataPipe, functional_datapipe
+from .shuffling import Shuffling
 
 
 class SequenceWrapper(MapDataPipe):
@@ -38,31 +37,17 @@ class Mapper(MapDataPipe):
         return len(self.datapipe)
 
 
-class Shuffler(IterDataPipe):
+class Shuffler(Shuffling):
     """The items in random order."""
 
     def __init__(self, datapipe: Any, *, indices: Any = None) -> None:
         self.datapipe = datapipe
         self.indices = list(range(len(datapipe))) if indices is None else indices
-        self._enabled = True
-        self._chosen: int | None = None
-
-    def set_shuffle(self, shuffle: bool = True) -> Shuffler:
-        """Switch it off or on."""
-        self._enabled = shuffle
-        return self
-
-    def set_seed(self, seed: int) -> Shuffler:
-        """The seed of the next pass."""
-        self._chosen = seed
-        return self
 
     def __iter__(self) -> Iterator[Any]:
         order = list(self.indices)
         if self._enabled:
-            rng = random.Random(_seed() if self._chosen is None else self._chosen)
-            self._chosen = None
-            order = rng.sample(order, len(order))
+            order = self._generator().sample(order, len(order))
         for index in order:
             yield self.datapipe[index]
 
