@@ -88,9 +88,8 @@ def link(
         if isinstance(x, TensorBase) and x._inference:
             raise RuntimeError(
                 "Inference tensors cannot be saved for backward. Please do not use Tensors created "
-                "in inference mode in computation tracked by autograd. To work around this, "
-                "you can "
-                "make a clone to get a normal tensor and use it in autograd, or use "
+                "in inference mode in computation tracked by autograd. To work around this, you "
+                "can make a clone to get a normal tensor and use it in autograd, or use "
                 "`torch.no_grad()` instead of `torch.inference_mode()`."
             )
     steps = nodes.history(kernel, values, edges)
@@ -131,9 +130,8 @@ def check_history(target: TensorBase, needs_grad: bool) -> None:
     """
     if target._inference and not state.inference:
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed.You can "
-            "make a "
-            "clone to get a normal tensor before doing inplace update.See "
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make "
+            "a clone to get a normal tensor before doing inplace update.See "
             "https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if not (state.grad_enabled and needs_grad):

@@ -23,7 +23,7 @@ from .._core.values import Aval, Value
 from . import nodes
 from .apply import apply_kernel
 from .nodes import Edge, Node, Var, reverse
-from .tensor_base import TensorBase, alias, detached, from_values, view_of
+from .tensor_base import alias, detached, from_values, view_of
 
 
 class Dual(Node):
@@ -247,6 +247,6 @@ def _placed(operand: Any, edge: Edge | None) -> Any:
 
 
 __all__ = [
-    "Dual", "Level", "TensorBase", "current", "dual_level", "enter_level", "forward_only",
+    "Dual", "Level", "current", "dual_level", "enter_level", "forward_only",
     "history", "leave_level", "new_level", "reverse", "without_history",
 ]  # fmt: skip

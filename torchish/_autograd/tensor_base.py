@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._basics.devices import META, device
 from .._basics.errors import not_supported
 from .._basics.memo import memoised
 from .._basics.state import process, state
@@ -227,9 +226,8 @@ def check_rebase(view: TensorState, *, indirect: bool) -> None:
         text = f"Output {view.output_nr} of {nodes.short_name(type(fn))} is a view"
         if creation == NO_GRAD:
             text += (
-                f" of a view which was created in no_grad mode and {what} modified inplace "
-                f"with grad "
-                "mode enabled."
+                f" of a view which was created in no_grad mode and {what} modified inplace with "
+                "grad mode enabled."
             )
         else:
             text += f" and {what} modified inplace."
@@ -244,25 +242,20 @@ def check_rebase(view: TensorState, *, indirect: bool) -> None:
 _REBASE_REASONS = {
     MULTI_OUTPUT: (
         " This view is the output of a function that returns multiple views. Such functions do not "
-        "allow the output views to be modified inplace. You should replace the inplace "
-        "operation by "
-        "an out-of-place one."
+        "allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one."
     ),
     NO_GRAD: (
         " Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
-        "your code by moving both the view and the inplace either both inside the no_grad "
-        "block (if "
-        "you don't want the inplace to be tracked) or both outside (if you want the inplace to be "
-        "tracked)."
+        "your code by moving both the view and the inplace either both inside the no_grad block "
+        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
+        "be tracked)."
     ),
     CUSTOM: (
-        " This view was created inside a custom Function (or because an input was returned "
-        "as-is) and "
-        "the autograd logic to handle view+inplace would override the custom backward "
-        "associated with "
-        "the custom Function, leading to incorrect gradients. This behavior is forbidden. "
-        "You can fix "
-        "this by cloning the output of the custom Function."
+        " This view was created inside a custom Function (or because an input was returned as-is) "
+        "and the autograd logic to handle view+inplace would override the custom backward "
+        "associated with the custom Function, leading to incorrect gradients. This behavior is "
+        "forbidden. You can fix this by cloning the output of the custom Function."
     ),
 }
 
@@ -451,7 +444,7 @@ def detached(source: TensorState, *, share_version: bool = True, cls: Any = None
 
 
 __all__ = [
-    "CUSTOM", "DEFAULT", "META", "MULTI_OUTPUT", "NO_GRAD", "TensorBase", "alias",
-    "contiguous_strides", "detached", "device", "from_value", "from_values", "region_read",
+    "CUSTOM", "DEFAULT", "MULTI_OUTPUT", "NO_GRAD", "TensorBase", "alias",
+    "contiguous_strides", "detached", "from_value", "from_values", "region_read",
     "region_write", "view_of",
 ]  # fmt: skip

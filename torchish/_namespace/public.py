@@ -6,15 +6,12 @@ import functools
 import math
 from typing import Any
 
-import numpy as np
-
 from .._autograd import grad_mode
 from .._autograd.tensor_base import TensorBase
 from .._basics import devices, dtypes
-from .._basics.errors import NotSupportedError, absent, not_supported
+from .._basics.errors import NotSupportedError, absent
 from .._basics.size import Size
 from .._basics.state import process, state
-from .._core import trace
 from .._ops import registry
 from .._ops.call.binding import as_number
 from .._ops.call.operator import forget_kernels, number_type
@@ -338,4 +335,7 @@ def absent_module(name: str) -> Exception:
     return MissingName(text)
 
 
-__all__ = ["missing", "not_supported", "np", "public", "trace"]
+__all__ = [
+    "missing",
+    "public",
+]

@@ -20,7 +20,7 @@ from .. import _utils
 from .._basics import dtypes
 from .._basics.devices import device
 from .._basics.size import Size
-from ..storage import _CLASS_BY_NP, TypedStorage, UntypedStorage, dtype_of_class
+from ..storage import _CLASS_BY_NP, dtype_of_class
 from . import locations
 from .names import is_torch, resolve, torch_name
 
@@ -376,8 +376,6 @@ def globals_of(pickled: bytes) -> set[str]:
 __all__ = [
     "RestrictedUnpickler",
     "StorageType",
-    "TypedStorage",
-    "UntypedStorage",
     "add_safe_globals",
     "clear_safe_globals",
     "get_safe_globals",

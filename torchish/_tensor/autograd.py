@@ -37,9 +37,8 @@ class TensorAutograd(TensorFacts):
         elif not (self._grad_fn is None if value else self.is_leaf):
             if not value:
                 raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want "
-                    "to use a "
-                    "computed variable in a subgraph that doesn't require differentiation use "
+                    "you can only change requires_grad flags of leaf variables. If you want to use "
+                    "a computed variable in a subgraph that doesn't require differentiation use "
                     "var_no_grad = var.detach()."
                 )
             return
@@ -101,18 +100,16 @@ class TensorAutograd(TensorFacts):
             )
         if value._storage.device != self._storage.device:
             raise RuntimeError(
-                f"attempting to assign a gradient located on device with type "
+                "attempting to assign a gradient located on device with type "
                 f"'{value._storage.device.type}' to a tensor located on device with type "
-                f"'{self._storage.device.type}'. Please ensure that the gradient and the "
-                f"tensor are "
-                "on the same device"
+                f"'{self._storage.device.type}'. Please ensure that the gradient and the tensor "
+                "are on the same device"
             )
         if value._aval.shape != self._aval.shape:
             raise RuntimeError(
                 f"attempting to assign a gradient of size '{list(value._aval.shape)}' to a tensor "
                 f"of size '{list(self._aval.shape)}'. Please ensure that the gradient and the "
-                f"tensor "
-                "are the same size"
+                "tensor are the same size"
             )
 
     @property
@@ -206,10 +203,9 @@ def _warn_non_leaf() -> None:
     warnings.warn(
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
         "attribute won't be populated during autograd.backward(). If you indeed want the .grad "
-        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf "
-        "Tensor. If "
-        "you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead. "
-        "See github.com/pytorch/pytorch/pull/30531 for more informations.",
+        "field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. "
+        "If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor "
+        "instead. See github.com/pytorch/pytorch/pull/30531 for more informations.",
         stacklevel=3,
     )
 

@@ -167,9 +167,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
             return self.detach().cpu().resolve_conj().numpy()  # type: ignore[attr-defined]
         if not self.is_cpu:
             raise TypeError(
-                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() "
-                f"to copy "
-                "the tensor to host memory first."
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
             )
         if self.requires_grad and state.grad_enabled:
             raise RuntimeError(

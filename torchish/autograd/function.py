@@ -216,10 +216,8 @@ class Function(metaclass=_FunctionMeta):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise RuntimeError(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all "
-            f"static, "
-            "so you should invoke them on the class itself. Instantiating an autograd "
-            "function will "
-            "raise an error in a future version of PyTorch."
+            "static, so you should invoke them on the class itself. Instantiating an autograd "
+            "function will raise an error in a future version of PyTorch."
         )
 
     @staticmethod
@@ -239,8 +237,7 @@ class Function(metaclass=_FunctionMeta):
         """Gradients of the inputs, one for each argument of forward."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom "
-            "autograd.Function "
-            "to use it with backward mode AD."
+            "autograd.Function to use it with backward mode AD."
         )
 
     vjp = backward

@@ -259,8 +259,8 @@ class Proxy:
         map_aggregate(dict(kwargs), find)
         if len(tracers) > 1:
             raise RuntimeError(
-                "Found multiple different tracers "
-                f"{list(tracers)} while trying to trace operations {orig_method}"
+                f"Found multiple different tracers {list(tracers)} while trying to trace "
+                f"operations {orig_method}"
             )
         tracer = next(iter(tracers))
         if is_tensor_method(orig_method):

@@ -14,14 +14,12 @@ from typing import Any
 from ..._autograd.apply import (
     apply_kernel,
     check_overlap,
-    input_edges,
-    link,
     write_inplace,
 )
 from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.gradients import constant
-from ..._autograd.tensor_base import TensorBase, from_value
+from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..._basics.state import state
 from ..._basics.strides import contiguous_strides, elementwise_strides, is_dense
@@ -321,5 +319,5 @@ def resize_output(target: Any, shape: tuple[int, ...], warn_level: int = 0) -> N
     target._memo = None
 
 
-__all__ = ["call", "call_inplace", "call_out", "from_value", "input_edges", "link",
+__all__ = ["call", "call_inplace", "call_out",
            "make_function", "make_inplace", "make_method", "result_strides"]  # fmt: skip

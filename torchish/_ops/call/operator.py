@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -320,6 +319,5 @@ __all__ = [
     "broadcast_check",
     "cast",
     "forget_kernels",
-    "inspect",
     "operand_type",
 ]

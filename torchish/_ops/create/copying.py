@@ -13,10 +13,10 @@ from ..._autograd.apply import apply_kernel, check_history, write_inplace
 from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.interop import moved, storage_array, tensor_on, wrap_host
-from ..._autograd.nodes import Node, history, node_class
+from ..._autograd.nodes import Node, node_class
 from ..._autograd.tensor_base import TensorBase, detached, from_value, view_of
 from ..._basics import dtypes
-from ..._basics.devices import CPU, META, device, resolve
+from ..._basics.devices import CPU, device, resolve
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, dtype
 from ..._basics.memo import memoised
 from ..._basics.memory import check_size
@@ -104,8 +104,7 @@ def detach_(input: Any) -> Tensor:
             "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set as "
             "True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
             "these gradients. To fix this error, please refer to the Optimizer.zero_grad() "
-            "function "
-            "in torch/optim/optimizer.py as the solution."
+            "function in torch/optim/optimizer.py as the solution."
         )
     if input._grad_fn is not None:
         input._grad_fn.cut |= {input._out_nr}
@@ -485,4 +484,8 @@ def _grow(storage: Any, count: int) -> None:
     storage.reset(made._value())
 
 
-__all__ = ["META", "clone", "convert", "copy_", "history"]
+__all__ = [
+    "clone",
+    "convert",
+    "copy_",
+]

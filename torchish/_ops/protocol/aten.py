@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..._autograd.tensor_base import TensorBase
-from ..registry import internal, linalg, methods, nnf, ops
+from ..registry import methods, nnf, ops
 from . import overriding
 from .dispatching import packet, raw, resolve_by, show, without_modes
 from .packets import OpOverload
 
-__all__ = ["function_of", "internal", "linalg", "written_out"]
+__all__ = ["function_of", "written_out"]
 
 _ARITHMETIC = frozenset((
     "add", "sub", "mul", "div", "true_divide", "remainder", "fmod", "bitwise_and", "bitwise_or",

@@ -37,8 +37,7 @@ def view_as_complex(input: Any) -> Any:
     if dt not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
             "view_as_complex is only supported for half, float and double tensors, but got a "
-            "tensor "
-            f"of scalar type: {SCALAR_NAMES[dt]}"
+            f"tensor of scalar type: {SCALAR_NAMES[dt]}"
         )
     if not shape:
         raise RuntimeError("Input tensor must have one or more dimensions")

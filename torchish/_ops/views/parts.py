@@ -299,9 +299,8 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: Any = None) -
     size_each = input._aval.dtype.itemsize
     if dense_span(shape, strides) and reach * size_each > have:
         raise RuntimeError(
-            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset "
-            f"{start}, and "
-            f"itemsize {size_each} requiring a storage size of {reach * size_each} are out of "
+            f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {start}, "
+            f"and itemsize {size_each} requiring a storage size of {reach * size_each} are out of "
             f"bounds for storage of size {have}"
         )
     return view_of(
