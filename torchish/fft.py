@@ -1,4 +1,4 @@
-"""``torch.fft``: what the operator registry keeps under that name."""
+"""`torch.fft`: what the operator registry keeps under that name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``torch.linalg``: what the operator registry keeps under that name."""
+"""`torch.linalg`: what the operator registry keeps under that name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``torch.cuda.nvtx``: named ranges, which JAX's profiler shows.
+"""`torch.cuda.nvtx`: named ranges, which JAX's profiler shows.
 
 Raises: RuntimeError without a GPU, as PyTorch does.
 """

@@ -1,8 +1,8 @@
-"""Processes that work together: ``torch.distributed`` on XLA's gloo transport.
+"""Processes that work together: `torch.distributed` on XLA's gloo transport.
 
 `init_process_group` joins the processes; collectives exchange tensors; `DistributedDataParallel`
 (in `torch.nn.parallel`) averages gradients with them. Start processes with
-``python -m torchish.distributed.run`` or ``torch.multiprocessing.spawn``.
+`python -m torchish.distributed.run` or `torch.multiprocessing.spawn`.
 
 Source: https://pytorch.org/docs/stable/distributed.html
 """

@@ -2,8 +2,8 @@
 
     python -m torchish.distributed.run --nproc-per-node 2 script.py --its --arguments
 
-Options, environment and report are torchrun's; the script runs as ``python -m torchish script.py``
-runs it, so that ``import torch`` is torchish. When one process fails the others are ended and the
+Options, environment and report are torchrun's; the script runs as `python -m torchish script.py`
+runs it, so that `import torch` is torchish. When one process fails the others are ended and the
 exit code is 1.
 
 Source: https://pytorch.org/docs/stable/elastic/run.html

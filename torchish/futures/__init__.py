@@ -1,4 +1,4 @@
-"""``torch.futures``: values that arrive later.
+"""`torch.futures`: values that arrive later.
 
 A future of a collective has a source: whoever waits asks it for the value, and callbacks run there,
 in the thread that waits.

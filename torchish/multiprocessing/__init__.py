@@ -1,4 +1,4 @@
-"""``torch.multiprocessing``: Python's `multiprocessing`, with tensors in shared memory.
+"""`torch.multiprocessing`: Python's `multiprocessing`, with tensors in shared memory.
 
 A tensor that travels through a queue, a pipe or the arguments of a process is not copied: both
 sides see each other's writes. `share_memory_()` does the same for what forked children inherit. A

@@ -1,4 +1,4 @@
-"""Neural network layers: ``torch.nn``."""
+"""Neural network layers: `torch.nn`."""
 
 # ruff: noqa: F403 - the families say in __all__ what they export; each by itself, since type
 # checkers do not add such lists up
@@ -60,7 +60,7 @@ _LAZY = ("attention", "common_types", "grad", "parallel")
 
 
 def factory_kwargs(kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """The arguments that make a tensor (``device``, ``dtype`` ...), out of ``kwargs``.
+    """The arguments that make a tensor (`device`, `dtype` ...), out of `kwargs`.
 
     Raises:
         TypeError: a name is unknown, or given twice.

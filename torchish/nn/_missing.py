@@ -1,4 +1,4 @@
-"""Names of ``torch.nn`` that torchish lacks, each with the nearest way."""
+"""Names of `torch.nn` that torchish lacks, each with the nearest way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The old ``size_average`` and ``reduce`` arguments of losses."""
+"""The old `size_average` and `reduce` arguments of losses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import warnings
 
 
 def get_enum(reduction: str) -> int:
-    """The number that torch's operators use for ``reduction``."""
+    """The number that torch's operators use for `reduction`."""
     if reduction == "elementwise_mean":
         warnings.warn(
             "reduction='elementwise_mean' is deprecated. Please use reduction='mean' instead.",
@@ -22,7 +22,7 @@ def get_enum(reduction: str) -> int:
 def legacy_get_string(
     size_average: bool | None, reduce: bool | None, emit_warning: bool = True
 ) -> str:
-    """The ``reduction`` that the old pair of arguments means; None counts as true."""
+    """The `reduction` that the old pair of arguments means; None counts as true."""
     if reduce is False:
         reduction = "none"
     else:
@@ -39,5 +39,5 @@ def legacy_get_string(
 def legacy_get_enum(
     size_average: bool | None, reduce: bool | None, emit_warning: bool = True
 ) -> int:
-    """:func:`get_enum` of :func:`legacy_get_string`."""
+    """`get_enum` of `legacy_get_string`."""
     return get_enum(legacy_get_string(size_average, reduce, emit_warning))

@@ -1,4 +1,4 @@
-"""``torch.nn.functional``: the functions that the operator registry keeps under that name."""
+"""`torch.nn.functional`: the functions that the operator registry keeps under that name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of convolutions as functions: ``torch.nn.grad``."""
+"""Gradients of convolutions as functions: `torch.nn.grad`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def conv1d_input(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv1d`` with respect to its input."""
+    """The gradient of `conv1d` with respect to its input."""
     return _conv_gradient(1, input_size, weight, grad_output, 0, stride, padding, dilation, groups)
 
 
@@ -48,7 +48,7 @@ def conv1d_weight(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv1d`` with respect to its weight."""
+    """The gradient of `conv1d` with respect to its weight."""
     return _conv_gradient(1, input, weight_size, grad_output, 1, stride, padding, dilation, groups)
 
 
@@ -61,7 +61,7 @@ def conv2d_input(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv2d`` with respect to its input."""
+    """The gradient of `conv2d` with respect to its input."""
     return _conv_gradient(2, input_size, weight, grad_output, 0, stride, padding, dilation, groups)
 
 
@@ -74,7 +74,7 @@ def conv2d_weight(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv2d`` with respect to its weight."""
+    """The gradient of `conv2d` with respect to its weight."""
     return _conv_gradient(2, input, weight_size, grad_output, 1, stride, padding, dilation, groups)
 
 
@@ -87,7 +87,7 @@ def conv3d_input(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv3d`` with respect to its input."""
+    """The gradient of `conv3d` with respect to its input."""
     return _conv_gradient(3, input_size, weight, grad_output, 0, stride, padding, dilation, groups)
 
 
@@ -100,5 +100,5 @@ def conv3d_weight(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """The gradient of ``conv3d`` with respect to its weight."""
+    """The gradient of `conv3d` with respect to its weight."""
     return _conv_gradient(3, input, weight_size, grad_output, 1, stride, padding, dilation, groups)

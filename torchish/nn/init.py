@@ -59,11 +59,11 @@ _GAINS = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance through ``nonlinearity``.
+    """The factor that keeps the variance through `nonlinearity`.
 
     Args:
-        nonlinearity: the name of the function, as in ``nn.functional``.
-        param: the negative slope of ``leaky_relu``.
+        nonlinearity: the name of the function, as in `nn.functional`.
+        param: the negative slope of `leaky_relu`.
     """
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
@@ -77,13 +77,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills with draws from ``U(a, b)``."""
+    """Fills with draws from `U(a, b)`."""
     with no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills with draws from ``N(mean, std^2)``."""
+    """Fills with draws from `N(mean, std^2)`."""
     with no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -96,7 +96,7 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Fills with draws from ``N(mean, std^2)`` restricted to ``[a, b]``, by rejection."""
+    """Fills with draws from `N(mean, std^2)` restricted to `[a, b]`, by rejection."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -156,7 +156,7 @@ def _reject_uniform(
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fills with ``val``."""
+    """Fills with `val`."""
     with no_grad():
         return tensor.fill_(val)
 
@@ -183,7 +183,7 @@ def eye_(tensor: Tensor) -> Tensor:
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Makes a convolution weight that passes channels on unchanged.
 
-    Shape: ``(out, in, *kernel)`` with one to three kernel dimensions.
+    Shape: `(out, in, *kernel)` with one to three kernel dimensions.
     """
     if tensor.ndimension() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
@@ -221,7 +221,7 @@ def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills from ``U(-a, a)``, ``a = gain sqrt(6 / (fan_in + fan_out))``.
+    """Fills from `U(-a, a)`, `a = gain sqrt(6 / (fan_in + fan_out))`.
 
     Source: Glorot & Bengio, 2010.
     """
@@ -231,7 +231,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Fills from ``N(0, gain^2 * 2 / (fan_in + fan_out))``.
+    """Fills from `N(0, gain^2 * 2 / (fan_in + fan_out))`.
 
     Source: Glorot & Bengio, 2010.
     """
@@ -254,7 +254,7 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Fills from ``U(-b, b)``, ``b = gain sqrt(3 / fan)``.
+    """Fills from `U(-b, b)`, `b = gain sqrt(3 / fan)`.
 
     Source: He et al., 2015.
     """
@@ -272,7 +272,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Fills from ``N(0, gain^2 / fan)``.
+    """Fills from `N(0, gain^2 / fan)`.
 
     Source: He et al., 2015.
     """
@@ -281,7 +281,7 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """Makes rows (or columns, where there are more rows) orthonormal, times ``gain``.
+    """Makes rows (or columns, where there are more rows) orthonormal, times `gain`.
 
     Source: Saxe et al., 2013.
     """
@@ -302,7 +302,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
-    """Fills from ``N(0, std^2)`` and sets a fraction ``sparsity`` of each column to 0."""
+    """Fills from `N(0, std^2)` and sets a fraction `sparsity` of each column to 0."""
     if tensor.ndimension() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, cols = tensor.shape

@@ -28,7 +28,7 @@ _reduce_for_process = later("torchish._utils:reduce_for_process")
 
 
 class _ParameterMeta(_TensorMeta):
-    """Lets tensors that carry ``_is_param`` count as parameters."""
+    """Lets tensors that carry `_is_param` count as parameters."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if super().__instancecheck__(instance):
@@ -37,7 +37,7 @@ class _ParameterMeta(_TensorMeta):
 
 
 class _BufferMeta(_TensorMeta):
-    """Makes ``isinstance(t, Buffer)`` true for the plain tensors that ``Buffer`` returns."""
+    """Makes `isinstance(t, Buffer)` true for the plain tensors that `Buffer` returns."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if cls is not Buffer:
@@ -50,11 +50,11 @@ def _flag(tensor: Tensor, name: str) -> bool:
 
 
 class Parameter(Tensor, metaclass=_ParameterMeta):
-    """A tensor that a :class:`Module` registers when it is assigned as an attribute.
+    """A tensor that a `Module` registers when it is assigned as an attribute.
 
     Args:
         data: the initial contents; shared, not copied.
-        requires_grad: whether gradients are accumulated into ``grad``.
+        requires_grad: whether gradients are accumulated into `grad`.
 
     Example:
         >>> Parameter(torch.zeros(2)).requires_grad
@@ -118,11 +118,11 @@ overriding.declare_plain(Parameter)
 
 
 class Buffer(Tensor, metaclass=_BufferMeta):
-    """A plain tensor that a :class:`Module` registers as a buffer when it is assigned.
+    """A plain tensor that a `Module` registers as a buffer when it is assigned.
 
     Args:
         data: the contents, shared.
-        persistent: whether the buffer is part of ``state_dict``.
+        persistent: whether the buffer is part of `state_dict`.
     """
 
     __torch_function__: Any = overriding.disabled_impl  # type: ignore[assignment]
@@ -157,7 +157,7 @@ def _refuse(name: str) -> Any:
 
 
 class UninitializedTensorMixin(_Mixed):
-    """What the two lazy tensors share: a dtype and device, no shape until ``materialize``."""
+    """What the two lazy tensors share: a dtype and device, no shape until `materialize`."""
 
     cls_to_become: type
 
@@ -238,5 +238,5 @@ class UninitializedBuffer(UninitializedTensorMixin, Tensor):
 
 
 def is_lazy(param: Any) -> bool:
-    """Whether ``param`` is an uninitialized parameter or buffer."""
+    """Whether `param` is an uninitialized parameter or buffer."""
     return isinstance(param, UninitializedTensorMixin)

@@ -1,4 +1,4 @@
-"""Optimizers: ``torch.optim``."""
+"""Optimizers: `torch.optim`."""
 
 from __future__ import annotations
 

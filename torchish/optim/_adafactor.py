@@ -39,10 +39,10 @@ def adafactor_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)``, ``u = g / sqrt(v)``.
+    """`p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)`, `u = g / sqrt(v)`.
 
-    Parameters with state in ``row_var`` and ``col_var`` keep only the means of ``g^2`` along the
-    last two dims; those with state in ``variance`` keep all of it. Either kind alone is given.
+    Parameters with state in `row_var` and `col_var` keep only the means of `g^2` along the
+    last two dims; those with state in `variance` keep all of it. Either kind alone is given.
     """
     old = (params, row_var, col_var, variance)
     params, grads, rows, cols, full = widened(params, grads, *old[1:])
@@ -76,17 +76,17 @@ def adafactor_step(
 class Adafactor(RuleOptimizer):
     """Adam-like steps relative to the size of the parameters, with factored second moments.
 
-    ``R, C``: running means of ``g^2`` along the last two dims, weight ``t^beta2_decay`` for the new
-    one; ``v = R C / mean(R)``; ``u = g / sqrt(v)``;
-    ``p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)``.
+    `R, C`: running means of `g^2` along the last two dims, weight `t^beta2_decay` for the new
+    one; `v = R C / mean(R)`; `u = g / sqrt(v)`;
+    `p -= max(eps2, rms(p)) min(lr, t^-0.5) u / max(1, rms(u) / d)`.
 
     Args:
         params: parameters or groups.
         lr: the largest relative step.
         beta2_decay: exponent of the weight of new squares.
-        eps: ``(eps1, eps2)``: floors of ``sqrt(v)`` (None: the dtype's epsilon) and of ``rms(p)``.
-        d: the largest root mean square of ``u``.
-        weight_decay: ``p *= 1 - lr weight_decay`` first.
+        eps: `(eps1, eps2)`: floors of `sqrt(v)` (None: the dtype's epsilon) and of `rms(p)`.
+        d: the largest root mean square of `u`.
+        weight_decay: `p *= 1 - lr weight_decay` first.
         maximize: go up instead of down.
 
     Source: Shazeer & Stern, 2018.

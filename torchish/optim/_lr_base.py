@@ -39,7 +39,7 @@ def set_group_value(group: dict[str, Any], key: str, value: Any) -> None:
 
 
 def one_per_group(name: str, optimizer: Optimizer, param: Any) -> list[Any]:
-    """``param`` as a list with a value for each group."""
+    """`param` as a list with a value for each group."""
     count = len(optimizer.param_groups)
     if not isinstance(param, (list, tuple)):
         param = [param] * count
@@ -58,10 +58,10 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 class LRScheduler:
-    """Sets the groups' ``lr`` at each ``step``, once an epoch (or iteration).
+    """Sets the groups' `lr` at each `step`, once an epoch (or iteration).
 
-    Subclasses define ``get_lr``: the rates of epoch ``last_epoch``, from those of the epoch before
-    or from ``base_lrs``.
+    Subclasses define `get_lr`: the rates of epoch `last_epoch`, from those of the epoch before
+    or from `base_lrs`.
 
     Args:
         optimizer: the optimizer whose groups are changed.
@@ -104,7 +104,7 @@ class LRScheduler:
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes what :meth:`state_dict` gave."""
+        """Takes what `state_dict` gave."""
         self.__dict__.update(state_dict)
 
     def get_last_lr(self) -> list[Any]:
@@ -112,7 +112,7 @@ class LRScheduler:
         return self._last_lr
 
     def get_lr(self) -> list[Any]:
-        """The rates of ``last_epoch``; called by ``step``."""
+        """The rates of `last_epoch`; called by `step`."""
         raise NotImplementedError
 
     def step(self, epoch: int | None = None) -> None:
@@ -181,11 +181,11 @@ class LRScheduler:
 
 
 class _LRScheduler(LRScheduler):
-    """Old name of :class:`LRScheduler`."""
+    """Old name of `LRScheduler`."""
 
 
 def _track_steps(optimizer: Optimizer) -> None:
-    """Notes on the optimizer that ``step`` was called, for the warning about the order."""
+    """Notes on the optimizer that `step` was called, for the warning about the order."""
     if hasattr(optimizer.step, "_wrapped_by_lr_sched"):
         return
     bound: Any = optimizer.step

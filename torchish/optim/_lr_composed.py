@@ -19,11 +19,11 @@ from .optimizer import Optimizer
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """``lr *= factor`` when ``metrics`` has not improved for ``patience`` epochs.
+    """`lr *= factor` when `metrics` has not improved for `patience` epochs.
 
     Args:
-        mode: ``'min'`` or ``'max'``: which direction is better.
-        threshold, threshold_mode: how much better counts, ``'rel'`` or ``'abs'``.
+        mode: `'min'` or `'max'`: which direction is better.
+        threshold, threshold_mode: how much better counts, `'rel'` or `'abs'`.
         cooldown: epochs to wait after a reduction.
         min_lr: lower bound, one or one for each group.
         eps: smaller changes are not made.
@@ -171,7 +171,7 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """One schedule after the other; ``milestones`` are the epochs at which the next one begins."""
+    """One schedule after the other; `milestones` are the epochs at which the next one begins."""
 
     def __init__(
         self,

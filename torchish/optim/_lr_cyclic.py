@@ -18,7 +18,7 @@ from .optimizer import Optimizer
 
 
 class _WithMomentum(LRScheduler):
-    """Finds the momentum of the optimizer: ``momentum``, or the first of ``betas``."""
+    """Finds the momentum of the optimizer: `momentum`, or the first of `betas`."""
 
     def _start_momentum(
         self, optimizer: Optimizer, low: Any, high: Any, last_epoch: int
@@ -46,15 +46,15 @@ class _WithMomentum(LRScheduler):
 
 
 class CyclicLR(_WithMomentum):
-    """Up from ``base_lr`` to ``max_lr`` and down again, over and over.
+    """Up from `base_lr` to `max_lr` and down again, over and over.
 
     Args:
         base_lr, max_lr: the ends, one or one for each group.
         step_size_up, step_size_down: iterations on the way up and down.
-        mode: ``'triangular'``, ``'triangular2'`` (halved each cycle) or ``'exp_range'``
-            (times ``gamma^iteration``).
-        scale_fn, scale_mode: own scaling of the height, a function of ``'cycle'`` or
-            ``'iterations'``.
+        mode: `'triangular'`, `'triangular2'` (halved each cycle) or `'exp_range'`
+            (times `gamma^iteration`).
+        scale_fn, scale_mode: own scaling of the height, a function of `'cycle'` or
+            `'iterations'`.
         cycle_momentum, base_momentum, max_momentum: move the momentum the other way.
 
     Source: Smith, 2015.
@@ -113,7 +113,7 @@ class CyclicLR(_WithMomentum):
         self._scale_fn_ref, self.scale_mode = shapes[self.mode]
 
     def scale_fn(self, x: float) -> float:
-        """The height of cycle (or iteration) ``x``."""
+        """The height of cycle (or iteration) `x`."""
         function = self._scale_fn_custom
         return self._scale_fn_ref(x) if function is None else function(x)
 
@@ -176,15 +176,15 @@ def _line(start: float, end: float, share: float) -> float:
 
 
 class OneCycleLR(_WithMomentum):
-    """Up to ``max_lr``, then down to almost nothing, over the whole training.
+    """Up to `max_lr`, then down to almost nothing, over the whole training.
 
     Args:
         max_lr: the top, one or one for each group.
-        total_steps: number of steps; or ``epochs`` times ``steps_per_epoch``.
+        total_steps: number of steps; or `epochs` times `steps_per_epoch`.
         pct_start: the share of steps on the way up.
-        anneal_strategy: ``'cos'`` or ``'linear'``.
+        anneal_strategy: `'cos'` or `'linear'`.
         cycle_momentum, base_momentum, max_momentum: move the momentum the other way.
-        div_factor: the first rate is ``max_lr / div_factor``.
+        div_factor: the first rate is `max_lr / div_factor`.
         final_div_factor: the last rate is the first one divided by this.
         three_phase: down to the first rate before the last phase.
 

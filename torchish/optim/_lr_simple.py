@@ -50,7 +50,7 @@ class _ByFunction(LRScheduler):
 
 
 class LambdaLR(_ByFunction):
-    """``lr = base_lr * lr_lambda(epoch)``.
+    """`lr = base_lr * lr_lambda(epoch)`.
 
     Args:
         lr_lambda: a function, or one for each group.
@@ -68,7 +68,7 @@ class LambdaLR(_ByFunction):
 
 
 class MultiplicativeLR(_ByFunction):
-    """``lr *= lr_lambda(epoch)``."""
+    """`lr *= lr_lambda(epoch)`."""
 
     def _check_functions(self) -> None:
         for function in self.lr_lambdas:
@@ -88,7 +88,7 @@ class MultiplicativeLR(_ByFunction):
 
 
 class StepLR(LRScheduler):
-    """``lr *= gamma`` every ``step_size`` epochs."""
+    """`lr *= gamma` every `step_size` epochs."""
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -109,7 +109,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """``lr *= gamma`` at each epoch in ``milestones``."""
+    """`lr *= gamma` at each epoch in `milestones`."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """``lr = base_lr * factor`` for the first ``total_iters`` epochs, then ``base_lr``."""
+    """`lr = base_lr * factor` for the first `total_iters` epochs, then `base_lr`."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A straight line from ``start_factor`` to ``end_factor`` over ``total_iters`` epochs."""
+    """A straight line from `start_factor` to `end_factor` over `total_iters` epochs."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """``lr *= gamma`` every epoch."""
+    """`lr *= gamma` every epoch."""
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -219,7 +219,7 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """``lr = base_lr * (1 - epoch / total_iters)^power``."""
+    """`lr = base_lr * (1 - epoch / total_iters)^power`."""
 
     def __init__(
         self,
@@ -246,7 +246,7 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """``lr = eta_min + (base_lr - eta_min) (1 + cos(pi epoch / T_max)) / 2``.
+    """`lr = eta_min + (base_lr - eta_min) (1 + cos(pi epoch / T_max)) / 2`.
 
     Source: Loshchilov & Hutter, 2016.
     """
@@ -282,7 +282,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Cosine annealing that starts again after ``T_0``, ``T_0 T_mult``, ... epochs.
+    """Cosine annealing that starts again after `T_0`, `T_0 T_mult`, ... epochs.
 
     Source: Loshchilov & Hutter, 2016.
     """
@@ -316,7 +316,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Goes on by one epoch, or to any point of time ``epoch``, fractions included."""
+        """Goes on by one epoch, or to any point of time `epoch`, fractions included."""
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

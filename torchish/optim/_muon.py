@@ -58,7 +58,7 @@ def muon_step(
     ns_steps: int,
     ratios: Any,
 ) -> Any:
-    """``b = momentum b + (1 - momentum) g``; ``p`` moves along ``b`` made orthogonal."""
+    """`b = momentum b + (1 - momentum) g`; `p` moves along `b` made orthogonal."""
     old = (params, momentum_buffer)
     params, grads, buffers = widened(params, grads, momentum_buffer)
     keep = Coefficient(momentum)
@@ -78,11 +78,11 @@ class Muon(RuleOptimizer):
     Args:
         params: two-dimensional parameters, or groups.
         lr: learning rate.
-        weight_decay: ``p *= 1 - lr weight_decay``.
+        weight_decay: `p *= 1 - lr weight_decay`.
         momentum: how slowly the mean gradient changes.
         nesterov: mix the gradient into it once more.
         ns_coefficients, ns_steps, eps: of the iteration.
-        adjust_lr_fn: ``'original'`` or ``'match_rms_adamw'``: how the rate follows the shape.
+        adjust_lr_fn: `'original'` or `'match_rms_adamw'`: how the rate follows the shape.
 
     Source: https://kellerjordan.github.io/posts/muon/
     """

@@ -21,17 +21,17 @@ __all__ = ["Optax"]
 
 
 class Optax(Optimizer):
-    """``updates, state = transformation.update(grads, state, params)``; ``p += updates``.
+    """`updates, state = transformation.update(grads, state, params)`; `p += updates`.
 
     Every step is one operator of the recorded program. A group may have a transformation of its
-    own. Numbers that ``optax.inject_hyperparams`` made part of the state are options of the group
-    (``learning_rate`` as ``lr``): set them, or let a schedule of ``torch.optim`` do it.
+    own. Numbers that `optax.inject_hyperparams` made part of the state are options of the group
+    (`learning_rate` as `lr`): set them, or let a schedule of `torch.optim` do it.
 
     Args:
         params: parameters, named parameters or groups. optax sees a list, or a dict by name.
         transformation: of optax, or one that follows its protocol.
 
-    Raises: TypeError for anything that has no ``init`` and ``update``.
+    Raises: TypeError for anything that has no `init` and `update`.
 
     Example:
         >>> optimizer = torchish.optim.Optax(net.parameters(), optax.adamw(1e-3))

@@ -23,7 +23,7 @@ from .optimizer import Optimizer
 
 
 def check_lr(lr: Any, name: str = "Invalid learning rate") -> None:
-    """torch's checks of ``lr``, a number or a one-element tensor."""
+    """torch's checks of `lr`, a number or a one-element tensor."""
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError("Tensor lr must be 1-element")
     if not 0.0 <= lr:
@@ -39,7 +39,7 @@ def check_not_negative(**values: Any) -> None:
 
 
 def check_betas(betas: Sequence[Any]) -> None:
-    """Raises torch's error for a beta outside ``[0, 1)``."""
+    """Raises torch's error for a beta outside `[0, 1)`."""
     for i in range(2):
         if not 0.0 <= betas[i] < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
@@ -55,7 +55,7 @@ def check_flags(fused: Any, foreach: Any, differentiable: bool) -> None:
 
 
 def counter(value: float) -> Tensor:
-    """A number of the state (``step``): a 0-d tensor that stays on the host."""
+    """A number of the state (`step`): a 0-d tensor that stays on the host."""
     dtype = np.float64 if process.default_dtype is float64 else np.float32
     return wrap_host(np.array(value, dtype))
 
@@ -91,9 +91,9 @@ def assign(targets: Iterable[Tensor], values: Iterable[Value]) -> None:
 
 
 class RuleOptimizer(Optimizer):
-    """``step``, given the rule: which state there is, and the operator that updates it.
+    """`step`, given the rule: which state there is, and the operator that updates it.
 
-    Numbers of the state (``step`` and the like) live on the host: they are read without running
+    Numbers of the state (`step` and the like) live on the host: they are read without running
     anything, and parameters whose numbers agree are updated together.
     """
 
@@ -148,7 +148,7 @@ class RuleOptimizer(Optimizer):
     def _update(
         self, group: dict[str, Any], numbers: dict[str, float], lists: list[list[Tensor]]
     ) -> tuple[list[Value], dict[str, float]]:
-        """Calls the operator on ``[params, grads, *state arrays]``; also gives the new counters."""
+        """Calls the operator on `[params, grads, *state arrays]`; also gives the new counters."""
         raise NotImplementedError
 
     def _moments(

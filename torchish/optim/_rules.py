@@ -119,18 +119,18 @@ def oriented(
 
 
 def moved(params: Arrays, updates: Arrays, lr: Any) -> Arrays:
-    """``params - lr * updates``."""
+    """`params - lr * updates`."""
     rate = Coefficient(lr)
     return [p - rate * u for p, u in zip(params, updates, strict=True)]
 
 
 def mixed(old: Arrays, new: Arrays, decay: Coefficient) -> Arrays:
-    """``decay * old + (1 - decay) * new``, rounded as torch's ``old.lerp_(new, 1 - decay)``."""
+    """`decay * old + (1 - decay) * new`, rounded as torch's `old.lerp_(new, 1 - decay)`."""
     return [a + (1 - decay) * (b - a) for a, b in zip(old, new, strict=True)]
 
 
 def mixed_squares(old: Arrays, new: Arrays, decay: Coefficient) -> Arrays:
-    """``decay * old + (1 - decay) * new^2``, rounded as torch's ``mul_`` and ``addcmul_``."""
+    """`decay * old + (1 - decay) * new^2`, rounded as torch's `mul_` and `addcmul_`."""
     return [decay * a + (1 - decay) * b * b for a, b in zip(old, new, strict=True)]
 
 

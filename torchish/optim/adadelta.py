@@ -28,7 +28,7 @@ def adadelta_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``u = sqrt(d + eps) / sqrt(v + eps) g``, running means ``v`` of ``g^2``, ``d`` of ``u^2``."""
+    """`u = sqrt(d + eps) / sqrt(v + eps) g`, running means `v` of `g^2`, `d` of `u^2`."""
     import optax
 
     old = (params, square_avg, acc_delta)
@@ -40,15 +40,15 @@ def adadelta_step(
 
 
 class Adadelta(RuleOptimizer):
-    """``v = rho v + (1 - rho) g^2``, ``u = sqrt(d + eps) / sqrt(v + eps) g``,
-    ``d = rho d + (1 - rho) u^2``, ``p -= lr u``.
+    """`v = rho v + (1 - rho) g^2`, `u = sqrt(d + eps) / sqrt(v + eps) g`,
+    `d = rho d + (1 - rho) u^2`, `p -= lr u`.
 
     Args:
         params: parameters or groups.
         lr: factor of the step, a number or a one-element tensor.
-        rho: how slowly ``v`` and ``d`` change.
+        rho: how slowly `v` and `d` change.
         eps: added under the roots.
-        weight_decay: ``g += weight_decay p``.
+        weight_decay: `g += weight_decay p`.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

@@ -37,7 +37,7 @@ def adagrad_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``s += g^2``, ``p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)``."""
+    """`s += g^2`, `p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)`."""
     old = (params, sum)
     params, grads, total = widened(params, grads, sum)
     grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
@@ -48,14 +48,14 @@ def adagrad_step(
 
 
 class Adagrad(RuleOptimizer):
-    """``s += g^2``, ``p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)``.
+    """`s += g^2`, `p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
         lr_decay: how fast the rate falls.
-        weight_decay: ``g += weight_decay p``.
-        initial_accumulator_value: what ``s`` starts with.
+        weight_decay: `g += weight_decay p`.
+        initial_accumulator_value: what `s` starts with.
         eps: added to the root.
         maximize: go up instead of down.
         foreach, fused: accepted; every step is one program.

@@ -39,8 +39,8 @@ def adam_step(
     decoupled: bool,
     maximize: bool,
 ) -> Any:
-    """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
-    ``p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``; amsgrad takes the largest ``v``."""
+    """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
+    `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)`; amsgrad takes the largest `v`."""
     old = (params, exp_avg, exp_avg_sq, max_exp_avg_sq)
     params, grads, mean, square, largest = widened(params, grads, *old[1:])
     params, grads = decayed(
@@ -61,18 +61,18 @@ def adam_step(
 
 
 class Adam(RuleOptimizer):
-    """``m = b1 m + (1 - b1) g``, ``v = b2 v + (1 - b2) g^2``,
-    ``p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)``.
+    """`m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
+    `p -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
-        betas: ``(b1, b2)``.
+        betas: `(b1, b2)`.
         eps: added to the root.
-        weight_decay: ``g += weight_decay p``.
-        amsgrad: use the largest ``v`` so far.
+        weight_decay: `g += weight_decay p`.
+        amsgrad: use the largest `v` so far.
         maximize: go up instead of down.
-        decoupled_weight_decay: ``p *= 1 - lr weight_decay`` instead (AdamW).
+        decoupled_weight_decay: `p *= 1 - lr weight_decay` instead (AdamW).
         foreach, fused, capturable: accepted; every step is one program.
 
     Source: Kingma & Ba, 2014.

@@ -36,7 +36,7 @@ def adamax_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``m = b1 m + (1 - b1) g``, ``u = max(b2 u, |g| + eps)``, ``p -= lr m / (1 - b1^t) / u``."""
+    """`m = b1 m + (1 - b1) g`, `u = max(b2 u, |g| + eps)`, `p -= lr m / (1 - b1^t) / u`."""
     old = (params, exp_avg, exp_inf)
     params, grads, mean, top = widened(params, grads, *old[1:])
     grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
@@ -48,14 +48,14 @@ def adamax_step(
 
 
 class Adamax(RuleOptimizer):
-    """``m = b1 m + (1 - b1) g``, ``u = max(b2 u, |g| + eps)``, ``p -= lr m / (1 - b1^t) / u``.
+    """`m = b1 m + (1 - b1) g`, `u = max(b2 u, |g| + eps)`, `p -= lr m / (1 - b1^t) / u`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
-        betas: ``(b1, b2)``.
+        betas: `(b1, b2)`.
         eps: added to the gradient's size.
-        weight_decay: ``g += weight_decay p``.
+        weight_decay: `g += weight_decay p`.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

@@ -12,9 +12,9 @@ __all__ = ["AdamW"]
 
 
 class AdamW(Adam):
-    """:class:`Adam` with ``p *= 1 - lr weight_decay`` before each step.
+    """`Adam` with `p *= 1 - lr weight_decay` before each step.
 
-    Args: as :class:`Adam`.
+    Args: as `Adam`.
 
     Source: Loshchilov & Hutter, 2017.
     """

@@ -29,7 +29,7 @@ def asgd_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``p = (1 - lambd eta) p - eta g``, ``ax += mu (p - ax)``."""
+    """`p = (1 - lambd eta) p - eta g`, `ax += mu (p - ax)`."""
     old = (params, ax)
     params, grads, average = widened(params, grads, ax)
     grads = oriented(grads, params, weight_decay, decays=decays, maximize=maximize)
@@ -43,15 +43,15 @@ def asgd_step(
 
 
 class ASGD(RuleOptimizer):
-    """``p = (1 - lambd eta) p - eta g``, with the average ``ax`` of ``p`` over steps after ``t0``.
+    """`p = (1 - lambd eta) p - eta g`, with the average `ax` of `p` over steps after `t0`.
 
     Args:
         params: parameters or groups.
-        lr: the first ``eta``, a number or a one-element tensor.
+        lr: the first `eta`, a number or a one-element tensor.
         lambd: decay term.
-        alpha: ``eta = lr / (1 + lambd lr t)^alpha``.
+        alpha: `eta = lr / (1 + lambd lr t)^alpha`.
         t0: the step at which averaging starts.
-        weight_decay: ``g += weight_decay p``.
+        weight_decay: `g += weight_decay p`.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

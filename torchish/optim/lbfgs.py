@@ -29,7 +29,7 @@ def _cubic_minimum(
     high: tuple[float, float, float],
     bounds: tuple[float, float] | None = None,
 ) -> float:
-    """Where the cubic through two points ``(x, f, f')`` is least, within ``bounds``.
+    """Where the cubic through two points `(x, f, f')` is least, within `bounds`.
 
     Points that have met divide by zero, which gives infinities and NaN as in torch's tensors.
     """
@@ -103,7 +103,7 @@ class _StrongWolfe:
         return now if now.f < self.start.f else self.start
 
     def zoom(self, a: _Point, b: _Point) -> _Point:
-        """Shrinks the bracket ``[a, b]`` around a good point; gives its better end."""
+        """Shrinks the bracket `[a, b]` around a good point; gives its better end."""
         bracket = [a, b]
         low, high = (0, 1) if a.f <= b.f else (1, 0)
         stuck = False
@@ -130,7 +130,7 @@ class _StrongWolfe:
 
     @staticmethod
     def _inside(t: float, least: float, most: float, stuck: bool) -> tuple[float, bool]:
-        """Moves ``t`` off the ends of the bracket if it came too close twice."""
+        """Moves `t` off the ends of the bracket if it came too close twice."""
         margin = 0.1 * (most - least)
         if min(most - t, t - least) >= margin:
             return t, False
@@ -141,18 +141,18 @@ class _StrongWolfe:
 
 
 class LBFGS(Optimizer):
-    """Quasi-Newton steps from the last ``history_size`` gradient differences.
+    """Quasi-Newton steps from the last `history_size` gradient differences.
 
     Args:
         params: parameters, one group.
         lr: step length.
         max_iter: iterations in a step.
-        max_eval: evaluations in a step; ``max_iter * 1.25`` if None.
+        max_eval: evaluations in a step; `max_iter * 1.25` if None.
         tolerance_grad, tolerance_change: when to stop.
         history_size: number of differences kept.
-        line_search_fn: ``'strong_wolfe'`` or None.
+        line_search_fn: `'strong_wolfe'` or None.
 
-    ``step`` needs a closure.
+    `step` needs a closure.
 
     Source: Liu & Nocedal, 1989.
     """
@@ -214,7 +214,7 @@ class LBFGS(Optimizer):
     # The algorithm
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Up to ``max_iter`` iterations; returns the loss at the start."""
+        """Up to `max_iter` iterations; returns the loss at the start."""
         if closure is None:
             raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: ``torch.optim.lr_scheduler``."""
+"""Learning-rate schedules: `torch.optim.lr_scheduler`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def nadam_step(
     decoupled: bool,
     maximize: bool,
 ) -> Any:
-    """Adam whose step mixes ``grad_share g + mean_share m`` over the root of the mean square."""
+    """Adam whose step mixes `grad_share g + mean_share m` over the root of the mean square."""
     old = (params, exp_avg, exp_avg_sq)
     params, grads, mean, square = widened(params, grads, *old[1:])
     params, grads = decayed(
@@ -59,18 +59,18 @@ def nadam_step(
 class NAdam(RuleOptimizer):
     """Adam whose mean gradient looks one step ahead.
 
-    ``mu_t = b1 (1 - 0.96^(t momentum_decay) / 2)``, ``M_t = mu_1 ... mu_t``,
-    ``p -= lr ((1 - mu_t) / (1 - M_t) g + mu_{t+1} / (1 - M_{t+1}) m)
-    / (sqrt(v / (1 - b2^t)) + eps)``.
+    `mu_t = b1 (1 - 0.96^(t momentum_decay) / 2)`, `M_t = mu_1 ... mu_t`,
+    `p -= lr ((1 - mu_t) / (1 - M_t) g + mu_{t+1} / (1 - M_{t+1}) m)
+    / (sqrt(v / (1 - b2^t)) + eps)`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
-        betas: ``(b1, b2)``.
+        betas: `(b1, b2)`.
         eps: added to the root.
-        weight_decay: ``g += weight_decay p``.
-        momentum_decay: how fast ``mu`` reaches ``b1``.
-        decoupled_weight_decay: ``p *= 1 - lr weight_decay`` instead.
+        weight_decay: `g += weight_decay p`.
+        momentum_decay: how fast `mu` reaches `b1`.
+        decoupled_weight_decay: `p *= 1 - lr weight_decay` instead.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

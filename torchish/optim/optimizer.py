@@ -47,17 +47,17 @@ def _add(hooks: OrderedDict[int, Hook], hook: Hook, prepend: bool = False) -> Re
 
 
 def register_optimizer_step_pre_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(optimizer, args, kwargs)`` before every step of every optimizer."""
+    """Runs `hook(optimizer, args, kwargs)` before every step of every optimizer."""
     return _add(_global_pre_hooks, hook)
 
 
 def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(optimizer, args, kwargs)`` after every step of every optimizer."""
+    """Runs `hook(optimizer, args, kwargs)` after every step of every optimizer."""
     return _add(_global_post_hooks, hook)
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """``step`` between the hooks, ending with a flush of the recorded program."""
+    """`step` between the hooks, ending with a flush of the recorded program."""
 
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -93,7 +93,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 class Optimizer:
     """Holds parameters in groups, each with its own options, and a state for each parameter.
 
-    Subclasses give ``defaults`` for the options and define ``step``.
+    Subclasses give `defaults` for the options and define `step`.
 
     Args:
         params: parameters, or pairs of name and parameter, or dictionaries (groups).
@@ -169,37 +169,37 @@ class Optimizer:
     # Hooks
 
     def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
-        """Runs ``hook(optimizer, args, kwargs)`` before each step."""
+        """Runs `hook(optimizer, args, kwargs)` before each step."""
         return _add(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
-        """Runs ``hook(optimizer, args, kwargs)`` after each step."""
+        """Runs `hook(optimizer, args, kwargs)` after each step."""
         return _add(self._optimizer_step_post_hooks, hook)
 
     def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs ``hook(optimizer)`` before ``state_dict``."""
+        """Runs `hook(optimizer)` before `state_dict`."""
         return _add(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs ``hook(optimizer, state_dict)`` after ``state_dict``; a result replaces it."""
+        """Runs `hook(optimizer, state_dict)` after `state_dict`; a result replaces it."""
         return _add(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(
         self, hook: Hook, prepend: bool = False
     ) -> RemovableHandle:
-        """Runs ``hook(optimizer, state_dict)`` before loading; a result replaces it."""
+        """Runs `hook(optimizer, state_dict)` before loading; a result replaces it."""
         return _add(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(
         self, hook: Hook, prepend: bool = False
     ) -> RemovableHandle:
-        """Runs ``hook(optimizer)`` after loading."""
+        """Runs `hook(optimizer)` after loading."""
         return _add(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
     # Saving and loading
 
     def state_dict(self) -> dict[str, Any]:
-        """``{'state': ..., 'param_groups': ...}`` with parameters replaced by their numbers."""
+        """`{'state': ..., 'param_groups': ...}` with parameters replaced by their numbers."""
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         numbers: dict[int, int] = {}
@@ -223,7 +223,7 @@ class Optimizer:
         return saved
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes options and state from what :meth:`state_dict` gave.
+        """Takes options and state from what `state_dict` gave.
 
         Raises:
             ValueError: the groups do not match this optimizer's.
@@ -282,7 +282,7 @@ class Optimizer:
                 param.grad.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Updates the parameters once; ``closure`` evaluates the loss again."""
+        """Updates the parameters once; `closure` evaluates the loss again."""
         raise NotImplementedError
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

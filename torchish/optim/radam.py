@@ -61,19 +61,19 @@ def radam_step(
 
 
 class RAdam(RuleOptimizer):
-    """Adam with ``p -= lr r l m / (1 - b1^t)``, or ``p -= lr m / (1 - b1^t)`` in the first steps.
+    """Adam with `p -= lr r l m / (1 - b1^t)`, or `p -= lr m / (1 - b1^t)` in the first steps.
 
-    ``l = sqrt(1 - b2^t) / (sqrt(v) + eps)``;
-    ``r^2 = (n - 4) (n - 2) N / ((N - 4) (N - 2) n)`` with ``N = 2 / (1 - b2) - 1`` and
-    ``n = N - 2 t b2^t / (1 - b2^t)``, used where ``n > 5``.
+    `l = sqrt(1 - b2^t) / (sqrt(v) + eps)`;
+    `r^2 = (n - 4) (n - 2) N / ((N - 4) (N - 2) n)` with `N = 2 / (1 - b2) - 1` and
+    `n = N - 2 t b2^t / (1 - b2^t)`, used where `n > 5`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
-        betas: ``(b1, b2)``.
+        betas: `(b1, b2)`.
         eps: added to the root.
-        weight_decay: ``g += weight_decay p``.
-        decoupled_weight_decay: ``p *= 1 - lr weight_decay`` instead.
+        weight_decay: `g += weight_decay p`.
+        decoupled_weight_decay: `p *= 1 - lr weight_decay` instead.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

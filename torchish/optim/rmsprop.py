@@ -30,7 +30,7 @@ def rmsprop_step(
     decays: bool,
     maximize: bool,
 ) -> Any:
-    """``v = a v + (1 - a) g^2``, ``p -= lr g / (sqrt(v) + eps)``; centered: ``v - mean(g)^2``."""
+    """`v = a v + (1 - a) g^2`, `p -= lr g / (sqrt(v) + eps)`; centered: `v - mean(g)^2`."""
     import optax
 
     old = (params, square_avg, momentum_buffer, grad_avg)
@@ -52,16 +52,16 @@ def rmsprop_step(
 
 
 class RMSprop(RuleOptimizer):
-    """``v = alpha v + (1 - alpha) g^2``, ``p -= lr g / (sqrt(v) + eps)``.
+    """`v = alpha v + (1 - alpha) g^2`, `p -= lr g / (sqrt(v) + eps)`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
-        alpha: how slowly ``v`` changes.
+        alpha: how slowly `v` changes.
         eps: added to the root.
-        weight_decay: ``g += weight_decay p``.
+        weight_decay: `g += weight_decay p`.
         momentum: how much of the last step is kept.
-        centered: subtract the square of the mean gradient from ``v``.
+        centered: subtract the square of the mean gradient from `v`.
         maximize: go up instead of down.
         foreach, capturable: accepted; every step is one program.
 

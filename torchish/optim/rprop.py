@@ -50,8 +50,8 @@ def rprop_step(
 class Rprop(RuleOptimizer):
     """Steps whose sizes follow only the signs of the gradients.
 
-    A size grows by ``etas[1]`` while the sign stays, shrinks by ``etas[0]`` when it turns (then the
-    parameter rests one step), and stays within ``step_sizes``.
+    A size grows by `etas[1]` while the sign stays, shrinks by `etas[0]` when it turns (then the
+    parameter rests one step), and stays within `step_sizes`.
 
     Args:
         params: parameters or groups.

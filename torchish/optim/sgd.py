@@ -31,7 +31,7 @@ def sgd_step(
     maximize: bool,
     first: bool,
 ) -> Any:
-    """``b = momentum b + (1 - dampening) g``, ``p -= lr b``; the first ``b`` is ``g``."""
+    """`b = momentum b + (1 - dampening) g`, `p -= lr b`; the first `b` is `g`."""
     import optax
 
     old = (params, momentum_buffer)
@@ -53,15 +53,15 @@ def sgd_step(
 
 
 class SGD(RuleOptimizer):
-    """``b = momentum b + (1 - dampening) g``, ``p -= lr b``.
+    """`b = momentum b + (1 - dampening) g`, `p -= lr b`.
 
     Args:
         params: parameters or groups.
         lr: learning rate, a number or a one-element tensor.
         momentum: how much of the last step is kept.
-        dampening: how much of the gradient is left out of ``b``.
-        weight_decay: ``g += weight_decay p``.
-        nesterov: step by ``g + momentum b``.
+        dampening: how much of the gradient is left out of `b`.
+        weight_decay: `g += weight_decay p`.
+        nesterov: step by `g + momentum b`.
         maximize: go up instead of down.
         foreach, fused: accepted; every step is one program.
 

@@ -15,14 +15,14 @@ __all__ = ["SparseAdam"]
 
 
 class SparseAdam(Optimizer):
-    """``m += (1 - b1)(g - m)``, ``v += (1 - b2)(g^2 - v)``, ``p -= lr m' / (sqrt(v') + eps)``.
+    """`m += (1 - b1)(g - m)`, `v += (1 - b2)(g^2 - v)`, `p -= lr m' / (sqrt(v') + eps)`.
 
-    All three only in the rows of ``g``; their averages in other rows stay as they are.
+    All three only in the rows of `g`; their averages in other rows stay as they are.
 
     Args:
         params: parameters or groups.
         lr: learning rate.
-        betas: ``(b1, b2)``.
+        betas: `(b1, b2)`.
         eps: added to the root.
         maximize: go up instead of down.
 

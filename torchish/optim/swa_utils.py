@@ -42,7 +42,7 @@ def _check_decay(decay: float) -> None:
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Callable[..., Tensor]:
-    """``average = decay * average + (1 - decay) * now``, for one tensor."""
+    """`average = decay * average + (1 - decay) * now`, for one tensor."""
     _check_decay(decay)
 
     @no_grad()
@@ -53,7 +53,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[..., Tensor]:
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[..., None]:
-    """:func:`get_ema_avg_fn`, in place for lists of tensors."""
+    """`get_ema_avg_fn`, in place for lists of tensors."""
     _check_decay(decay)
 
     @no_grad()
@@ -70,7 +70,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[..., None]:
 
 
 def get_swa_avg_fn() -> Callable[..., Tensor]:
-    """``average + (now - average) / (n + 1)``, for one tensor."""
+    """`average + (now - average) / (n + 1)`, for one tensor."""
 
     @no_grad()
     def swa_update(averaged_param: Tensor, current_param: Tensor, num_averaged: Any) -> Tensor:
@@ -80,7 +80,7 @@ def get_swa_avg_fn() -> Callable[..., Tensor]:
 
 
 def get_swa_multi_avg_fn() -> Callable[..., None]:
-    """:func:`get_swa_avg_fn`, in place for lists of tensors."""
+    """`get_swa_avg_fn`, in place for lists of tensors."""
     update = get_swa_avg_fn()
 
     @no_grad()
@@ -96,12 +96,12 @@ def get_swa_multi_avg_fn() -> Callable[..., None]:
 
 
 class AveragedModel(Module):
-    """A copy of ``model`` whose parameters are averages over the calls of ``update_parameters``.
+    """A copy of `model` whose parameters are averages over the calls of `update_parameters`.
 
     Args:
         model: the model that is trained.
         device: where the copy lives.
-        avg_fn: ``(average, now, n) -> average`` for a tensor; the plain average if None.
+        avg_fn: `(average, now, n) -> average` for a tensor; the plain average if None.
         multi_avg_fn: the same in place for lists of tensors.
         use_buffers: average buffers too, instead of copying them.
 
@@ -131,7 +131,7 @@ class AveragedModel(Module):
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
-        """Takes the parameters of ``model`` into the averages; the first time copies them."""
+        """Takes the parameters of `model` into the averages; the first time copies them."""
         averages: list[Tensor] = list(self.module.parameters())
         now: list[Tensor] = list(model.parameters())
         if self.use_buffers:
@@ -171,7 +171,7 @@ class AveragedModel(Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
-    """Computes the running statistics of all batch normalizations anew over ``loader``."""
+    """Computes the running statistics of all batch normalizations anew over `loader`."""
     norms = {m: m.momentum for m in chain([model], model.modules()) if isinstance(m, _BatchNorm)}
     if not norms:
         return
@@ -190,11 +190,11 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    """Goes to ``swa_lr`` within ``anneal_epochs`` and stays there.
+    """Goes to `swa_lr` within `anneal_epochs` and stays there.
 
     Args:
         swa_lr: the last rate, one or one for each group.
-        anneal_strategy: ``'cos'`` or ``'linear'``.
+        anneal_strategy: `'cos'` or `'linear'`.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class SWALR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def anneal_func(self, t: float) -> float:
-        """How much of the way is gone at the share ``t`` of the time."""
+        """How much of the way is gone at the share `t` of the time."""
         return (1 - math.cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
     def _share(self, step: int) -> float:

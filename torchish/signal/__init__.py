@@ -1,3 +1,3 @@
-"""``torch.signal``: window functions."""
+"""`torch.signal`: window functions."""
 
 from . import windows as windows

@@ -1,4 +1,4 @@
-"""``torch.signal.windows``: windows of M points, symmetric or periodic.
+"""`torch.signal.windows`: windows of M points, symmetric or periodic.
 
 A periodic window (`sym=False`) is a symmetric one of M + 1 points without its last.
 Source: https://docs.pytorch.org/docs/stable/signal.html

@@ -14,11 +14,11 @@ __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_ha
 
 
 class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook out again.
+    """What registering a hook returns: `remove()` takes the hook out again.
 
     Args:
-        hooks_dict: the dictionary that holds the hook under the handle's ``id``.
-        extra_dict: further dictionaries (one or a list) to clear of that ``id``.
+        hooks_dict: the dictionary that holds the hook under the handle's `id`.
+        extra_dict: further dictionaries (one or a list) to clear of that `id`.
     """
 
     id: int
@@ -63,7 +63,7 @@ def unserializable_hook(f: Any) -> Any:
 
 
 def warn_if_has_hooks(tensor: Any) -> None:
-    """Warns when saving ``tensor`` drops hooks marked by :func:`unserializable_hook`."""
+    """Warns when saving `tensor` drops hooks marked by `unserializable_hook`."""
     for hook in (tensor._backward_hooks or {}).values():
         if hasattr(hook, "__torch_unserializable__"):
             warnings.warn(
@@ -75,7 +75,7 @@ def warn_if_has_hooks(tensor: Any) -> None:
 
 
 def _scatter(indices: list[int], values: Any, size: int) -> tuple[Any, ...]:
-    """``values`` at ``indices`` of a tuple of ``size``, None elsewhere."""
+    """`values` at `indices` of a tuple of `size`, None elsewhere."""
     packed: list[Any] = [None] * size
     for index, value in zip(indices, values, strict=True):
         packed[index] = value
@@ -83,9 +83,9 @@ def _scatter(indices: list[int], values: Any, size: int) -> tuple[Any, ...]:
 
 
 class BackwardHook:
-    """Runs a module's backward hooks between two identity nodes around its ``forward``.
+    """Runs a module's backward hooks between two identity nodes around its `forward`.
 
-    The node on the outputs sees ``grad_output``, the node on the inputs ``grad_input``; the user's
+    The node on the outputs sees `grad_output`, the node on the inputs `grad_input`; the user's
     hooks are called when both are known.
     """
 
@@ -170,7 +170,7 @@ class BackwardHook:
 
 
 def _identity(args: Any, hook: Callable[..., Any]) -> tuple[Any, list[int] | None]:
-    """``args`` with their tensors passed through one node that carries ``hook``."""
+    """`args` with their tensors passed through one node that carries `hook`."""
     from torchish._autograd.grad_mode import is_grad_enabled
     from torchish._tensor.tensor import Tensor
     from torchish.nn.modules._functions import BackwardHookFunction

@@ -1,1 +1,1 @@
-"""What scripts import of ``torch.distributed.elastic``."""
+"""What scripts import of `torch.distributed.elastic`."""

@@ -1,4 +1,4 @@
-"""Choosing an attention kernel: ``torch.nn.attention``. XLA chooses; the names are accepted."""
+"""Choosing an attention kernel: `torch.nn.attention`. XLA chooses; the names are accepted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sdpa_kernel(
         backends: one or a list.
         set_priority: whether their order says which one to prefer.
     Raises:
-        AssertionError: ``backends`` is neither.
+        AssertionError: `backends` is neither.
     """
     if not isinstance(backends, list | SDPBackend):
         raise AssertionError(

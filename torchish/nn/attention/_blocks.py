@@ -323,8 +323,8 @@ def create_block_mask(
         B, H: batches and heads; None where the mask is the same for all.
         separate_full_blocks: whether blocks without a hidden score are listed apart.
     Raises:
-        AssertionError: ``mask_mod`` takes another number of arguments.
-        NotSupportedError: ``compute_dq_write_order``, which orders a CUDA kernel's writes.
+        AssertionError: `mask_mod` takes another number of arguments.
+        NotSupportedError: `compute_dq_write_order`, which orders a CUDA kernel's writes.
     """
     device = _device(device)
     if _get_mod_type(mask_mod) is not _ModificationType.MASK_MOD:

@@ -1,4 +1,4 @@
-"""Causal masks by name, for ``scaled_dot_product_attention``: ``torch.nn.attention.bias``."""
+"""Causal masks by name, for `scaled_dot_product_attention`: `torch.nn.attention.bias`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CausalVariant(IntEnum):
 class CausalBias(Tensor):
     """A causal mask of `seq_len_q` queries and `seq_len_kv` keys, which is made when it is needed.
 
-    Raises: AssertionError for a variant that is no :class:`CausalVariant`.
+    Raises: AssertionError for a variant that is no `CausalVariant`.
     """
 
     variant: CausalVariant
@@ -85,7 +85,7 @@ def _sizes(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def causal_upper_left(*size: int) -> CausalBias:
-    """The causal mask of (queries, keys) aligned to the first ones, as ``is_causal=True``."""
+    """The causal mask of (queries, keys) aligned to the first ones, as `is_causal=True`."""
     return CausalBias(CausalVariant.UPPER_LEFT, *_sizes("causal_upper_left", size))
 
 

@@ -1,4 +1,4 @@
-"""Attention whose scores a function changes: ``torch.nn.attention.flex_attention``."""
+"""Attention whose scores a function changes: `torch.nn.attention.flex_attention`."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def flex_attention(
 
     Args:
         score_mod: (score, b, h, q_idx, kv_idx) -> score, on scalars.
-        block_mask: of `create_block_mask`; its ``mask_mod`` says which scores are hidden.
+        block_mask: of `create_block_mask`; its `mask_mod` says which scores are hidden.
         scale: 1 / sqrt(E) if None.
         enable_gqa: whether groups of query heads share a head of keys.
-        return_aux: log-sum-exp and maxima of the scores, if wanted (``AuxOutput``).
+        return_aux: log-sum-exp and maxima of the scores, if wanted (`AuxOutput`).
         return_lse: deprecated: also the log-sum-exp of each query's scores.
         kernel_options: accepted, without effect.
     Shape: query (B, Hq, L, E), key (B, Hkv, S, E), value (B, Hkv, S, Ev); result (B, Hq, L, Ev).

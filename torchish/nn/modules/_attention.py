@@ -14,16 +14,16 @@ from .module import Module
 
 
 class MultiheadAttention(Module):
-    """``softmax(q k^T / sqrt(head_dim)) v`` in ``num_heads`` subspaces, joined by a linear map.
+    """`softmax(q k^T / sqrt(head_dim)) v` in `num_heads` subspaces, joined by a linear map.
 
     Args:
-        embed_dim: size of queries and results, divisible by ``num_heads``.
+        embed_dim: size of queries and results, divisible by `num_heads`.
         dropout: probability of dropping an attention weight in training.
         bias: whether the projections have one.
         add_bias_kv: append a learned key and value.
         add_zero_attn: append a key and value of zeros.
-        kdim, vdim: sizes of keys and values, if not ``embed_dim``.
-        batch_first: inputs are ``(N, L, E)`` instead of ``(L, N, E)``.
+        kdim, vdim: sizes of keys and values, if not `embed_dim`.
+        batch_first: inputs are `(N, L, E)` instead of `(L, N, E)`.
 
     Source: Vaswani et al., 2017.
     """
@@ -117,13 +117,13 @@ class MultiheadAttention(Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """The attended values ``(L, N, E)`` and the attention weights (None unless needed).
+        """The attended values `(L, N, E)` and the attention weights (None unless needed).
 
         Args:
-            key_padding_mask: ``(N, S)``, true (or added) where a key is to be ignored.
-            attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``, true (or added) likewise.
+            key_padding_mask: `(N, S)`, true (or added) where a key is to be ignored.
+            attn_mask: `(L, S)` or `(N * num_heads, L, S)`, true (or added) likewise.
             average_attn_weights: give the mean over heads instead of each head's weights.
-            is_causal: a hint that ``attn_mask`` is the causal mask.
+            is_causal: a hint that `attn_mask` is the causal mask.
         """
         swap = self.batch_first and query.dim() == 3
         if swap:

@@ -1,4 +1,4 @@
-"""The attributes of every module, which the mixins of :class:`Module` share."""
+"""The attributes of every module, which the mixins of `Module` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Hook = Callable[..., Any]
 
 
 class ModuleFields:
-    """Declarations only; ``Module.__init__`` sets them.
+    """Declarations only; `Module.__init__` sets them.
 
     The names are torch's: pickled modules carry them.
     """

@@ -1,4 +1,4 @@
-"""Hooks of modules: registration, and the call that runs them around ``forward``."""
+"""Hooks of modules: registration, and the call that runs them around `forward`."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def _add(hooks: OrderedDict[int, Hook], hook: Hook, extra: Any = None) -> Remova
 
 
 def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, name, buffer)`` whenever any module registers a buffer."""
+    """Runs `hook(module, name, buffer)` whenever any module registers a buffer."""
     return _add(global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, name, submodule)`` whenever any module registers a submodule."""
+    """Runs `hook(module, name, submodule)` whenever any module registers a submodule."""
     return _add(global_module_registration_hooks, hook)
 
 
 def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, name, param)`` whenever any module registers a parameter."""
+    """Runs `hook(module, name, param)` whenever any module registers a parameter."""
     return _add(global_parameter_registration_hooks, hook)
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, args)`` before every module's ``forward``."""
+    """Runs `hook(module, args)` before every module's `forward`."""
     return _add(global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Runs ``hook(module, args, output)`` after every module's ``forward``."""
+    """Runs `hook(module, args, output)` after every module's `forward`."""
     handle = _add(global_forward_hooks, hook, global_forward_hooks_always_called)
     if with_kwargs:
         global_forward_hooks_with_kwargs[handle.id] = True
@@ -76,7 +76,7 @@ def register_module_forward_hook(
 
 
 def register_module_backward_hook(hook: Hook) -> RemovableHandle:
-    """Old form of :func:`register_module_full_backward_hook`."""
+    """Old form of `register_module_full_backward_hook`."""
     if _global_is_full[0] is True:
         raise RuntimeError(_MIXED_GLOBAL)
     _global_is_full[0] = False
@@ -84,12 +84,12 @@ def register_module_backward_hook(hook: Hook) -> RemovableHandle:
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, grad_output)`` before every module's gradients are computed."""
+    """Runs `hook(module, grad_output)` before every module's gradients are computed."""
     return _add(global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
-    """Runs ``hook(module, grad_input, grad_output)`` after every module's gradients."""
+    """Runs `hook(module, grad_input, grad_output)` after every module's gradients."""
     if _global_is_full[0] is False:
         raise RuntimeError(_MIXED_GLOBAL)
     _global_is_full[0] = True
@@ -97,7 +97,7 @@ def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
 
 
 def has_global_hooks() -> bool:
-    """Whether any global hook stands between a call and ``forward``."""
+    """Whether any global hook stands between a call and `forward`."""
     return bool(
         global_backward_pre_hooks
         or global_backward_hooks
@@ -140,16 +140,16 @@ class WrappedHook:
 
 
 class HookMixin(ModuleFields):
-    """The hook methods of :class:`Module` and its ``__call__``."""
+    """The hook methods of `Module` and its `__call__`."""
 
     _compiled_call_impl: Callable[..., Any] | None = None
 
     def register_forward_pre_hook(
         self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Runs ``hook(module, args)`` before ``forward``; a result replaces the arguments.
+        """Runs `hook(module, args)` before `forward`; a result replaces the arguments.
 
-        With ``with_kwargs`` the hook is ``hook(module, args, kwargs)`` and returns a pair.
+        With `with_kwargs` the hook is `hook(module, args, kwargs)` and returns a pair.
         """
         handle = _add(self._forward_pre_hooks, hook, self._forward_pre_hooks_with_kwargs)
         if with_kwargs:
@@ -166,9 +166,9 @@ class HookMixin(ModuleFields):
         with_kwargs: bool = False,
         always_call: bool = False,
     ) -> RemovableHandle:
-        """Runs ``hook(module, args, output)`` after ``forward``; a result replaces the output.
+        """Runs `hook(module, args, output)` after `forward`; a result replaces the output.
 
-        With ``always_call`` the hook runs even when ``forward`` raises.
+        With `always_call` the hook runs even when `forward` raises.
         """
         extra = [self._forward_hooks_with_kwargs, self._forward_hooks_always_called]
         handle = _add(self._forward_hooks, hook, extra)
@@ -181,21 +181,21 @@ class HookMixin(ModuleFields):
         return handle
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs ``hook(module, grad_output)`` first in backward; a result replaces it."""
+        """Runs `hook(module, grad_output)` first in backward; a result replaces it."""
         handle = _add(self._backward_pre_hooks, hook)
         if prepend:
             self._backward_pre_hooks.move_to_end(handle.id, last=False)
         return handle
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """Old form of :meth:`register_full_backward_hook`."""
+        """Old form of `register_full_backward_hook`."""
         if self._is_full_backward_hook is True:
             raise RuntimeError(_MIXED)
         self._is_full_backward_hook = False
         return _add(self._backward_hooks, hook)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs ``hook(module, grad_input, grad_output)`` when the input's gradient is known."""
+        """Runs `hook(module, grad_input, grad_output)` when the input's gradient is known."""
         if self._is_full_backward_hook is False:
             raise RuntimeError(_MIXED)
         self._is_full_backward_hook = True

@@ -8,7 +8,7 @@ from torchish._tensor.tensor import Tensor
 
 
 def typename(obj: Any) -> str:
-    """The name of ``obj``'s type as torch's messages show it: ``torch.FloatTensor``, ``int``."""
+    """The name of `obj`'s type as torch's messages show it: `torch.FloatTensor`, `int`."""
     if isinstance(obj, Tensor):
         return obj.type()
     owner, qualname = obj, getattr(obj, "__qualname__", None)
@@ -24,5 +24,5 @@ def typename(obj: Any) -> str:
 
 
 def camel_name(cls: type) -> str:
-    """The class name that ``print(module)`` shows."""
+    """The class name that `print(module)` shows."""
     return cls.__name__

@@ -83,7 +83,7 @@ class ParameterList(Module):
         return self
 
     def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Adds the elements of ``values`` at the end."""
+        """Adds the elements of `values` at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
             raise TypeError(
                 "ParameterList.extend should be called with an iterable, but got "
@@ -152,7 +152,7 @@ class ParameterDict(Module):
         return ParameterDict(OrderedDict((k, self[k]) for k in self._keys))
 
     def setdefault(self, key: str, default: Any | None = None) -> Any:
-        """The value at ``key``, which is set to ``default`` first if it is not there."""
+        """The value at `key`, which is set to `default` first if it is not there."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -163,7 +163,7 @@ class ParameterDict(Module):
             del self[key]
 
     def pop(self, key: str) -> Any:
-        """Removes ``key`` and returns its value."""
+        """Removes `key` and returns its value."""
         value = self[key]
         del self[key]
         return value
@@ -175,11 +175,11 @@ class ParameterDict(Module):
         return key, self.pop(key)
 
     def get(self, key: str, default: Any | None = None) -> Any:
-        """The value at ``key``, or ``default``."""
+        """The value at `key`, or `default`."""
         return self[key] if key in self else default
 
     def fromkeys(self, keys: Iterable[str], default: Any | None = None) -> ParameterDict:
-        """A new dictionary with ``default`` at every key."""
+        """A new dictionary with `default` at every key."""
         return ParameterDict((key, default) for key in keys)
 
     def keys(self) -> Any:
@@ -195,7 +195,7 @@ class ParameterDict(Module):
         return (self[k] for k in self._keys)
 
     def update(self, parameters: Any) -> None:
-        """Sets every pair of ``parameters``."""
+        """Sets every pair of `parameters`."""
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, "
@@ -226,7 +226,7 @@ class ParameterDict(Module):
 
 
 def pairs_of(values: Any, own_type: type[Any], name: str) -> Iterator[tuple[str, Any]]:
-    """The pairs that ``update`` sets; a plain mapping of parameters is sorted."""
+    """The pairs that `update` sets; a plain mapping of parameters is sorted."""
     if isinstance(values, (OrderedDict, own_type)):
         yield from values.items()
         return

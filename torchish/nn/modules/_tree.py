@@ -12,7 +12,7 @@ from ._fields import ModuleFields
 
 
 class TreeMixin(ModuleFields):
-    """The methods of :class:`Module` that name and find what is inside it."""
+    """The methods of `Module` that name and find what is inside it."""
 
     def _named_members(
         self,
@@ -21,7 +21,7 @@ class TreeMixin(ModuleFields):
         recurse: bool = True,
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
-        """Pairs ``(dotted name, member)``; a member reached twice counts once."""
+        """Pairs `(dotted name, member)`; a member reached twice counts once."""
         seen: set[Any] = set()
         if recurse:
             modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
@@ -83,7 +83,7 @@ class TreeMixin(ModuleFields):
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Any]]:
-        """Pairs of dotted name and module, this one first under the name ``prefix``."""
+        """Pairs of dotted name and module, this one first under the name `prefix`."""
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -96,7 +96,7 @@ class TreeMixin(ModuleFields):
                 yield from module.named_modules(memo, below, remove_duplicate)
 
     def get_submodule(self, target: str) -> Any:
-        """The submodule with the dotted name ``target``.
+        """The submodule with the dotted name `target`.
 
         Raises:
             AttributeError: a part of the path does not exist or is not a module.
@@ -113,7 +113,7 @@ class TreeMixin(ModuleFields):
         return found
 
     def set_submodule(self, target: str, module: Any, strict: bool = False) -> None:
-        """Puts ``module`` at the dotted name ``target``; ``strict`` asks that one is there."""
+        """Puts `module` at the dotted name `target`; `strict` asks that one is there."""
         if target == "":
             raise ValueError("Cannot set the submodule without a target name!")
         if not isinstance(module, TreeMixin):
@@ -127,7 +127,7 @@ class TreeMixin(ModuleFields):
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """The parameter with the dotted name ``target``."""
+        """The parameter with the dotted name `target`."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):
@@ -138,7 +138,7 @@ class TreeMixin(ModuleFields):
         return param
 
     def get_buffer(self, target: str) -> Tensor:
-        """The buffer with the dotted name ``target``."""
+        """The buffer with the dotted name `target`."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if not hasattr(module, name):

@@ -47,7 +47,7 @@ __all__ = [
 
 
 class _Activation(Module):
-    """Prints the named attributes, then ``inplace`` where it is true."""
+    """Prints the named attributes, then `inplace` where it is true."""
 
     _shown: tuple[str, ...] = ()
 
@@ -59,7 +59,7 @@ class _Activation(Module):
 
 
 class _InPlace(_Activation):
-    """An activation with no argument but ``inplace``."""
+    """An activation with no argument but `inplace`."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class _InPlace(_Activation):
 
 
 class Threshold(_Activation):
-    """``y = x if x > threshold else value``."""
+    """`y = x if x > threshold else value`."""
 
     _shown = ("threshold", "value")
 
@@ -82,7 +82,7 @@ class Threshold(_Activation):
 
 
 class ReLU(_InPlace):
-    """``y = max(0, x)``.
+    """`y = max(0, x)`.
 
     Example:
         >>> nn.ReLU()(torch.tensor([-1.0, 2.0]))
@@ -94,7 +94,7 @@ class ReLU(_InPlace):
 
 
 class RReLU(_Activation):
-    """``y = max(0, x) + a min(0, x)``, ``a`` drawn from ``U(lower, upper)`` in training."""
+    """`y = max(0, x) + a min(0, x)`, `a` drawn from `U(lower, upper)` in training."""
 
     _shown = ("lower", "upper")
 
@@ -111,7 +111,7 @@ class RReLU(_Activation):
 
 
 class Hardtanh(_Activation):
-    """``y = min(max(x, min_val), max_val)``."""
+    """`y = min(max(x, min_val), max_val)`."""
 
     _shown: tuple[str, ...] = ("min_val", "max_val")
 
@@ -149,7 +149,7 @@ def _warn_renamed(old: str, new: str) -> None:
 
 
 class ReLU6(Hardtanh):
-    """``y = min(max(0, x), 6)``."""
+    """`y = min(max(0, x), 6)`."""
 
     _shown = ()
 
@@ -158,14 +158,14 @@ class ReLU6(Hardtanh):
 
 
 class Sigmoid(Module):
-    """``y = 1 / (1 + exp(-x))``."""
+    """`y = 1 / (1 + exp(-x))`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return ops.sigmoid(input)
 
 
 class Hardsigmoid(_InPlace):
-    """``y = min(max(x + 3, 0), 6) / 6``."""
+    """`y = min(max(x + 3, 0), 6) / 6`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.hardsigmoid(input, self.inplace)
@@ -175,28 +175,28 @@ class Hardsigmoid(_InPlace):
 
 
 class Tanh(Module):
-    """``y = tanh(x)``."""
+    """`y = tanh(x)`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return ops.tanh(input)
 
 
 class SiLU(_InPlace):
-    """``y = x sigmoid(x)``."""
+    """`y = x sigmoid(x)`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.silu(input, inplace=self.inplace)
 
 
 class Mish(_InPlace):
-    """``y = x tanh(softplus(x))``."""
+    """`y = x tanh(softplus(x))`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.mish(input, inplace=self.inplace)
 
 
 class Hardswish(_InPlace):
-    """``y = x min(max(x + 3, 0), 6) / 6``."""
+    """`y = x min(max(x + 3, 0), 6) / 6`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.hardswish(input, self.inplace)
@@ -206,7 +206,7 @@ class Hardswish(_InPlace):
 
 
 class ELU(_Activation):
-    """``y = x if x > 0 else alpha (exp(x) - 1)``."""
+    """`y = x if x > 0 else alpha (exp(x) - 1)`."""
 
     _shown = ("alpha",)
 
@@ -220,7 +220,7 @@ class ELU(_Activation):
 
 
 class CELU(_Activation):
-    """``y = max(0, x) + min(0, alpha (exp(x / alpha) - 1))``."""
+    """`y = max(0, x) + min(0, alpha (exp(x / alpha) - 1))`."""
 
     _shown = ("alpha",)
 
@@ -234,14 +234,14 @@ class CELU(_Activation):
 
 
 class SELU(_InPlace):
-    """``y = scale (max(0, x) + min(0, alpha (exp(x) - 1)))``, which keeps mean and variance."""
+    """`y = scale (max(0, x) + min(0, alpha (exp(x) - 1)))`, which keeps mean and variance."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.selu(input, self.inplace)
 
 
 class GLU(_Activation):
-    """``y = a sigmoid(b)``, where ``a`` and ``b`` are the halves of the input along ``dim``."""
+    """`y = a sigmoid(b)`, where `a` and `b` are the halves of the input along `dim`."""
 
     _shown = ("dim",)
 
@@ -254,7 +254,7 @@ class GLU(_Activation):
 
 
 class GELU(Module):
-    """``y = x Phi(x)``; ``approximate='tanh'`` replaces the normal distribution by a tanh."""
+    """`y = x Phi(x)`; `approximate='tanh'` replaces the normal distribution by a tanh."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -268,7 +268,7 @@ class GELU(Module):
 
 
 class Hardshrink(Module):
-    """``y = x if |x| > lambd else 0``."""
+    """`y = x if |x| > lambd else 0`."""
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -282,7 +282,7 @@ class Hardshrink(Module):
 
 
 class LeakyReLU(_Activation):
-    """``y = x if x > 0 else negative_slope x``."""
+    """`y = x if x > 0 else negative_slope x`."""
 
     _shown = ("negative_slope",)
 
@@ -296,14 +296,14 @@ class LeakyReLU(_Activation):
 
 
 class LogSigmoid(Module):
-    """``y = log(sigmoid(x))``."""
+    """`y = log(sigmoid(x))`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.logsigmoid(input)
 
 
 class Softplus(_Activation):
-    """``y = log(1 + exp(beta x)) / beta``; ``y = x`` where ``beta x > threshold``."""
+    """`y = log(1 + exp(beta x)) / beta`; `y = x` where `beta x > threshold`."""
 
     _shown = ("beta", "threshold")
 
@@ -317,7 +317,7 @@ class Softplus(_Activation):
 
 
 class Softshrink(Module):
-    """``y = sign(x) max(|x| - lambd, 0)``."""
+    """`y = sign(x) max(|x| - lambd, 0)`."""
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -331,7 +331,7 @@ class Softshrink(Module):
 
 
 class PReLU(_Activation):
-    """``y = max(0, x) + weight min(0, x)``, the slope being learned, one or one per channel."""
+    """`y = max(0, x) + weight min(0, x)`, the slope being learned, one or one per channel."""
 
     _shown = ("num_parameters",)
 
@@ -345,7 +345,7 @@ class PReLU(_Activation):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Sets every slope to ``init``."""
+        """Sets every slope to `init`."""
         _init.constant_(self.weight, self.init)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -353,14 +353,14 @@ class PReLU(_Activation):
 
 
 class Softsign(Module):
-    """``y = x / (1 + |x|)``."""
+    """`y = x / (1 + |x|)`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.softsign(input)
 
 
 class Tanhshrink(Module):
-    """``y = x - tanh(x)``."""
+    """`y = x - tanh(x)`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.tanhshrink(input)
@@ -381,21 +381,21 @@ class _AlongDim(_Activation):
 
 
 class Softmin(_AlongDim):
-    """``y = exp(-x) / sum exp(-x)`` along ``dim``."""
+    """`y = exp(-x) / sum exp(-x)` along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.softmin(input, self.dim, _stacklevel=5)
 
 
 class Softmax(_AlongDim):
-    """``y = exp(x) / sum exp(x)`` along ``dim``."""
+    """`y = exp(x) / sum exp(x)` along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.softmax(input, self.dim, _stacklevel=5)
 
 
 class Softmax2d(Module):
-    """Softmax over the channels of ``(N, C, H, W)`` or ``(C, H, W)``."""
+    """Softmax over the channels of `(N, C, H, W)` or `(C, H, W)`."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() not in (3, 4):
@@ -406,7 +406,7 @@ class Softmax2d(Module):
 
 
 class LogSoftmax(_AlongDim):
-    """``y = x - log(sum exp(x))`` along ``dim``."""
+    """`y = x - log(sum exp(x))` along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.log_softmax(input, self.dim, _stacklevel=5)

@@ -85,7 +85,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 layer.reset_parameters()
 
     def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
-        """``(log-probability of each target, mean negative log-probability)``."""
+        """`(log-probability of each target, mean negative log-probability)`."""
         _check_batch(input_, target_)
         self._check_range(target_)
         batched = target_.dim() > 0
@@ -126,7 +126,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return ops.cat(parts, 1)
 
     def log_prob(self, input: Tensor) -> Tensor:
-        """Log-probabilities of all classes: ``(N, n_classes)``."""
+        """Log-probabilities of all classes: `(N, n_classes)`."""
         return self._get_full_log_prob(input, self.head(input))
 
     def predict(self, input: Tensor) -> Tensor:

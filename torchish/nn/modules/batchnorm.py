@@ -109,18 +109,18 @@ def _no_batches(device: Any) -> Tensor:
 
 
 class _BatchNorm(_NormBase):
-    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over all but the channel dimension.
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias` over all but the channel dimension.
 
     In training mode mean and (biased) variance are the batch's, and the running statistics move
-    towards them by ``momentum`` (None: they are the plain average over all batches).
+    towards them by `momentum` (None: they are the plain average over all batches).
 
     Args:
         num_features: number of channels.
         eps: added to the variance.
-        affine: whether there are ``weight`` and ``bias``.
+        affine: whether there are `weight` and `bias`.
         track_running_stats: whether to keep statistics for evaluation mode.
 
-    Shape: ``(N, C, *)``, kept.
+    Shape: `(N, C, *)`, kept.
 
     Source: Ioffe & Szegedy, 2015.
     """
@@ -147,7 +147,7 @@ class _BatchNorm(_NormBase):
 
 
 class _LazyNormBase(LazyModuleMixin, _NormBase):
-    """Takes ``num_features`` from the first input."""
+    """Takes `num_features` from the first input."""
 
     def __init__(
         self,
@@ -209,37 +209,37 @@ class _Expect5d:
 
 
 class BatchNorm1d(_Expect2dOr3d, _BatchNorm):
-    """Batch normalization of ``(N, C)`` or ``(N, C, L)``."""
+    """Batch normalization of `(N, C)` or `(N, C, L)`."""
 
     __doc__ = _BatchNorm.__doc__
 
 
 class BatchNorm2d(_Expect4d, _BatchNorm):
-    """Batch normalization of ``(N, C, H, W)``."""
+    """Batch normalization of `(N, C, H, W)`."""
 
     __doc__ = _BatchNorm.__doc__
 
 
 class BatchNorm3d(_Expect5d, _BatchNorm):
-    """Batch normalization of ``(N, C, D, H, W)``."""
+    """Batch normalization of `(N, C, D, H, W)`."""
 
     __doc__ = _BatchNorm.__doc__
 
 
 class LazyBatchNorm1d(_Expect2dOr3d, _LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm1d` that takes ``num_features`` from its first input."""
+    """A `BatchNorm1d` that takes `num_features` from its first input."""
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_Expect4d, _LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm2d` that takes ``num_features`` from its first input."""
+    """A `BatchNorm2d` that takes `num_features` from its first input."""
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_Expect5d, _LazyNormBase, _BatchNorm):
-    """A :class:`BatchNorm3d` that takes ``num_features`` from its first input."""
+    """A `BatchNorm3d` that takes `num_features` from its first input."""
 
     cls_to_become = BatchNorm3d
 
@@ -300,7 +300,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """Replaces every batch normalization in ``module`` by this class."""
+        """Replaces every batch normalization in `module` by this class."""
         converted = module
         if isinstance(module, _BatchNorm):
             converted = SyncBatchNorm(

@@ -11,7 +11,7 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(Module):
-    """Deals the channels of ``(*, C, H, W)`` out from ``groups`` groups in turn.
+    """Deals the channels of `(*, C, H, W)` out from `groups` groups in turn.
 
     Source: Zhang et al., 2017.
     """

@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Container(Module):
-    """Old name of a plain :class:`Module` with submodules given by keyword."""
+    """Old name of a plain `Module` with submodules given by keyword."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Sequential(Module):
     """Modules applied one after the other.
 
     Args:
-        args: the modules, or one ``OrderedDict`` of names to modules.
+        args: the modules, or one `OrderedDict` of names to modules.
 
     Example:
         >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU())(torch.zeros(1, 2)).shape
@@ -128,7 +128,7 @@ class Sequential(Module):
         return input
 
     def pop(self, key: int | slice) -> Any:
-        """Removes and returns the module (or slice) at ``key``."""
+        """Removes and returns the module (or slice) at `key`."""
         module = self[key]
         del self[key]
         return module
@@ -139,7 +139,7 @@ class Sequential(Module):
         return self
 
     def insert(self, index: int, module: Module) -> Sequential:
-        """Puts a module before position ``index``."""
+        """Puts a module before position `index`."""
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
         n = len(self._modules)
@@ -152,7 +152,7 @@ class Sequential(Module):
         return self
 
     def extend(self, sequential: Iterable[Module]) -> Sequential:
-        """Adds the modules of ``sequential`` at the end."""
+        """Adds the modules of `sequential` at the end."""
         for module in sequential:
             self.append(module)
         return self
@@ -228,7 +228,7 @@ class ModuleList(Module):
         return [name for name in super().__dir__() if not name.isdigit()]
 
     def insert(self, index: int, module: Module) -> None:
-        """Puts a module before position ``index``."""
+        """Puts a module before position `index`."""
         for i in range(len(self._modules), index, -1):
             self._modules[str(i)] = self._modules[str(i - 1)]
         self._modules[str(index)] = module
@@ -239,7 +239,7 @@ class ModuleList(Module):
         return self
 
     def pop(self, key: int | slice) -> Any:
-        """Removes and returns the module (or slice) at ``key``."""
+        """Removes and returns the module (or slice) at `key`."""
         module = self[key]
         del self[key]
         return module
@@ -292,7 +292,7 @@ class ModuleDict(Module):
         self._modules.clear()
 
     def pop(self, key: str) -> Module:
-        """Removes ``key`` and returns its module."""
+        """Removes `key` and returns its module."""
         module = self[key]
         del self[key]
         return module
@@ -310,7 +310,7 @@ class ModuleDict(Module):
         return self._modules.values()
 
     def update(self, modules: Any) -> None:
-        """Sets every pair of ``modules``."""
+        """Sets every pair of `modules`."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 "ModuleDict.update should be called with an iterable of key/value pairs, but got "

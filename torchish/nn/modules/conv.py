@@ -36,7 +36,7 @@ _PADDING_MODES = {"zeros", "reflect", "replicate", "circular"}
 
 
 def _same_padding(kernel_size: tuple[int, ...], dilation: tuple[int, ...]) -> list[int]:
-    """What ``F.pad`` adds for ``padding='same'``; the odd element goes to the right."""
+    """What `F.pad` adds for `padding='same'`; the odd element goes to the right."""
     pads: list[int] = []
     for d, k in zip(reversed(dilation), reversed(kernel_size), strict=True):
         total = d * (k - 1)
@@ -116,7 +116,7 @@ class _ConvNd(Module):
         return (first, second // self.groups, *self.kernel_size)
 
     def reset_parameters(self) -> None:
-        """Draws both uniformly from ``+-1/sqrt(fan_in)``."""
+        """Draws both uniformly from `+-1/sqrt(fan_in)`."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
@@ -146,20 +146,20 @@ class _ConvNd(Module):
 
 
 class _Conv(_ConvNd):
-    """Cross-correlation of the input with ``weight``, plus ``bias``.
+    """Cross-correlation of the input with `weight`, plus `bias`.
 
-    ``out[c] = bias[c] + sum_k weight[c, k] * input[k]``
+    `out[c] = bias[c] + sum_k weight[c, k] * input[k]`
 
     Args:
         in_channels, out_channels: channels of the input and of the result.
-        kernel_size, stride, padding, dilation: a number, or one for each dimension; ``padding`` may
-            be ``'valid'`` or ``'same'``.
+        kernel_size, stride, padding, dilation: a number, or one for each dimension; `padding` may
+            be `'valid'` or `'same'`.
         groups: number of independent blocks of channels.
         bias: whether there is one.
-        padding_mode: ``'zeros'``, ``'reflect'``, ``'replicate'`` or ``'circular'``.
+        padding_mode: `'zeros'`, `'reflect'`, `'replicate'` or `'circular'`.
 
-    Shape: ``(N, C_in, *L)`` or ``(C_in, *L)`` to ``(N, C_out, *L_out)``, where
-    ``L_out = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1``.
+    Shape: `(N, C_in, *L)` or `(C_in, *L)` to `(N, C_out, *L_out)`, where
+    `L_out = (L + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
     """
@@ -208,7 +208,7 @@ class _Conv(_ConvNd):
 
 
 class Conv1d(_Conv):
-    """One-dimensional convolution: see :class:`_Conv` for the arguments."""
+    """One-dimensional convolution: see `_Conv` for the arguments."""
 
     __doc__ = _Conv.__doc__
     _dims = 1
@@ -236,8 +236,8 @@ class _ConvTransposeNd(_ConvNd):
         kernel_size, stride, padding, dilation, groups, bias: those of that convolution.
         output_padding: size added at one side, to choose between the possible sizes.
 
-    Shape: ``(N, C_in, *L)`` to ``(N, C_out, *L_out)``, where ``L_out = (L - 1) stride
-    - 2 padding + dilation (kernel_size - 1) + output_padding + 1``.
+    Shape: `(N, C_in, *L)` to `(N, C_out, *L_out)`, where `L_out = (L - 1) stride
+    - 2 padding + dilation (kernel_size - 1) + output_padding + 1`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.ConvTranspose2d.html
     """
@@ -288,7 +288,7 @@ class _ConvTransposeNd(_ConvNd):
         num_spatial_dims: int,
         dilation: tuple[int, ...] | None = None,
     ) -> Any:
-        """The ``output_padding`` that gives ``output_size``."""
+        """The `output_padding` that gives `output_size`."""
         if output_size is None:
             return self.output_padding
         n = num_spatial_dims
@@ -366,7 +366,7 @@ class ConvTranspose3d(_ConvTransposeNd):
 
 
 class _LazyConvXdMixin(LazyModuleMixin, _ConvNd):
-    """Takes ``in_channels`` from the first input."""
+    """Takes `in_channels` from the first input."""
 
     weight: UninitializedParameter
     bias: Any
@@ -407,7 +407,7 @@ class _LazyConvXdMixin(LazyModuleMixin, _ConvNd):
 
 
 class _LazyConv(_LazyConvXdMixin):
-    """Constructor of the lazy convolutions: :class:`_Conv` without ``in_channels``."""
+    """Constructor of the lazy convolutions: `_Conv` without `in_channels`."""
 
     def __init__(
         self,
@@ -454,36 +454,36 @@ class _LazyConvTranspose(_LazyConvXdMixin):
 
 
 class LazyConv1d(_LazyConv, Conv1d):
-    """A :class:`Conv1d` that takes ``in_channels`` from its first input."""
+    """A `Conv1d` that takes `in_channels` from its first input."""
 
     cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
-    """A :class:`Conv2d` that takes ``in_channels`` from its first input."""
+    """A `Conv2d` that takes `in_channels` from its first input."""
 
     cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
-    """A :class:`Conv3d` that takes ``in_channels`` from its first input."""
+    """A `Conv3d` that takes `in_channels` from its first input."""
 
     cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
-    """A :class:`ConvTranspose1d` that takes ``in_channels`` from its first input."""
+    """A `ConvTranspose1d` that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
-    """A :class:`ConvTranspose2d` that takes ``in_channels`` from its first input."""
+    """A `ConvTranspose2d` that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
-    """A :class:`ConvTranspose3d` that takes ``in_channels`` from its first input."""
+    """A `ConvTranspose3d` that takes `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose3d

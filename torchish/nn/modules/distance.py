@@ -11,7 +11,7 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
 class PairwiseDistance(Module):
-    """``|x1 - x2 + eps|_p`` over the last dimension."""
+    """`|x1 - x2 + eps|_p` over the last dimension."""
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class PairwiseDistance(Module):
 
 
 class CosineSimilarity(Module):
-    """``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along ``dim``."""
+    """`x1 . x2 / (max(|x1|, eps) max(|x2|, eps))` along `dim`."""
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()

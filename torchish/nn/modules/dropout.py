@@ -30,7 +30,7 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """In training, zeroes each element with probability ``p`` and divides the rest by ``1 - p``.
+    """In training, zeroes each element with probability `p` and divides the rest by `1 - p`.
 
     Source: Hinton et al., 2012.
     """
@@ -40,28 +40,28 @@ class Dropout(_DropoutNd):
 
 
 class Dropout1d(_DropoutNd):
-    """In training, zeroes whole channels of ``(N, C, L)`` with probability ``p``."""
+    """In training, zeroes whole channels of `(N, C, L)` with probability `p`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_DropoutNd):
-    """In training, zeroes whole channels of ``(N, C, H, W)`` with probability ``p``."""
+    """In training, zeroes whole channels of `(N, C, H, W)` with probability `p`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_DropoutNd):
-    """In training, zeroes whole channels of ``(N, C, D, H, W)`` with probability ``p``."""
+    """In training, zeroes whole channels of `(N, C, D, H, W)` with probability `p`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout that keeps mean and variance after :class:`SELU`.
+    """Dropout that keeps mean and variance after `SELU`.
 
     Source: Klambauer et al., 2017.
     """
@@ -71,7 +71,7 @@ class AlphaDropout(_DropoutNd):
 
 
 class FeatureAlphaDropout(_DropoutNd):
-    """:class:`AlphaDropout` of whole channels."""
+    """`AlphaDropout` of whole channels."""
 
     def forward(self, input: Tensor) -> Tensor:
         return nnf.feature_alpha_dropout(input, self.p, self.training)

@@ -13,7 +13,7 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Fold(Module):
-    """Sums blocks ``(N, C prod(kernel_size), L)`` into an image ``(N, C, *output_size)``.
+    """Sums blocks `(N, C prod(kernel_size), L)` into an image `(N, C, *output_size)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Fold.html
     """
@@ -46,7 +46,7 @@ class Fold(Module):
 
 
 class Unfold(Module):
-    """Takes the ``L`` blocks out of an image: ``(N, C, *)`` to ``(N, C prod(kernel_size), L)``.
+    """Takes the `L` blocks out of an image: `(N, C, *)` to `(N, C prod(kernel_size), L)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Unfold.html
     """

@@ -21,16 +21,16 @@ __all__ = [
 
 
 class _InstanceNorm(_NormBase):
-    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` for each sample and channel alone.
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias` for each sample and channel alone.
 
     Args:
         num_features: number of channels.
         eps: added to the variance.
         momentum: the weight of a new batch in the running statistics.
-        affine: whether there are ``weight`` and ``bias``.
+        affine: whether there are `weight` and `bias`.
         track_running_stats: whether evaluation mode uses running statistics.
 
-    Shape: ``(N, C, *)`` or ``(C, *)``, kept.
+    Shape: `(N, C, *)` or `(C, *)`, kept.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html
     """
@@ -125,42 +125,42 @@ def _old_statistics(keys: list[str], name: str) -> str:
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalization of ``(N, C, L)`` or ``(C, L)``."""
+    """Instance normalization of `(N, C, L)` or `(C, L)`."""
 
     __doc__ = _InstanceNorm.__doc__
     _unbatched = 2
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalization of ``(N, C, H, W)`` or ``(C, H, W)``."""
+    """Instance normalization of `(N, C, H, W)` or `(C, H, W)`."""
 
     __doc__ = _InstanceNorm.__doc__
     _unbatched = 3
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalization of ``(N, C, D, H, W)`` or ``(C, D, H, W)``."""
+    """Instance normalization of `(N, C, D, H, W)` or `(C, D, H, W)`."""
 
     __doc__ = _InstanceNorm.__doc__
     _unbatched = 4
 
 
 class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
-    """An :class:`InstanceNorm1d` that takes ``num_features`` from its first input."""
+    """An `InstanceNorm1d` that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm1d
     _unbatched = 2
 
 
 class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
-    """An :class:`InstanceNorm2d` that takes ``num_features`` from its first input."""
+    """An `InstanceNorm2d` that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm2d
     _unbatched = 3
 
 
 class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
-    """An :class:`InstanceNorm3d` that takes ``num_features`` from its first input."""
+    """An `InstanceNorm3d` that takes `num_features` from its first input."""
 
     cls_to_become = InstanceNorm3d
     _unbatched = 4

@@ -17,8 +17,8 @@ __all__ = ["LazyModuleMixin"]
 class LazyModuleMixin(_Mixed):
     """Mixed in before a module class whose parameters are uninitialized at first.
 
-    A forward pre-hook calls ``initialize_parameters`` with the first call's arguments, then removes
-    itself; the class becomes ``cls_to_become``.
+    A forward pre-hook calls `initialize_parameters` with the first call's arguments, then removes
+    itself; the class becomes `cls_to_become`.
     """
 
     cls_to_become: type | None = None
@@ -52,7 +52,7 @@ class LazyModuleMixin(_Mixed):
                     param.materialize(value.shape)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """Gives the parameters their shapes from the arguments of ``forward``."""
+        """Gives the parameters their shapes from the arguments of `forward`."""
         raise NotImplementedError(
             f"initialize_parameters is not implemented for {type(self).__name__}"
         )

@@ -28,9 +28,9 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """``y = x @ weight.T + bias``.
+    """`y = x @ weight.T + bias`.
 
-    Shape: ``(*, in_features)`` to ``(*, out_features)``; ``weight`` is ``(out, in)``.
+    Shape: `(*, in_features)` to `(*, out_features)`; `weight` is `(out, in)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
@@ -59,7 +59,7 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws both uniformly from ``+-1/sqrt(in_features)``."""
+        """Draws both uniformly from `+-1/sqrt(in_features)`."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             fan_in, _ = init._calculate_fan_in_and_fan_out(self.weight)
@@ -81,9 +81,9 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 
 class Bilinear(Module):
-    """``y = x1 @ weight @ x2 + bias``, one matrix for each output feature.
+    """`y = x1 @ weight @ x2 + bias`, one matrix for each output feature.
 
-    Shape: ``(*, in1_features)`` and ``(*, in2_features)`` to ``(*, out_features)``.
+    Shape: `(*, in1_features)` and `(*, in2_features)` to `(*, out_features)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Bilinear.html
     """
@@ -112,7 +112,7 @@ class Bilinear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws both uniformly from ``+-1/sqrt(in1_features)``."""
+        """Draws both uniformly from `+-1/sqrt(in1_features)`."""
         bound = 1 / math.sqrt(self.weight.size(1))
         init.uniform_(self.weight, -bound, bound)
         if self.bias is not None:
@@ -129,7 +129,7 @@ class Bilinear(Module):
 
 
 class LazyLinear(LazyModuleMixin, Linear):
-    """A :class:`Linear` that takes ``in_features`` from its first input."""
+    """A `Linear` that takes `in_features` from its first input."""
 
     cls_to_become = Linear
     weight: UninitializedParameter

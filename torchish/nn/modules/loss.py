@@ -1,6 +1,6 @@
 """Losses as modules.
 
-Every loss takes ``reduction``: ``'mean'``, ``'sum'`` or ``'none'``; ``size_average`` and ``reduce``
+Every loss takes `reduction`: `'mean'`, `'sum'` or `'none'`; `size_average` and `reduce`
 are its old form.
 """
 
@@ -70,21 +70,21 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """``|x - y|``."""
+    """`|x - y|`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(_Loss):
-    """``(x - y)^2``."""
+    """`(x - y)^2`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.mse_loss(input, target, reduction=self.reduction)
 
 
 class NLLLoss(_WeightedLoss):
-    """``-weight[y] x[y]`` for log-probabilities ``x`` ``(N, C, *)`` and classes ``y`` ``(N, *)``.
+    """`-weight[y] x[y]` for log-probabilities `x` `(N, C, *)` and classes `y` `(N, *)`.
 
     Args:
         weight: one for each class; the mean is weighted by it.
@@ -113,7 +113,7 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """Old name of :class:`NLLLoss`."""
+    """Old name of `NLLLoss`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         warnings.warn(
@@ -127,14 +127,14 @@ class NLLLoss2d(NLLLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """``-log softmax(x)[y]`` for scores ``x`` ``(N, C, *)``.
+    """`-log softmax(x)[y]` for scores `x` `(N, C, *)`.
 
     Args:
         weight: one for each class; the mean is weighted by it.
         ignore_index: a class that counts nothing.
         label_smoothing: the share of the target that is spread over all classes.
 
-    Shape: targets are classes ``(N, *)`` or probabilities ``(N, C, *)``.
+    Shape: targets are classes `(N, *)` or probabilities `(N, C, *)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
     """
@@ -164,9 +164,9 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):
-    """A linear layer followed by :class:`CrossEntropyLoss`.
+    """A linear layer followed by `CrossEntropyLoss`.
 
-    Differs from torch: ``options`` (how to split the work) is not supported; XLA decides that.
+    Differs from torch: `options` (how to split the work) is not supported; XLA decides that.
     """
 
     def __init__(
@@ -229,10 +229,10 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    """``exp(x) - y x`` (``log_input``), else ``x - y log(x + eps)``.
+    """`exp(x) - y x` (`log_input`), else `x - y log(x + eps)`.
 
     Args:
-        full: add Stirling's approximation of ``log(y!)``.
+        full: add Stirling's approximation of `log(y!)`.
     """
 
     def __init__(
@@ -261,10 +261,10 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """``(log(max(var, eps)) + (x - y)^2 / max(var, eps)) / 2``.
+    """`(log(max(var, eps)) + (x - y)^2 / max(var, eps)) / 2`.
 
     Args:
-        full: add ``log(2 pi) / 2``.
+        full: add `log(2 pi) / 2`.
     """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
@@ -279,7 +279,7 @@ class GaussianNLLLoss(_Loss):
 
 
 class KLDivLoss(_Loss):
-    """``y (log y - x)`` for log-probabilities ``x``; ``log_target``: the target is ``log y``."""
+    """`y (log y - x)` for log-probabilities `x`; `log_target`: the target is `log y`."""
 
     def __init__(
         self,
@@ -296,14 +296,14 @@ class KLDivLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """``-weight (y log x + (1 - y) log(1 - x))`` for probabilities; logarithms stay above -100."""
+    """`-weight (y log x + (1 - y) log(1 - x))` for probabilities; logarithms stay above -100."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """:class:`BCELoss` of ``sigmoid(x)``; positives count ``pos_weight`` times."""
+    """`BCELoss` of `sigmoid(x)`; positives count `pos_weight` times."""
 
     def __init__(
         self,
@@ -328,7 +328,7 @@ class BCEWithLogitsLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """``x`` where ``y = 1``, ``max(0, margin - x)`` where ``y = -1``."""
+    """`x` where `y = 1`, `max(0, margin - x)` where `y = -1`."""
 
     def __init__(
         self,
@@ -345,14 +345,14 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """``sum_ij max(0, 1 - (x[y[j]] - x[i])) / C`` over targets ``j`` and other classes ``i``."""
+    """`sum_ij max(0, 1 - (x[y[j]] - x[i])) / C` over targets `j` and other classes `i`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """``(x - y)^2 / (2 beta)`` where ``|x - y| < beta``, else ``|x - y| - beta / 2``."""
+    """`(x - y)^2 / (2 beta)` where `|x - y| < beta`, else `|x - y| - beta / 2`."""
 
     def __init__(
         self,
@@ -369,7 +369,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """``(x - y)^2 / 2`` where ``|x - y| < delta``, else ``delta (|x - y| - delta / 2)``."""
+    """`(x - y)^2 / 2` where `|x - y| < delta`, else `delta (|x - y| - delta / 2)`."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         if not isinstance(delta, (float, int)):
@@ -382,14 +382,14 @@ class HuberLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-y x))``."""
+    """`log(1 + exp(-y x))`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The mean over classes of ``-weight (y log sigmoid(x) + (1 - y) log sigmoid(-x))``."""
+    """The mean over classes of `-weight (y log sigmoid(x) + (1 - y) log sigmoid(-x))`."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nnf.multilabel_soft_margin_loss(
@@ -398,7 +398,7 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """``1 - cos(x1, x2)`` where ``y = 1``, ``max(0, cos(x1, x2) - margin)`` where ``y = -1``."""
+    """`1 - cos(x1, x2)` where `y = 1`, `max(0, cos(x1, x2) - margin)` where `y = -1`."""
 
     def __init__(
         self,
@@ -417,7 +417,7 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """``max(0, -y (x1 - x2) + margin)``."""
+    """`max(0, -y (x1 - x2) + margin)`."""
 
     def __init__(
         self,
@@ -436,7 +436,7 @@ class MarginRankingLoss(_Loss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """``sum_i max(0, weight[y] (margin - x[y] + x[i]))^p / C`` over the other classes ``i``."""
+    """`sum_i max(0, weight[y] (margin - x[y] + x[i]))^p / C` over the other classes `i`."""
 
     def __init__(
         self,
@@ -470,10 +470,10 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class TripletMarginLoss(_Loss):
-    """``max(0, |a - p|_p - |a - n|_p + margin)``.
+    """`max(0, |a - p|_p - |a - n|_p + margin)`.
 
     Args:
-        swap: take the smaller of ``|a - n|`` and ``|p - n|``.
+        swap: take the smaller of `|a - n|` and `|p - n|`.
     """
 
     def __init__(
@@ -512,7 +512,7 @@ def _check_margin(name: str, margin: float) -> None:
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """:class:`TripletMarginLoss` with any distance."""
+    """`TripletMarginLoss` with any distance."""
 
     def __init__(
         self,
@@ -549,7 +549,7 @@ class CTCLoss(_Loss):
         blank: the class of the blank label.
         zero_infinity: make infinite losses (targets too long) zero.
 
-    Shape: ``log_probs (T, N, C)``, ``targets (N, S)`` or concatenated.
+    Shape: `log_probs (T, N, C)`, `targets (N, S)` or concatenated.
 
     Source: Graves et al., 2006.
     """

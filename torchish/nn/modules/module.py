@@ -72,7 +72,7 @@ _HOOK_DICTS = (
 
 
 def _addindent(text: str, spaces: int) -> str:
-    """``text`` with every line but the first moved right."""
+    """`text` with every line but the first moved right."""
     return text.replace("\n", "\n" + " " * spaces)
 
 
@@ -87,7 +87,7 @@ def _run_registration_hooks(hooks: Any, module: Any, name: str, value: Any) -> A
 class Module(StateMixin, CastMixin, HookMixin):
     """A callable with parameters, buffers and submodules, found by assigning them as attributes.
 
-    Subclasses call ``super().__init__()`` first and define ``forward``.
+    Subclasses call `super().__init__()` first and define `forward`.
 
     Example:
         >>> class Double(nn.Module):
@@ -153,7 +153,7 @@ class Module(StateMixin, CastMixin, HookMixin):
             raise KeyError(f"attribute '{name}' already exists")
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Adds a tensor that is no parameter; ``persistent`` puts it into ``state_dict``."""
+        """Adds a tensor that is no parameter; `persistent` puts it into `state_dict`."""
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         self._check_name("buffer", name, self._buffers)
@@ -193,7 +193,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         )
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Adds a submodule under ``name``; None reserves the name."""
+        """Adds a submodule under `name`; None reserves the name."""
         if not isinstance(module, Module) and module is not None:
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", name, self._modules)
@@ -202,7 +202,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         )
 
     def register_module(self, name: str, module: Module | None) -> None:
-        """The same as :meth:`add_module`."""
+        """The same as `add_module`."""
         self.add_module(name, module)
 
     # Attributes
@@ -254,7 +254,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         super().__setattr__(name, value)
 
     def _forget(self, name: str, *kinds: str) -> None:
-        """Takes ``name`` out of the places where it stops being."""
+        """Takes `name` out of the places where it stops being."""
         state = self.__dict__
         state.pop(name, None)
         for kind in kinds:
@@ -321,7 +321,7 @@ class Module(StateMixin, CastMixin, HookMixin):
     # Modes and gradients
 
     def apply(self, fn: Callable[[Module], None]) -> Self:
-        """Calls ``fn`` on every module below, children first, then on this one.
+        """Calls `fn` on every module below, children first, then on this one.
 
         Example:
             >>> net.apply(lambda m: print(type(m)))
@@ -345,7 +345,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Sets ``requires_grad`` of all parameters."""
+        """Sets `requires_grad` of all parameters."""
         for param in self.parameters():
             param.requires_grad_(requires_grad)
         return self
@@ -407,7 +407,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         return replica
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles calls of this module with ``torch.compile``."""
+        """Compiles calls of this module with `torch.compile`."""
         import torchish
 
         self._compiled_call_impl = torchish.compile(self._call_impl, *args, **kwargs)

@@ -15,9 +15,9 @@ __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSN
 
 
 class LocalResponseNorm(Module):
-    """``y[c] = x[c] / (k + alpha/size * sum of x^2 over size neighbouring channels)^beta``.
+    """`y[c] = x[c] / (k + alpha/size * sum of x^2 over size neighbouring channels)^beta`.
 
-    Shape: ``(N, C, *)``, kept.
+    Shape: `(N, C, *)`, kept.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LocalResponseNorm.html
     """
@@ -37,7 +37,7 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """:class:`LocalResponseNorm` of ``(N, C, H, W)``, kept for old models.
+    """`LocalResponseNorm` of `(N, C, H, W)`, kept for old models.
 
     As in torch, channel 0 stays in the sum of every later channel.
     """
@@ -65,7 +65,7 @@ class CrossMapLRN2d(Module):
 
 
 class _ScaleAndShift(Module):
-    """``weight`` of ones and ``bias`` of zeros, each there or None."""
+    """`weight` of ones and `bias` of zeros, each there or None."""
 
     def _add_affine(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         for name, wanted in (("weight", weight), ("bias", weight and bias)):
@@ -82,15 +82,15 @@ class _ScaleAndShift(Module):
 
 
 class LayerNorm(_ScaleAndShift):
-    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over the last dimensions.
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias` over the last dimensions.
 
     Args:
         normalized_shape: the sizes of those dimensions, or of the last one.
         eps: added to the (biased) variance.
-        elementwise_affine: whether there are ``weight`` and ``bias``.
-        bias: whether there is ``bias``.
+        elementwise_affine: whether there are `weight` and `bias`.
+        bias: whether there is `bias`.
 
-    Shape: ``(*, normalized_shape)``, kept.
+    Shape: `(*, normalized_shape)`, kept.
 
     Source: Ba et al., 2016.
     """
@@ -121,9 +121,9 @@ class LayerNorm(_ScaleAndShift):
 
 
 class GroupNorm(_ScaleAndShift):
-    """``y = (x - mean) / sqrt(var + eps) * weight + bias`` over groups of channels.
+    """`y = (x - mean) / sqrt(var + eps) * weight + bias` over groups of channels.
 
-    Shape: ``(N, C, *)``, kept.
+    Shape: `(N, C, *)`, kept.
 
     Source: Wu & He, 2018.
     """
@@ -161,7 +161,7 @@ class GroupNorm(_ScaleAndShift):
 
 
 class RMSNorm(Module):
-    """``y = x / sqrt(mean(x^2) + eps) * weight`` over the last dimensions.
+    """`y = x / sqrt(mean(x^2) + eps) * weight` over the last dimensions.
 
     Args:
         normalized_shape: the sizes of those dimensions, or of the last one.

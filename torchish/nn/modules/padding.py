@@ -33,7 +33,7 @@ class _Pad(Module):
     """Enlarges the last dimensions.
 
     Args:
-        padding: one number, or ``(left, right, top, bottom, front, back)`` as far as there are
+        padding: one number, or `(left, right, top, bottom, front, back)` as far as there are
             dimensions, the last dimension first; negative numbers crop.
 
     Source: https://pytorch.org/docs/stable/nn.html#padding-layers
@@ -107,19 +107,19 @@ class CircularPad3d(_CircularPadNd):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """Pads the last dimension with ``value``."""
+    """Pads the last dimension with `value`."""
 
     _dims = 1
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Pads the last two dimensions with ``value``."""
+    """Pads the last two dimensions with `value`."""
 
     _dims = 2
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Pads the last three dimensions with ``value``."""
+    """Pads the last three dimensions with `value`."""
 
     _dims = 3
 

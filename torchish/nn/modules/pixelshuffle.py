@@ -11,7 +11,7 @@ __all__ = ["PixelShuffle", "PixelUnshuffle"]
 
 
 class PixelShuffle(Module):
-    """``(*, C r^2, H, W)`` to ``(*, C, H r, W r)``, ``r = upscale_factor``.
+    """`(*, C r^2, H, W)` to `(*, C, H r, W r)`, `r = upscale_factor`.
 
     Source: Shi et al., 2016.
     """
@@ -28,7 +28,7 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """``(*, C, H r, W r)`` to ``(*, C r^2, H, W)``, ``r = downscale_factor``."""
+    """`(*, C, H r, W r)` to `(*, C r^2, H, W)`, `r = downscale_factor`."""
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()

@@ -40,10 +40,10 @@ class _MaxPoolNd(Module):
     Args:
         kernel_size, padding, dilation: a number, or one for each dimension.
         stride: distance of windows; the kernel size if None.
-        return_indices: also give the flat positions, for ``MaxUnpool``.
+        return_indices: also give the flat positions, for `MaxUnpool`.
         ceil_mode: keep the last, incomplete window.
 
-    Shape: ``(N, C, *L)`` or ``(C, *L)``.
+    Shape: `(N, C, *L)` or `(C, *L)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html
     """
@@ -86,21 +86,21 @@ class _MaxPoolNd(Module):
 
 
 class MaxPool1d(_MaxPoolNd):
-    """Max pooling of ``(N, C, L)``."""
+    """Max pooling of `(N, C, L)`."""
 
     __doc__ = _MaxPoolNd.__doc__
     _dims = 1
 
 
 class MaxPool2d(_MaxPoolNd):
-    """Max pooling of ``(N, C, H, W)``."""
+    """Max pooling of `(N, C, H, W)`."""
 
     __doc__ = _MaxPoolNd.__doc__
     _dims = 2
 
 
 class MaxPool3d(_MaxPoolNd):
-    """Max pooling of ``(N, C, D, H, W)``."""
+    """Max pooling of `(N, C, D, H, W)`."""
 
     __doc__ = _MaxPoolNd.__doc__
     _dims = 3
@@ -131,19 +131,19 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Inverse of :class:`MaxPool1d`."""
+    """Inverse of `MaxPool1d`."""
 
     _dims = 1
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Inverse of :class:`MaxPool2d`."""
+    """Inverse of `MaxPool2d`."""
 
     _dims = 2
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Inverse of :class:`MaxPool3d`."""
+    """Inverse of `MaxPool3d`."""
 
     _dims = 3
 
@@ -166,7 +166,7 @@ class _AvgPoolNd(Module):
 
 
 class AvgPool1d(_AvgPoolNd):
-    """Average pooling of ``(N, C, L)``."""
+    """Average pooling of `(N, C, L)`."""
 
     __doc__ = _AvgPoolNd.__doc__
 
@@ -229,14 +229,14 @@ class _AvgPool2dOr3d(_AvgPoolNd):
 
 
 class AvgPool2d(_AvgPool2dOr3d):
-    """Average pooling of ``(N, C, H, W)``."""
+    """Average pooling of `(N, C, H, W)`."""
 
     __doc__ = _AvgPoolNd.__doc__
     _dims = 2
 
 
 class AvgPool3d(_AvgPool2dOr3d):
-    """Average pooling of ``(N, C, D, H, W)``."""
+    """Average pooling of `(N, C, D, H, W)`."""
 
     __doc__ = _AvgPoolNd.__doc__
     _dims = 3
@@ -301,21 +301,21 @@ class _FractionalMaxPoolNd(Module):
 
 
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
-    """Fractional max pooling of ``(N, C, H, W)``."""
+    """Fractional max pooling of `(N, C, H, W)`."""
 
     __doc__ = _FractionalMaxPoolNd.__doc__
     _dims = 2
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
-    """Fractional max pooling of ``(N, C, D, H, W)``."""
+    """Fractional max pooling of `(N, C, D, H, W)`."""
 
     __doc__ = _FractionalMaxPoolNd.__doc__
     _dims = 3
 
 
 class _LPPoolNd(Module):
-    """``(sum of x^norm_type over the window)^(1 / norm_type)``.
+    """`(sum of x^norm_type over the window)^(1 / norm_type)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html
     """
@@ -344,25 +344,25 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """Power-average pooling of ``(N, C, L)``."""
+    """Power-average pooling of `(N, C, L)`."""
 
     _dims = 1
 
 
 class LPPool2d(_LPPoolNd):
-    """Power-average pooling of ``(N, C, H, W)``."""
+    """Power-average pooling of `(N, C, H, W)`."""
 
     _dims = 2
 
 
 class LPPool3d(_LPPoolNd):
-    """Power-average pooling of ``(N, C, D, H, W)``."""
+    """Power-average pooling of `(N, C, D, H, W)`."""
 
     _dims = 3
 
 
 class _AdaptiveMaxPoolNd(Module):
-    """Max pooling to a given ``output_size`` (None keeps a dimension's size).
+    """Max pooling to a given `output_size` (None keeps a dimension's size).
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
     """
@@ -383,25 +383,25 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """Adaptive max pooling of ``(N, C, L)``."""
+    """Adaptive max pooling of `(N, C, L)`."""
 
     _dims = 1
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """Adaptive max pooling of ``(N, C, H, W)``."""
+    """Adaptive max pooling of `(N, C, H, W)`."""
 
     _dims = 2
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """Adaptive max pooling of ``(N, C, D, H, W)``."""
+    """Adaptive max pooling of `(N, C, D, H, W)`."""
 
     _dims = 3
 
 
 class _AdaptiveAvgPoolNd(Module):
-    """Average pooling to a given ``output_size`` (None keeps a dimension's size).
+    """Average pooling to a given `output_size` (None keeps a dimension's size).
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
     """
@@ -420,18 +420,18 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """Adaptive average pooling of ``(N, C, L)``."""
+    """Adaptive average pooling of `(N, C, L)`."""
 
     _dims = 1
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """Adaptive average pooling of ``(N, C, H, W)``."""
+    """Adaptive average pooling of `(N, C, H, W)`."""
 
     _dims = 2
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """Adaptive average pooling of ``(N, C, D, H, W)``."""
+    """Adaptive average pooling of `(N, C, D, H, W)`."""
 
     _dims = 3

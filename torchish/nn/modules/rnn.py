@@ -24,11 +24,11 @@ class RNNBase(Module):
     """The weights of all layers and directions, argument checks, and the call of the operator.
 
     Args:
-        mode: ``'LSTM'``, ``'GRU'``, ``'RNN_TANH'`` or ``'RNN_RELU'``.
+        mode: `'LSTM'`, `'GRU'`, `'RNN_TANH'` or `'RNN_RELU'`.
         input_size, hidden_size: sizes of input and hidden vectors.
         num_layers: layers stacked on each other.
         bias: whether there are biases.
-        batch_first: inputs are ``(N, L, *)`` instead of ``(L, N, *)``.
+        batch_first: inputs are `(N, L, *)` instead of `(L, N, *)`.
         dropout: probability of dropout between layers, in training.
         bidirectional: also run backwards in time.
         proj_size: project the hidden vectors of an LSTM to this size.
@@ -95,7 +95,7 @@ class RNNBase(Module):
         """Does nothing: XLA lays weights out by itself."""
 
     def reset_parameters(self) -> None:
-        """Draws all weights uniformly from ``+-1/sqrt(hidden_size)``."""
+        """Draws all weights uniformly from `+-1/sqrt(hidden_size)`."""
         bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
@@ -214,10 +214,10 @@ class RNNBase(Module):
         return result[1]
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """``(output, last hidden state)``.
+        """`(output, last hidden state)`.
 
-        Shape: input ``(L, N, in)``, ``(N, L, in)`` if ``batch_first``, ``(L, in)``, or a
-        :class:`PackedSequence`.
+        Shape: input `(L, N, in)`, `(N, L, in)` if `batch_first`, `(L, in)`, or a
+        `PackedSequence`.
         """
         if isinstance(input, PackedSequence):
             data, batch_sizes, order, inverse = input
@@ -289,7 +289,7 @@ def _check_arguments(rnn: RNNBase, dropout: Any) -> None:
 
 
 class RNN(RNNBase):
-    """``h = tanh(W_ih x + b_ih + W_hh h + b_hh)``, or relu; arguments: :class:`RNNBase`.
+    """`h = tanh(W_ih x + b_ih + W_hh h + b_hh)`, or relu; arguments: `RNNBase`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.RNN.html
     """
@@ -309,10 +309,10 @@ class RNN(RNNBase):
 
 
 class GRU(RNNBase):
-    """Gated recurrent unit; arguments: :class:`RNNBase`.
+    """Gated recurrent unit; arguments: `RNNBase`.
 
-    ``r, z = sigmoid(W x + b + U h + c)``, ``n = tanh(W_n x + b_n + r (U_n h + c_n))``,
-    ``h = (1 - z) n + z h``.
+    `r, z = sigmoid(W x + b + U h + c)`, `n = tanh(W_n x + b_n + r (U_n h + c_n))`,
+    `h = (1 - z) n + z h`.
 
     Source: Cho et al., 2014.
     """
@@ -328,10 +328,10 @@ def _refuse_projection(kwargs: dict[str, Any]) -> None:
 
 
 class LSTM(RNNBase):
-    """Long short-term memory; arguments: :class:`RNNBase`.
+    """Long short-term memory; arguments: `RNNBase`.
 
-    ``i, f, o = sigmoid(W x + b + U h + c)``, ``g = tanh(...)``, ``c = f c + i g``,
-    ``h = o tanh(c)``. The state is the pair ``(h, c)``.
+    `i, f, o = sigmoid(W x + b + U h + c)`, `g = tanh(...)`, `c = f c + i g`,
+    `h = o tanh(c)`. The state is the pair `(h, c)`.
 
     Source: Hochreiter & Schmidhuber, 1997.
     """
@@ -412,7 +412,7 @@ class RNNCellBase(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws all weights uniformly from ``+-1/sqrt(hidden_size)``."""
+        """Draws all weights uniformly from `+-1/sqrt(hidden_size)`."""
         bound = 1.0 / math.sqrt(self.hidden_size) if self.hidden_size > 0 else 0
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
@@ -452,7 +452,7 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of :class:`RNN`."""
+    """One step of `RNN`."""
 
     def __init__(
         self,
@@ -473,7 +473,7 @@ class RNNCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of :class:`GRU`."""
+    """One step of `GRU`."""
 
     def __init__(
         self,
@@ -490,7 +490,7 @@ class GRUCell(RNNCellBase):
 
 
 class LSTMCell(RNNCellBase):
-    """One step of :class:`LSTM`; the state is the pair ``(h, c)``."""
+    """One step of `LSTM`; the state is the pair `(h, c)`."""
 
     def __init__(
         self,

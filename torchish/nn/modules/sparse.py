@@ -16,7 +16,7 @@ __all__ = ["Embedding", "EmbeddingBag"]
 
 
 class _Table(Module):
-    """The weight of both layers: ``(num_embeddings, embedding_dim)``, drawn from ``N(0, 1)``."""
+    """The weight of both layers: `(num_embeddings, embedding_dim)`, drawn from `N(0, 1)`."""
 
     def _resolve_padding(self, padding_idx: int | None, label: str) -> int | None:
         if padding_idx is None:
@@ -54,7 +54,7 @@ def _check_pretrained(embeddings: Tensor) -> tuple[int, int]:
 
 
 class Embedding(_Table):
-    """``y = weight[x]``.
+    """`y = weight[x]`.
 
     Args:
         num_embeddings, embedding_dim: number and size of the vectors.
@@ -63,7 +63,7 @@ class Embedding(_Table):
         scale_grad_by_freq: divide gradients by how often a row occurs in the batch.
         sparse: give sparse gradients.
 
-    Shape: ``(*)`` of integers to ``(*, embedding_dim)``.
+    Shape: `(*)` of integers to `(*, embedding_dim)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.Embedding.html
     """
@@ -128,7 +128,7 @@ class Embedding(_Table):
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
     ) -> Embedding:
-        """A table with the given vectors, which are not trained if ``freeze``."""
+        """A table with the given vectors, which are not trained if `freeze`."""
         rows, cols = _check_pretrained(embeddings)
         return cls(
             num_embeddings=rows,
@@ -147,11 +147,11 @@ class EmbeddingBag(_Table):
     """The sum, mean or maximum of the vectors of each bag of indices.
 
     Args:
-        mode: ``'sum'``, ``'mean'`` or ``'max'``.
-        include_last_offset: ``offsets`` ends with the number of indices.
-        The others are :class:`Embedding`'s.
+        mode: `'sum'`, `'mean'` or `'max'`.
+        include_last_offset: `offsets` ends with the number of indices.
+        The others are `Embedding`'s.
 
-    Shape: ``(B, N)``, or ``(N)`` with ``offsets (B)``, to ``(B, embedding_dim)``.
+    Shape: `(B, N)`, or `(N)` with `offsets (B)`, to `(B, embedding_dim)`.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
     """
@@ -229,7 +229,7 @@ class EmbeddingBag(_Table):
         include_last_offset: bool = False,
         padding_idx: int | None = None,
     ) -> EmbeddingBag:
-        """A table with the given vectors, which are not trained if ``freeze``."""
+        """A table with the given vectors, which are not trained if `freeze`."""
         rows, cols = _check_pretrained(embeddings)
         bag = cls(
             num_embeddings=rows,

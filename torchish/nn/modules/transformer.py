@@ -47,9 +47,9 @@ class _Layer(Module):
         nhead: number of attention heads.
         dim_feedforward: size between the linear maps.
         dropout: its probability, everywhere.
-        activation: between the linear maps: ``'relu'``, ``'gelu'`` or a function.
+        activation: between the linear maps: `'relu'`, `'gelu'` or a function.
         layer_norm_eps: eps of the layer norms.
-        batch_first: inputs are ``(N, L, E)`` instead of ``(L, N, E)``.
+        batch_first: inputs are `(N, L, E)` instead of `(L, N, E)`.
         norm_first: normalize before attention and linear maps instead of after.
         bias: whether linear maps and norms have one.
 
@@ -122,7 +122,7 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        """``src`` transformed; masks as in :class:`MultiheadAttention`."""
+        """`src` transformed; masks as in `MultiheadAttention`."""
         x = self._residual(
             src,
             self.norm1,
@@ -165,7 +165,7 @@ class TransformerDecoderLayer(_Layer):
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """``tgt`` transformed with a look at ``memory``."""
+        """`tgt` transformed with a look at `memory`."""
         x = self._residual(
             tgt,
             self.norm1,
@@ -253,7 +253,7 @@ def _no_sparsity_reason(layer: Any) -> str:
 
 
 class TransformerEncoder(Module):
-    """``num_layers`` copies of a layer, one after the other, then an optional norm."""
+    """`num_layers` copies of a layer, one after the other, then an optional norm."""
 
     def __init__(
         self,
@@ -286,7 +286,7 @@ class TransformerEncoder(Module):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool | None = None,
     ) -> Tensor:
-        """``src`` through all layers.
+        """`src` through all layers.
 
         In inference (no gradients, evaluation mode) padded positions come out of the layers as
         zeros, as torch's nested tensors leave them.
@@ -325,7 +325,7 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """``num_layers`` copies of a layer, one after the other, then an optional norm."""
+    """`num_layers` copies of a layer, one after the other, then an optional norm."""
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -344,7 +344,7 @@ class TransformerDecoder(Module):
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
     ) -> Tensor:
-        """``tgt`` through all layers."""
+        """`tgt` through all layers."""
         output = tgt
         for layer in self.layers:
             output = layer(
@@ -361,9 +361,9 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder; the layers' arguments are :class:`TransformerEncoderLayer`'s.
+    """Encoder and decoder; the layers' arguments are `TransformerEncoderLayer`'s.
 
-    Shape: ``src (S, N, E)`` and ``tgt (T, N, E)`` to ``(T, N, E)``; batch first if ``batch_first``.
+    Shape: `src (S, N, E)` and `tgt (T, N, E)` to `(T, N, E)`; batch first if `batch_first`.
 
     Source: Vaswani et al., 2017.
     """
@@ -446,7 +446,7 @@ class Transformer(Module):
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> Tensor:
-        """``(sz, sz)`` with ``-inf`` above the diagonal: no look into the future."""
+        """`(sz, sz)` with `-inf` above the diagonal: no look into the future."""
         full = ops.full((sz, sz), float("-inf"), dtype=dtype, device=device)
         return ops.triu(full, diagonal=1)
 

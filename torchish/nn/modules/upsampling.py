@@ -13,16 +13,16 @@ __all__ = ["Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d"]
 
 
 class Upsample(Module):
-    """Resizes the spatial dimensions to ``size``, or by ``scale_factor``.
+    """Resizes the spatial dimensions to `size`, or by `scale_factor`.
 
     Args:
         size: the new size, a number or one for each spatial dimension.
         scale_factor: or the factor.
-        mode: ``'nearest'``, ``'linear'``, ``'bilinear'``, ``'bicubic'`` or ``'trilinear'``.
+        mode: `'nearest'`, `'linear'`, `'bilinear'`, `'bicubic'` or `'trilinear'`.
         align_corners: whether the corner elements' centres (not outer edges) coincide.
         recompute_scale_factor: use the factor of the rounded size.
 
-    Shape: ``(N, C, *L)``.
+    Shape: `(N, C, *L)`.
 
     Example:
         >>> nn.Upsample(scale_factor=2)(torch.zeros(1, 3, 4, 4)).shape
@@ -71,14 +71,14 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """Resizes ``(N, C, H, W)`` by repeating elements."""
+    """Resizes `(N, C, H, W)` by repeating elements."""
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Resizes ``(N, C, H, W)`` by bilinear interpolation with aligned corners."""
+    """Resizes `(N, C, H, W)` by bilinear interpolation with aligned corners."""
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -24,12 +24,12 @@ _quadruple = _ntuple(4, "_quadruple")
 
 
 def _reverse_repeat_tuple(t: Iterable[Any], n: int) -> tuple[Any, ...]:
-    """``t`` backwards, each element ``n`` times: module padding as ``F.pad`` wants it."""
+    """`t` backwards, each element `n` times: module padding as `F.pad` wants it."""
     return tuple(x for x in reversed(tuple(t)) for _ in range(n))
 
 
 def consume_prefix_in_state_dict_if_present(state_dict: dict[str, Any], prefix: str) -> None:
-    """Strips ``prefix`` from the names in ``state_dict``, in place.
+    """Strips `prefix` from the names in `state_dict`, in place.
 
     Example:
         >>> consume_prefix_in_state_dict_if_present(saved, "module.")

@@ -1,4 +1,4 @@
-"""One batch over several devices: ``torch.nn.parallel``."""
+"""One batch over several devices: `torch.nn.parallel`."""
 
 from __future__ import annotations
 

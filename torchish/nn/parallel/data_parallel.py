@@ -114,7 +114,7 @@ def data_parallel(
     dim: int = 0,
     module_kwargs: dict[str, Any] | None = None,
 ) -> Tensor:
-    """``module(*inputs)`` with the batch split over the GPUs; see :class:`DataParallel`."""
+    """`module(*inputs)` with the batch split over the GPUs; see `DataParallel`."""
     if not isinstance(inputs, tuple):
         inputs = (inputs,) if inputs is not None else ()
     visible = _visible()

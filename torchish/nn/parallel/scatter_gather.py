@@ -31,7 +31,7 @@ def is_namedtuple(obj: Any) -> bool:
 
 
 def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Any:
-    """One copy of the nested structure for each device, tensors split along ``dim``."""
+    """One copy of the nested structure for each device, tensors split along `dim`."""
     if isinstance(inputs, Tensor):
         chunks = ops.chunk(inputs, len(target_gpus), dim)
         return tuple(
@@ -68,7 +68,7 @@ def scatter_kwargs(
 
 
 def gather(outputs: Any, target_device: Any, dim: int = 0) -> Any:
-    """The devices' results as one, tensors joined along ``dim``."""
+    """The devices' results as one, tensors joined along `dim`."""
     first = outputs[0]
     if isinstance(first, Tensor):
         place = as_device(target_device)

@@ -33,7 +33,7 @@ def get_total_norm(
     """The norm of all tensors as one vector.
 
     Raises:
-        RuntimeError: the norm is not finite and ``error_if_nonfinite``.
+        RuntimeError: the norm is not finite and `error_if_nonfinite`.
     """
     found = _as_list(tensors)
     norm_type = float(norm_type)
@@ -58,7 +58,7 @@ def clip_grads_with_norm_(
     total_norm: Tensor,
     foreach: bool | None = None,
 ) -> None:
-    """Scales gradients by ``min(1, max_norm / (total_norm + 1e-6))``, in place."""
+    """Scales gradients by `min(1, max_norm / (total_norm + 1e-6))`, in place."""
     grads = [p.grad for p in _as_list(parameters) if p.grad is not None]
     if not grads:
         return
@@ -75,7 +75,7 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scales gradients so that their norm, all as one vector, is at most ``max_norm``.
+    """Scales gradients so that their norm, all as one vector, is at most `max_norm`.
 
     Returns the norm before. Nothing is read, so the step stays one program.
     """
@@ -93,7 +93,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
-    """Old name of :func:`clip_grad_norm_`."""
+    """Old name of `clip_grad_norm_`."""
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of "
         "`torch.nn.utils.clip_grad_norm_`.",
@@ -106,7 +106,7 @@ def clip_grad_norm(*args: Any, **kwargs: Any) -> Tensor:
 def clip_grad_value_(
     parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None
 ) -> None:
-    """Limits each element of the gradients to ``[-clip_value, clip_value]``, in place."""
+    """Limits each element of the gradients to `[-clip_value, clip_value]`, in place."""
     clip_value = float(clip_value)
     with no_grad():
         for param in _as_list(parameters):

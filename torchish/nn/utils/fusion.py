@@ -25,7 +25,7 @@ def _check(layer: Any, bn: Any) -> None:
 
 
 def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
-    """A copy of ``conv`` that does what ``conv`` and then ``bn`` do in evaluation mode."""
+    """A copy of `conv` that does what `conv` and then `bn` do in evaluation mode."""
     _check(conv, bn)
     fused = copy.deepcopy(conv)
     fused.weight, fused.bias = fuse_conv_bn_weights(
@@ -45,7 +45,7 @@ def fuse_conv_bn_weights(
     bn_b: Tensor | None,
     transpose: bool = False,
 ) -> tuple[Parameter, Parameter]:
-    """``w s`` and ``(b - mean) s + shift`` with ``s = scale / sqrt(var + eps)``."""
+    """`w s` and `(b - mean) s + shift` with `s = scale / sqrt(var + eps)`."""
     dtype = conv_w.dtype
     bias_dtype = dtype if conv_b is None else conv_b.dtype
     b = ops.zeros_like(bn_rm) if conv_b is None else conv_b
@@ -64,7 +64,7 @@ def fuse_conv_bn_weights(
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
-    """A copy of ``linear`` that does what ``linear`` and then ``bn`` do in evaluation mode."""
+    """A copy of `linear` that does what `linear` and then `bn` do in evaluation mode."""
     _check(linear, bn)
     if linear.out_features != bn.num_features and bn.num_features != 1:
         raise AssertionError(
@@ -87,7 +87,7 @@ def fuse_linear_bn_weights(
     bn_w: Tensor,
     bn_b: Tensor,
 ) -> tuple[Parameter, Parameter]:
-    """As :func:`fuse_conv_bn_weights`, for ``(out, in)`` weights."""
+    """As `fuse_conv_bn_weights`, for `(out, in)` weights."""
     b = ops.zeros_like(bn_rm) if linear_b is None else linear_b
     scale = bn_w * ops.rsqrt(bn_rv + bn_eps)
     weight = linear_w * scale.unsqueeze(-1).to(dtype=linear_w.dtype)

@@ -11,10 +11,10 @@ __all__ = ["skip_init"]
 
 
 def skip_init(module_cls: type, *args: Any, **kwargs: Any) -> Module:
-    """``module_cls(*args, **kwargs)`` with undefined parameters; no random number is drawn.
+    """`module_cls(*args, **kwargs)` with undefined parameters; no random number is drawn.
 
     Raises:
-        RuntimeError: not a module class, or one without a ``device`` argument.
+        RuntimeError: not a module class, or one without a `device` argument.
     """
     if not issubclass(module_cls, Module):
         raise RuntimeError(f"Expected a Module; got {module_cls}")

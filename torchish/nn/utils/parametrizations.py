@@ -38,7 +38,7 @@ def _is_orthogonal(q: Tensor) -> bool:
 
 
 class _Orthogonal(Module):
-    """Maps a matrix to one with orthonormal columns (or rows), times a fixed ``base``."""
+    """Maps a matrix to one with orthonormal columns (or rows), times a fixed `base`."""
 
     def __init__(
         self, weight: Tensor, orthogonal_map: _OrthMaps, *, use_trivialization: bool = True
@@ -140,7 +140,7 @@ def orthogonal(
     """Keeps a weight's rows (or columns, where there are fewer) orthonormal.
 
     Args:
-        orthogonal_map: ``'matrix_exp'``, ``'cayley'`` or ``'householder'``.
+        orthogonal_map: `'matrix_exp'`, `'cayley'` or `'householder'`.
         use_trivialization: map relative to the weight at registration, which is better conditioned.
 
     Source: Lezcano-Casado, 2019.
@@ -165,7 +165,7 @@ def orthogonal(
 
 
 class _WeightNorm(Module):
-    """``g v / |v|``."""
+    """`g v / |v|`."""
 
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Trains magnitude and direction of a weight apart: ``w = g v / |v|``.
+    """Trains magnitude and direction of a weight apart: `w = g v / |v|`.
 
     Args:
         dim: the dimension with a magnitude for each index; None: one for all.

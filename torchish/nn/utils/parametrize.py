@@ -27,7 +27,7 @@ __all__ = [
 
 
 class _Cache(threading.local):
-    """Computed tensors, kept while a ``cached()`` block is open."""
+    """Computed tensors, kept while a `cached()` block is open."""
 
     depth = 0
 
@@ -137,7 +137,7 @@ class ParametrizationList(ModuleList):
             _register(self, f"original{i}", tensor)
 
     def right_inverse(self, value: Tensor) -> None:
-        """Sets the original(s) so that the result becomes ``value``."""
+        """Sets the original(s) so that the result becomes `value`."""
         with no_grad():
             for module in reversed(list(self)):
                 if not hasattr(module, "right_inverse"):
@@ -263,10 +263,10 @@ def _inject_property(module: Module, tensor_name: str) -> None:
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
-    """Makes ``module.tensor_name`` equal to ``parametrization(original)``.
+    """Makes `module.tensor_name` equal to `parametrization(original)`.
 
     Args:
-        parametrization: a module from tensor to tensor; with ``right_inverse`` it can be assigned.
+        parametrization: a module from tensor to tensor; with `right_inverse` it can be assigned.
         unsafe: allow that dtype or shape change.
 
     Example:

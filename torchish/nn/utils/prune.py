@@ -26,10 +26,10 @@ def _tensor_like(mask: Array, like: Tensor) -> Tensor:
 
 
 class BasePruningMethod(ABC):
-    """A forward pre-hook that sets ``name`` to ``name_orig * name_mask`` before each call.
+    """A forward pre-hook that sets `name` to `name_orig * name_mask` before each call.
 
-    Subclasses define ``compute_mask`` and ``PRUNING_TYPE``: ``'unstructured'`` (elements),
-    ``'structured'`` (whole channels along ``dim``) or ``'global'``.
+    Subclasses define `compute_mask` and `PRUNING_TYPE`: `'unstructured'` (elements),
+    `'structured'` (whole channels along `dim`) or `'global'`.
     """
 
     PRUNING_TYPE: str
@@ -40,7 +40,7 @@ class BasePruningMethod(ABC):
 
     @abstractmethod
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """The mask for importances ``t``, on top of ``default_mask``."""
+        """The mask for importances `t`, on top of `default_mask`."""
 
     def apply_mask(self, module: Module) -> Tensor:
         """The masked parameter."""
@@ -58,7 +58,7 @@ class BasePruningMethod(ABC):
         importance_scores: Tensor | None = None,
         **kwargs: Any,
     ) -> BasePruningMethod:
-        """Prunes the parameter ``name``, further if it is pruned already."""
+        """Prunes the parameter `name`, further if it is pruned already."""
         method = cls(*args, **kwargs)
         method._tensor_name = name
         method = _combined(module, name, method)
@@ -95,7 +95,7 @@ class BasePruningMethod(ABC):
         default_mask: Tensor | None = None,
         importance_scores: Tensor | None = None,
     ) -> Tensor:
-        """A pruned copy of ``t``."""
+        """A pruned copy of `t`."""
         if importance_scores is None:
             importance_scores = t
         elif importance_scores.shape != t.shape:
@@ -123,7 +123,7 @@ class BasePruningMethod(ABC):
 
 
 def _combined(module: Module, name: str, method: BasePruningMethod) -> BasePruningMethod:
-    """``method`` after those that already prune this parameter."""
+    """`method` after those that already prune this parameter."""
     old = [
         (key, hook)
         for key, hook in module._forward_pre_hooks.items()
@@ -325,7 +325,7 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prunes the channels of the smallest ``n``-norm."""
+    """Prunes the channels of the smallest `n`-norm."""
 
     def __init__(self, amount: float, n: Any, dim: int = -1) -> None:
         super().__init__(amount)
@@ -383,7 +383,7 @@ def identity(module: Module, name: str) -> Module:
 
 
 def random_unstructured(module: Module, name: str, amount: float) -> Module:
-    """Prunes ``amount`` elements drawn at random."""
+    """Prunes `amount` elements drawn at random."""
     RandomUnstructured.apply(module, name, amount)
     return module
 
@@ -391,13 +391,13 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
 def l1_unstructured(
     module: Module, name: str, amount: float, importance_scores: Tensor | None = None
 ) -> Module:
-    """Prunes the ``amount`` smallest elements."""
+    """Prunes the `amount` smallest elements."""
     L1Unstructured.apply(module, name, amount=amount, importance_scores=importance_scores)
     return module
 
 
 def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
-    """Prunes ``amount`` channels along ``dim`` drawn at random."""
+    """Prunes `amount` channels along `dim` drawn at random."""
     RandomStructured.apply(module, name, amount, dim)
     return module
 
@@ -410,7 +410,7 @@ def ln_structured(
     dim: int,
     importance_scores: Tensor | None = None,
 ) -> Module:
-    """Prunes the ``amount`` channels along ``dim`` of the smallest ``n``-norm."""
+    """Prunes the `amount` channels along `dim` of the smallest `n`-norm."""
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
@@ -460,7 +460,7 @@ def global_unstructured(
 
 
 def remove(module: Module, name: str) -> Module:
-    """Makes pruning of ``name`` permanent."""
+    """Makes pruning of `name` permanent."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             hook.remove(module)

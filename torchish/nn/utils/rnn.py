@@ -31,9 +31,9 @@ PackedSequence_ = namedtuple(
 class PackedSequence(PackedSequence_):
     """Sequences joined time step by time step: first all first elements, then all second ones.
 
-    Fields: ``data (sum of lengths, *)``, ``batch_sizes`` (how many sequences reach each time step),
-    ``sorted_indices`` and ``unsorted_indices`` (the order by length, and back; or None).
-    Made by :func:`pack_sequence` and :func:`pack_padded_sequence`.
+    Fields: `data (sum of lengths, *)`, `batch_sizes` (how many sequences reach each time step),
+    `sorted_indices` and `unsorted_indices` (the order by length, and back; or None).
+    Made by `pack_sequence` and `pack_padded_sequence`.
     """
 
     def __new__(
@@ -126,7 +126,7 @@ class PackedSequence(PackedSequence_):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes ``permutation``."""
+    """The permutation that undoes `permutation`."""
     if permutation is None:
         return None
     inverse = np.argsort(host_array(permutation), kind="stable").astype(np.int64)
@@ -140,7 +140,7 @@ def _batch_sizes(lengths: np.ndarray) -> np.ndarray:
 
 
 def _packed_positions(batch_sizes: np.ndarray, batch: int) -> np.ndarray:
-    """Where each packed element stands in a ``(time, batch)`` grid read row by row."""
+    """Where each packed element stands in a `(time, batch)` grid read row by row."""
     rows = [t * batch + np.arange(n) for t, n in enumerate(batch_sizes)]
     return np.concatenate(rows).astype(np.int64) if rows else np.zeros(0, np.int64)
 
@@ -151,7 +151,7 @@ def pack_padded_sequence(
     """Drops the padding of a batch of sequences.
 
     Args:
-        input: ``(T, B, *)``, or ``(B, T, *)`` if ``batch_first``.
+        input: `(T, B, *)`, or `(B, T, *)` if `batch_first`.
         lengths: the length of each sequence.
         enforce_sorted: require that the lengths descend, instead of sorting.
     """
@@ -210,7 +210,7 @@ def pad_packed_sequence(
     padding_value: float = 0.0,
     total_length: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Undoes :func:`pack_padded_sequence`: the padded batch, and the lengths."""
+    """Undoes `pack_padded_sequence`: the padded batch, and the lengths."""
     counts = host_array(sequence.batch_sizes)
     steps = len(counts)
     if total_length is not None:
@@ -243,11 +243,11 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> Tensor:
-    """Stacks sequences ``(L_i, *)`` into ``(T, B, *)``, the shorter ones padded.
+    """Stacks sequences `(L_i, *)` into `(T, B, *)`, the shorter ones padded.
 
     Args:
-        batch_first: give ``(B, T, *)``.
-        padding_side: ``'right'`` or ``'left'``.
+        batch_first: give `(B, T, *)`.
+        padding_side: `'right'` or `'left'`.
     """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(
@@ -286,12 +286,12 @@ def unpad_sequence(
 
 
 def pack_sequence(sequences: list[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Packs a list of sequences ``(L_i, *)``."""
+    """Packs a list of sequences `(L_i, *)`."""
     lengths = [seq.size(0) for seq in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """Undoes :func:`pack_sequence`."""
+    """Undoes `pack_sequence`."""
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

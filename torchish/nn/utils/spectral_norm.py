@@ -30,7 +30,7 @@ def default_dim(module: Module, dim: int | None) -> int:
 class SpectralNorm:
     """The hook: divides the weight by its largest singular value before each call.
 
-    One step of the power iteration on ``u`` and ``v`` is made in each training call.
+    One step of the power iteration on `u` and `v` is made in each training call.
     """
 
     _version: int = 1
@@ -53,14 +53,14 @@ class SpectralNorm:
         self.eps = eps
 
     def reshape_weight_to_matrix(self, weight: Tensor) -> Tensor:
-        """``(outputs, everything else)``."""
+        """`(outputs, everything else)`."""
         if self.dim != 0:
             others = [d for d in range(weight.dim()) if d != self.dim]
             weight = weight.permute(self.dim, *others)
         return weight.reshape(weight.size(0), -1)
 
     def compute_weight(self, module: Module, do_power_iteration: bool) -> Tensor:
-        """``w / (u . W v)``."""
+        """`w / (u . W v)`."""
         weight = getattr(module, self.name + "_orig")
         u = getattr(module, self.name + "_u")
         v = getattr(module, self.name + "_v")
@@ -87,7 +87,7 @@ class SpectralNorm:
         setattr(module, self.name, weight)
 
     def _solve_v_and_rescale(self, matrix: Tensor, u: Tensor, sigma: Tensor) -> Tensor:
-        """``v`` for a given ``u`` and singular value: old checkpoints lack it."""
+        """`v` for a given `u` and singular value: old checkpoints lack it."""
         inverse = linalg.pinv(matrix.t().mm(matrix))
         v = inverse.mm(matrix.t()).mm(u.unsqueeze(1)).squeeze(1)
         return v.mul_(sigma / ops.dot(u, ops.mv(matrix, v)))
@@ -96,7 +96,7 @@ class SpectralNorm:
     def apply(
         module: Module, name: str, n_power_iterations: int, dim: int, eps: float
     ) -> SpectralNorm:
-        """Replaces the parameter ``name`` by ``name_orig`` and adds ``u`` and ``v``."""
+        """Replaces the parameter `name` by `name_orig` and adds `u` and `v`."""
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, SpectralNorm) and hook.name == name:
                 raise RuntimeError(
@@ -128,7 +128,7 @@ class SpectralNorm:
 
 
 class SpectralNormLoadStateDictPreHook:
-    """Computes ``v`` where a checkpoint of an old version lacks it."""
+    """Computes `v` where a checkpoint of an old version lacks it."""
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -201,7 +201,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Undoes :func:`spectral_norm`; the weight keeps its present value."""
+    """Undoes `spectral_norm`; the weight keeps its present value."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, SpectralNorm) and hook.name == name:
             hook.remove(module)

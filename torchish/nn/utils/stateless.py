@@ -28,7 +28,7 @@ def _read(owner: Module, name: str) -> Tensor | None:
 
 
 def _tied(slots: dict[str, tuple[Module, str]], given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """``given`` with each tensor repeated under all names of a tied one."""
+    """`given` with each tensor repeated under all names of a tied one."""
     names: dict[int, set[str]] = {}
     for dotted, slot in slots.items():
         tensor = _read(*slot)
@@ -117,7 +117,7 @@ def _functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """``module(*args, **kwargs)`` with the given tensors as parameters and buffers."""
+    """`module(*args, **kwargs)` with the given tensors as parameters and buffers."""
     if args is None:
         args = ()
     elif not isinstance(args, tuple):
@@ -137,7 +137,7 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Old place of ``torch.func.functional_call``."""
+    """Old place of `torch.func.functional_call`."""
     warnings.warn(
         "`torch.nn.utils.stateless.functional_call` is deprecated as of PyTorch 2.0 and will be "
         "removed in a future version of PyTorch. Please use `torch.func.functional_call` instead "

@@ -15,7 +15,7 @@ __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 
 class WeightNorm:
-    """The hook: computes ``w = g v / |v|`` before each call."""
+    """The hook: computes `w = g v / |v|` before each call."""
 
     def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class WeightNorm:
 
     @staticmethod
     def apply(module: Module, name: str, dim: int | None) -> WeightNorm:
-        """Replaces the parameter ``name`` by magnitude and direction."""
+        """Replaces the parameter `name` by magnitude and direction."""
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, WeightNorm) and hook.name == name:
                 raise RuntimeError(
@@ -63,7 +63,7 @@ class WeightNorm:
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Trains magnitude ``g`` and direction ``v`` of a weight apart: ``w = g v / |v|``.
+    """Trains magnitude `g` and direction `v` of a weight apart: `w = g v / |v|`.
 
     Args:
         dim: the dimension with a magnitude for each index; None: one for all.
@@ -81,7 +81,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
-    """Undoes :func:`weight_norm`; the weight keeps its value."""
+    """Undoes `weight_norm`; the weight keeps its value."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, WeightNorm) and hook.name == name:
             hook.remove(module)

@@ -1,4 +1,4 @@
-"""``torch.utils.benchmark``: timing statements, and tables of measurements."""
+"""`torch.utils.benchmark`: timing statements, and tables of measurements."""
 
 from .utils.common import (
     Measurement as Measurement,

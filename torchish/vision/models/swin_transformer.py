@@ -173,7 +173,7 @@ class WindowedAttention(nn.Module):
 
 
 class ShiftedWindowAttention(WindowedAttention):
-    """See :func:`shifted_window_attention`; the bias is a learned table of offsets."""
+    """See `shifted_window_attention`; the bias is a learned table of offsets."""
 
     def define_relative_position_index(self) -> None:
         index = torchish.tensor(_windows.relative_index(tuple(self.window_size)).reshape(-1))

@@ -50,7 +50,7 @@ def _host(x: Any) -> np.ndarray:
 
 
 def batched_nms(boxes: Any, scores: Any, idxs: Any, iou_threshold: float) -> Any:
-    """As :func:`nms`, boxes suppressing only others of their own category.
+    """As `nms`, boxes suppressing only others of their own category.
 
     Args:
         idxs: the category of each box, (N,).

@@ -105,7 +105,7 @@ def deform_conv2d(
 
 
 class DeformConv2d(nn.Module):
-    """See :func:`deform_conv2d`; offsets and mask are arguments of the call."""
+    """See `deform_conv2d`; offsets and mask are arguments of the call."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ def drop_block3d(
     eps: float = 1e-06,
     training: bool = True,
 ) -> Any:
-    """As :func:`drop_block2d` for cubes of an input (N, C, D, H, W)."""
+    """As `drop_block2d` for cubes of an input (N, C, D, H, W)."""
     return _drop_block(input, p, block_size, inplace, eps, training, 3)
 
 
@@ -75,7 +75,7 @@ fx.wrap("drop_block3d")
 
 
 class DropBlock2d(nn.Module):
-    """See :func:`drop_block2d`."""
+    """See `drop_block2d`."""
 
     def __init__(
         self, p: float, block_size: int, inplace: bool = False, eps: float = 1e-06
@@ -97,7 +97,7 @@ class DropBlock2d(nn.Module):
 
 
 class DropBlock3d(DropBlock2d):
-    """See :func:`drop_block3d`."""
+    """See `drop_block3d`."""
 
     def forward(self, input: Any) -> Any:
         return drop_block3d(input, self.p, self.block_size, self.inplace, self.eps, self.training)

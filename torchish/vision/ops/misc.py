@@ -145,7 +145,7 @@ class Conv2dNormActivation(ConvNormActivation):
 
 
 class Conv3dNormActivation(ConvNormActivation):
-    """As :class:`Conv2dNormActivation` for videos."""
+    """As `Conv2dNormActivation` for videos."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ def ps_roi_align(
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
 ) -> Any:
-    """As :func:`roi_align` (aligned), each bin reading channels of its own.
+    """As `roi_align` (aligned), each bin reading channels of its own.
 
     Shape: input (N, C * h * w, H, W) and boxes (K, 5) to (K, C, h, w).
     Raises: RuntimeError unless the channels are a multiple of h * w.
@@ -40,7 +40,7 @@ fx.wrap("ps_roi_align")
 
 
 class PSRoIAlign(nn.Module):
-    """See :func:`ps_roi_align`."""
+    """See `ps_roi_align`."""
 
     def __init__(self, output_size: Sizes, spatial_scale: float, sampling_ratio: int) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ fx.wrap("ps_roi_pool")
 
 
 class PSRoIPool(nn.Module):
-    """See :func:`ps_roi_pool`."""
+    """See `ps_roi_pool`."""
 
     def __init__(self, output_size: Sizes, spatial_scale: float) -> None:
         super().__init__()

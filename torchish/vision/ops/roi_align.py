@@ -64,7 +64,7 @@ fx.wrap("roi_align")
 
 
 class RoIAlign(nn.Module):
-    """See :func:`roi_align`."""
+    """See `roi_align`."""
 
     def __init__(
         self, output_size: Sizes, spatial_scale: float, sampling_ratio: int, aligned: bool = False

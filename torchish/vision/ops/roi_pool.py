@@ -33,7 +33,7 @@ fx.wrap("roi_pool")
 
 
 class RoIPool(nn.Module):
-    """See :func:`roi_pool`."""
+    """See `roi_pool`."""
 
     def __init__(self, output_size: Sizes, spatial_scale: float) -> None:
         super().__init__()

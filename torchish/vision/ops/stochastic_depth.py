@@ -38,7 +38,7 @@ fx.wrap("stochastic_depth")
 
 
 class StochasticDepth(nn.Module):
-    """See :func:`stochastic_depth`."""
+    """See `stochastic_depth`."""
 
     def __init__(self, p: float, mode: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""``torch.distributed.algorithms.ddp_comm_hooks``: ways to exchange gradients."""
+"""`torch.distributed.algorithms.ddp_comm_hooks`: ways to exchange gradients."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The parts of ``torch.utils.benchmark``."""
+"""The parts of `torch.utils.benchmark`."""

@@ -70,12 +70,12 @@ class Timer:
     Args:
         stmt: Python code; what it computes is waited for.
         setup: code that runs once before.
-        globals: names that the code sees; ``torch`` is among them.
+        globals: names that the code sees; `torch` is among them.
         label, sub_label, description, env: what `Compare` prints.
         num_threads: `torch.set_num_threads` while it runs.
     Raises:
-        ValueError: ``stmt`` is no text, or ``global_setup`` is given.
-        NotSupportedError: ``language`` is C++.
+        ValueError: `stmt` is no text, or `global_setup` is given.
+        NotSupportedError: `language` is C++.
     Source: https://docs.pytorch.org/docs/stable/benchmark_utils.html
     """
 

@@ -101,7 +101,7 @@ def on_resnet50(
     Args:
         make: the network of a backbone, a number of categories and the user's arguments.
         version2: its backbone is not trained beforehand unless asked for, and is not frozen.
-        pyramid: see :func:`resnet50_backbone`.
+        pyramid: see `resnet50_backbone`.
     """
 
     def function(

@@ -54,7 +54,7 @@ fx.wrap("shifted_window_attention_3d")
 
 
 class ShiftedWindowAttention3d(WindowedAttention):
-    """See :func:`shifted_window_attention_3d`; windows are no larger than the input, and a dim
+    """See `shifted_window_attention_3d`; windows are no larger than the input, and a dim
     that one window covers is not shifted.
     """
 
