@@ -144,6 +144,10 @@ class Names:
             if source.split(".")[0] == "torch":  # of the compiled part
                 names.update({a.asname or a.name: (source, a.name) for a in node.names
                               if a.name != "*"})  # fmt: skip
+            if source not in ("torch._C", "torch._C._VariableFunctions"):  # see `compiled`
+                star = any(a.name == "*" for a in node.names)
+                stars = vars(sys.modules[source]) if star and source in sys.modules else ()
+                names.update({n: (source, n) for n in stars if not n.startswith("_")})
             return
         theirs = self.of(source)
         for alias in node.names:

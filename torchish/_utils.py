@@ -365,3 +365,32 @@ class ExceptionWrapper:
             # Exceptions that need other arguments cannot be made from a text.
             raise RuntimeError(text) from None
         raise exception
+
+
+# --- tensors as one flat one, for exchanges of many -------------------------------------------------
+
+
+def _flatten_dense_tensors(tensors: Any) -> Any:
+    """All elements, one tensor after the other, as one 1-D tensor."""
+    return ops.cat([t.contiguous().view(-1) for t in tensors])
+
+
+def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple[Any, ...]:
+    """Views of `flat` in the shapes of `tensors`."""
+    parts = flat.split([t.numel() for t in tensors])
+    return tuple(part.view(t.shape) for part, t in zip(parts, tensors, strict=True))
+
+
+def _take_tensors(tensors: Any, size_limit: int) -> Any:
+    """The tensors in groups of one dtype and at most `size_limit` bytes; an ever larger one alone."""
+    open_groups: dict[str, tuple[list[Any], int]] = {}
+    for tensor in tensors:
+        group, size = open_groups.get(tensor.type(), ([], 0))
+        own = tensor.numel() * tensor.element_size()
+        if group and size + own > size_limit:
+            yield group
+            group, size = [], 0
+        open_groups[tensor.type()] = ([*group, tensor], size + own)
+    for group, _ in open_groups.values():
+        if group:
+            yield group

@@ -190,19 +190,97 @@ def test_refusals(name: str) -> None:
     assert found[0] == found[1]
 
 
-def test_selective_checkpoints_have_the_same_gradients() -> None:
-    found = []
+def _selective(m: Any, policy: Any, part: Any, **options: Any) -> Any:
+    """The gradient, and how often each operator ran."""
+    context = functools.partial(
+        m.utils.checkpoint.create_selective_checkpoint_contexts, policy, **options
+    )
+    x = m.arange(4.0).reshape(2, 2).div(4).requires_grad_()
+    out = m.utils.checkpoint.checkpoint(part, x, use_reentrant=False, context_fn=context)
+    out.sum().backward()
+    return x.grad.numpy(), out
+
+
+@pytest.mark.parametrize("name", ["PREFER_RECOMPUTE", "MUST_SAVE", "PREFER_SAVE"])
+def test_selective_checkpoints_have_the_same_gradients(name: str) -> None:
+    found, asked = [], []
     for m in (torchish, torch):
-        c = m.utils.checkpoint
-        keep = c.CheckpointPolicy.PREFER_RECOMPUTE
-        context = functools.partial(
-            c.create_selective_checkpoint_contexts, lambda *args, answer=keep, **kwargs: answer
-        )
-        x = m.arange(3.0).requires_grad_()
-        out = c.checkpoint(lambda t: t.sin().exp(), x, use_reentrant=False, context_fn=context)
-        out.sum().backward()
-        found.append(x.grad.numpy())
-        assert [p.name for p in c.CheckpointPolicy][-1] == "PREFER_CPU_OFFLOAD"
-        with pytest.raises(TypeError, match="either a function or a list"):
-            c.create_selective_checkpoint_contexts(3)
+        policies, seen = m.utils.checkpoint.CheckpointPolicy, []
+
+        def policy(c: Any, op: Any, *a: Any, seen: Any = seen, answer: Any = policies[name]) -> Any:
+            seen.append((str(op), c.is_recompute, tuple(c.op_output.shape)))
+            return answer
+
+        found.append(_selective(m, policy, lambda x: (x.mm(x).sin() * x).exp())[0])
+        asked.append(seen)
+        assert [p.name for p in policies][-1] == "PREFER_CPU_OFFLOAD"
     np.testing.assert_allclose(*found, 1e-6)
+    assert asked[0] == asked[1]
+
+
+def test_what_a_selective_checkpoint_keeps_is_not_computed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from torchish._core import interpreted
+
+    ran: list[str] = []
+    run = interpreted._run
+
+    def noted(position: int, kernel: Any, arrays: Any) -> Any:
+        ran.append(kernel.name)
+        return run(position, kernel, arrays)
+
+    monkeypatch.setattr(interpreted, "_run", noted)
+    c, runs = torchish.utils.checkpoint, []
+    for kept in ([], [torchish.ops.aten.mm.default]):
+        context = functools.partial(c.create_selective_checkpoint_contexts, kept)
+        x = torchish.rand(3, 3).requires_grad_()
+        part = lambda t: t.mm(t).sin().mm(t).cos()  # noqa: E731
+        loss = c.checkpoint(part, x, use_reentrant=False, context_fn=context).sum()
+        loss.item()
+        ran.clear()
+        loss.backward()
+        x.grad.sum().item()
+        runs.append(ran.count("mm"))
+    assert runs == [2, 0]
+
+
+def test_a_selective_checkpoint_gives_kept_values() -> None:
+    """A result that was written to would be seen: what is kept is what backward takes."""
+    for m in (torchish, torch):
+        kept = []
+
+        def part(x: Any, m: Any = m, kept: Any = kept) -> Any:
+            y = x.mm(x)
+            kept.append(y.detach())
+            return y.sin()
+
+        saves = [m.ops.aten.mm.default]
+        c = m.utils.checkpoint
+        context = functools.partial(c.create_selective_checkpoint_contexts, saves)
+        x = m.ones(2, 2, requires_grad=True)
+        out = c.checkpoint(part, x, use_reentrant=False, context_fn=context)
+        kept[0].add_(1)
+        with pytest.raises(RuntimeError, match="selective activation checkpoint has been mutated"):
+            out.sum().backward()
+        context = functools.partial(c.create_selective_checkpoint_contexts, saves, True)
+        x = m.ones(2, 2, requires_grad=True)
+        kept.clear()
+        out = c.checkpoint(part, x, use_reentrant=False, context_fn=context)
+        kept[0].fill_(0)
+        out.sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), np.full((2, 2), 4.0))  # cos(0), not cos(2)
+        with pytest.raises(RuntimeError, match=r"second time|extra time"):
+            out.sum().backward()
+
+
+def test_selective_checkpoints_say_what_is_wrong() -> None:
+    for m in (torchish, torch):
+        make = m.utils.checkpoint.create_selective_checkpoint_contexts
+        with pytest.raises(TypeError, match="either a function or a list"):
+            make(3)
+        with pytest.raises(ValueError, match="Please update the OpOverloadPacket to a specific"):
+            make([m.ops.aten.mm])
+    with pytest.raises(torchish.NotSupportedError, match="MUST_CPU_OFFLOAD"):
+        policy = torchish.utils.checkpoint.CheckpointPolicy.MUST_CPU_OFFLOAD
+        _selective(torchish, lambda *a, **k: policy, lambda x: x.sin())

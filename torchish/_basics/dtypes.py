@@ -74,7 +74,9 @@ ALL = (
     uint8, int8, int16, int32, int64, float16, float32, float64, complex64, complex128, bool_,
     bfloat16, float8_e5m2, float8_e4m3fn, uint16, uint32, uint64,
 )  # fmt: skip
-BY_NAME = {d.name: d for d in ALL}
+# Of weights in torch.ao.quantization alone: no tensor has it, so it is in none of the tables.
+qint8 = dtype("qint8", np.int8, INT)
+BY_NAME = {d.name: d for d in (*ALL, qint8)}
 ALIASES = {
     "float": float32, "double": float64, "half": float16, "cfloat": complex64,
     "cdouble": complex128, "short": int16, "int": int32, "long": int64,
@@ -82,6 +84,12 @@ ALIASES = {
 _BY_NP = {d.np: d for d in ALL}
 _TO_REAL = {complex64: float32, complex128: float64}
 _TO_COMPLEX = {float32: complex64, float64: complex128}
+
+
+# Python's types count as the widest dtypes of their kinds, wherever a dtype is asked for.
+PYTHON_TYPES: dict[object, dtype] = {
+    int: int64, float: float64, bool: bool_, complex: complex128,
+}  # fmt: skip
 
 
 def by_name(name: str) -> dtype:

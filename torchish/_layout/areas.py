@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+_FLOATS = (
+    "modules of float32 or bfloat16; torch.ao.quantization.quantize_dynamic takes linear layers"
+)
 _AREAS = (
     ("torch.onnx", "torch.export.export, whose programs carry StableHLO"),
-    ("torch.ao", "modules of float32 or bfloat16 (quantisation is out of scope)"),
-    ("torch.quantization", "modules of float32 or bfloat16 (quantisation is out of scope)"),
-    ("torch.nn.quant", "modules of float32 or bfloat16 (quantisation is out of scope)"),
-    ("torch.nn.qat", "modules of float32 or bfloat16 (quantisation is out of scope)"),
-    ("torch.nn.intrinsic", "modules of float32 or bfloat16 (quantisation is out of scope)"),
+    ("torch.ao", _FLOATS),
+    ("torch.quantization", _FLOATS),
+    ("torch.nn.quant", _FLOATS),
+    ("torch.nn.qat", _FLOATS),
+    ("torch.nn.intrinsic", _FLOATS),
     ("torch.distributed.rpc", "the collectives of torch.distributed"),
+    ("torch.distributed.pipelining", "torch.distributed.fsdp, or tensor.parallel's plans"),
+    ("torch.distributed.optim", "torch.distributed.optim.ZeroRedundancyOptimizer"),
+    ("torch.distributed.nn", "the collectives of torch.distributed.nn.functional"),
     ("torch.distributed.fsdp", "torch.distributed.fully_shard"),
     ("torch.distributed.checkpoint", "torch.distributed.checkpoint.save and load of a folder"),
     ("torch.distributed.tensor", "torch.distributed.tensor.distribute_tensor"),

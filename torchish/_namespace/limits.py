@@ -16,7 +16,7 @@ class finfo:
     """Limits of a floating dtype: eps, max, min, tiny, smallest_normal, resolution, bits."""
 
     def __init__(self, type: Any = None) -> None:
-        dt = process.default_dtype if type is None else type
+        dt = process.default_dtype if type is None else dtypes.PYTHON_TYPES.get(type, type)
         if not isinstance(dt, dtypes.dtype) or dt.category < dtypes.FLOAT:
             raise TypeError(
                 "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
@@ -44,6 +44,7 @@ class iinfo:
     """Limits of an integer dtype: min, max, bits."""
 
     def __init__(self, type: Any) -> None:
+        type = dtypes.PYTHON_TYPES.get(type, type)
         if not isinstance(type, dtypes.dtype) or type.category != dtypes.INT:
             raise TypeError(
                 "torch.iinfo() requires an integer input type. Use torch.finfo to handle "

@@ -163,6 +163,6 @@ def missing(module: str, name: str) -> AttributeError:
     """The error for a name that a namespace lacks, with the nearest way where there is one."""
     text = f"module '{module}' has no attribute '{name}'"
     for start, nearest in _AREAS:
-        if name.startswith(start):
+        if name.startswith(start) and name != "quantization":  # a module
             return MissingName(f"{text}. {absent(f'{module}.{name}', nearest)}")
     return AttributeError(text)

@@ -127,7 +127,8 @@ def _assert(condition: Any, message: Any) -> None:
 
 def promote_types(type1: Any, type2: Any) -> Any:
     """The smallest dtype that both promote to."""
-    return dtypes.promote_types(type1, type2)
+    first, second = [dtypes.PYTHON_TYPES.get(t, t) for t in (type1, type2)]
+    return dtypes.promote_types(first, second)
 
 
 def result_type(tensor1: Any, tensor2: Any) -> Any:
@@ -145,7 +146,7 @@ def result_type(tensor1: Any, tensor2: Any) -> Any:
 
 def can_cast(from_: Any, to: Any) -> bool:
     """Whether torch's casting rules allow `from_` to become `to`."""
-    return dtypes.can_cast(from_, to)
+    return dtypes.can_cast(*[dtypes.PYTHON_TYPES.get(t, t) for t in (from_, to)])
 
 
 def broadcast_shapes(*shapes: Any) -> Size:

@@ -51,6 +51,11 @@ class _TensorMeta(type):
         return super().__new__(mcls, name, bases, namespace, **kwargs)
 
 
+def _no_dense_dims(dense_dim: int | None) -> None:
+    if dense_dim:
+        raise not_supported("compressed matrices with dense dims", "to_sparse(sparse_dim)")
+
+
 class Tensor(Methods, metaclass=_TensorMeta):
     """A multi-dimensional array that records how it was made.
 
@@ -119,18 +124,22 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     def to_sparse_csr(self, dense_dim: int | None = None) -> Any:
         """A matrix in compressed rows."""
+        _no_dense_dims(dense_dim)
         return _to_layout(self.to_sparse(), "sparse_csr")
 
     def to_sparse_csc(self, dense_dim: int | None = None) -> Any:
         """A matrix in compressed columns."""
+        _no_dense_dims(dense_dim)
         return _to_layout(self.to_sparse(), "sparse_csc")
 
     def to_sparse_bsr(self, blocksize: Any, dense_dim: int | None = None) -> Any:
         """A matrix in blocks (height, width), by rows of blocks."""
+        _no_dense_dims(dense_dim)
         return _to_layout(self.to_sparse(), "sparse_bsr", blocksize)
 
     def to_sparse_bsc(self, blocksize: Any, dense_dim: int | None = None) -> Any:
         """A matrix in blocks (height, width), by columns of blocks."""
+        _no_dense_dims(dense_dim)
         return _to_layout(self.to_sparse(), "sparse_bsc", blocksize)
 
     def sparse_mask(self, mask: Any) -> Any:
@@ -186,8 +195,16 @@ class Tensor(Methods, metaclass=_TensorMeta):
         return strided_view(flat, tuple(self._aval.shape), self._strides, self._offset, True)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """The contents for numpy, which trusts that `copy=True` gives memory of its own.
+
+        Raises: ValueError for `copy=False` where the dtype needs a copy.
+        """
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype, copy=False)
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError("Unable to avoid copy while creating an array as requested.")
+            return array.astype(dtype)
+        return array.copy() if copy else array
 
     def jax(self, *, force: bool = False) -> Any:
         """The contents as a `jax.Array`, in the same memory where that can be; runs what is

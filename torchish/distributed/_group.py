@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
+from .._basics.errors import not_supported
 from ._errors import UNINITIALISED, DistError
 from ._store import FileStore, PrefixStore, Store, TCPStore
 from ._wire import Wire
@@ -342,6 +343,8 @@ def new_group(
 
     Raises: ValueError for ranks that do not exist or occur twice.
     """
+    if use_local_synchronization:
+        raise not_supported("new_group(use_local_synchronization=True)", "a call in every rank")
     parent = resolve()
     size = parent.size()
     chosen = list(range(size)) if ranks is None else list(ranks)
@@ -378,6 +381,8 @@ def new_subgroups(
     backend: str | None = None, pg_options: Any = None, group_desc: str | None = None,
 ) -> tuple[Any, list[Any]]:  # fmt: skip
     """Groups of `group_size` neighbouring ranks: (this process's, all)."""
+    if group is not None:
+        raise not_supported("new_subgroups(group=...)", "subgroups of the whole job")
     size = resolve().size()
     each = group_size or 1
     if size % each:

@@ -11,121 +11,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from .._autograd.apply import apply_kernel
 from .._autograd.tensor_base import from_value
-from .._basics.devices import device as Device, jax_device, jax_devices, resolve
+from .._basics.devices import jax_devices
+from .._basics.errors import not_supported
 from .._core.placement import Placement
+from . import _group
+from ._mesh import DeviceMesh, init_device_mesh
 
 Spec = Sequence[Any]
 Rules = Mapping[str, Spec] | Sequence[tuple[str, Spec]] | Callable[[str, Any], Spec]
-
-
-class DeviceMesh:
-    """Devices of this process in a grid whose dimensions have names.
-
-    Args:
-        device_type: "cuda", or "xla" for TPU cores.
-        mesh: the devices' indices, nested as the grid is.
-        mesh_dim_names: a name for each dimension.
-
-    Raises: RuntimeError for more devices than there are.
-    """
-
-    __module__ = "torch.distributed.device_mesh"
-
-    def __init__(
-        self, device_type: str, mesh: Any, *, mesh_dim_names: Sequence[str] | None = None
-    ) -> None:
-        grid = np.asarray(mesh, dtype=np.int64)
-        names = mesh_dim_names or [f"dim_{k}" for k in range(grid.ndim)]
-        if len(names) != grid.ndim:
-            raise RuntimeError("mesh_shape and mesh_dim_names should have same length!")
-        if len(set(names)) != len(names):
-            raise RuntimeError(f"Each mesh_dim_name must be unique, got {tuple(names)}")
-        resolve(Device(device_type))
-        there = len(jax_devices(device_type))
-        if grid.size == 0 or len(set(grid.flat)) < grid.size or grid.max() >= there:
-            raise RuntimeError(
-                f"a mesh of the {device_type} devices {grid.tolist()} cannot be made: this "
-                f"process has {there}"
-            )
-        self.root = self  # the mesh that this is a part of
-        self.device_type = device_type
-        self.mesh_dim_names = tuple(names)
-        self.mesh = grid
-        self.home = resolve(Device(device_type, int(grid.flat[0])))
-        devices = [jax_device(resolve(Device(device_type, int(k)))) for k in grid.flat]
-        self.jax = jax.sharding.Mesh(
-            np.array(devices).reshape(grid.shape),
-            self.mesh_dim_names,
-            axis_types=(jax.sharding.AxisType.Auto,) * grid.ndim,
-        )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Length of each dimension."""
-        return tuple(self.mesh.shape)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return int(self.mesh.ndim)
-
-    def __getitem__(self, names: str | tuple[str, ...]) -> DeviceMesh:
-        """The mesh of some dimensions: devices beside the first along the others lie alike.
-
-        Raises: KeyError for a name that it does not have.
-        """
-        wanted = (names,) if isinstance(names, str) else tuple(names)
-        for name in wanted:
-            if name not in self.mesh_dim_names:
-                raise KeyError(
-                    f"Invalid mesh_dim_names {wanted} specified. Valid mesh_dim_names are "
-                    f"{self.mesh_dim_names}."
-                )
-        order = [self.mesh_dim_names.index(name) for name in wanted]
-        rest = [d for d in range(self.ndim) if d not in order]
-        first = self.mesh.transpose(*order, *rest).reshape(
-            *(self.mesh.shape[d] for d in order), -1
-        )[..., 0]
-        part = DeviceMesh(self.device_type, first, mesh_dim_names=wanted)
-        part.root = self.root
-        return part
-
-    def get_coordinate(self) -> list[int]:
-        """Where this process stands: it leads all devices, from the first one."""
-        return [0] * self.ndim
-
-    def get_local_rank(self, mesh_dim: int | str | None = None) -> int:
-        """Where this process stands along a dimension: at its start."""
-        return 0
-
-    get_rank = get_local_rank
-
-    def size(self, mesh_dim: int | None = None) -> int:
-        """How many devices there are, or along one dimension."""
-        return int(self.mesh.size if mesh_dim is None else self.mesh.shape[mesh_dim])
-
-    def __repr__(self) -> str:
-        named = ", ".join(
-            f"{n}={k}" for n, k in zip(self.mesh_dim_names, self.mesh.shape, strict=True)
-        )
-        return f"DeviceMesh(({named}), '{self.device_type}')"
-
-
-def init_device_mesh(
-    device_type: str, mesh_shape: Sequence[int], *, mesh_dim_names: Sequence[str] | None = None
-) -> DeviceMesh:
-    """A mesh over the first devices of this process.
-
-    Example:
-        >>> mesh = init_device_mesh("cuda", (2, 4), mesh_dim_names=("data", "model"))
-    """
-    grid = np.arange(math.prod(mesh_shape)).reshape(tuple(mesh_shape))
-    return DeviceMesh(device_type, grid, mesh_dim_names=mesh_dim_names)
 
 
 def _axes(entry: Any) -> tuple[str, ...]:
@@ -298,8 +195,9 @@ def lay_out_parameter(name: str, tensor: Any, spec: Spec, mesh: DeviceMesh) -> N
 
 
 def fully_shard(
-    module: Any, *, mesh: DeviceMesh | None = None, reshard_after_forward: bool | int | None = None
-) -> Any:
+    module: Any, *, mesh: DeviceMesh | None = None,
+    reshard_after_forward: bool | int | None = None, rules: Rules | None = None,
+) -> Any:  # fmt: skip
     """Cut every parameter over all devices of a mesh, and the batch too; returns the module.
 
     Each tensor is cut along its longest dimension that the number of devices divides; one that has
@@ -307,14 +205,25 @@ def fully_shard(
 
     Args:
         mesh: all GPUs of this process in a row if None.
-        reshard_after_forward: accepted; XLA decides what is gathered when.
+        reshard_after_forward: changes nothing: XLA decides what is gathered when.
+        rules: as `shard` takes them; where one gives None the rule above holds.
+    Raises: NotSupportedError in a job of several processes.
     """
+    several = _group.is_initialized() and _group.get_world_size() > 1
+    if several and (mesh is None or mesh.is_over_processes):
+        raise not_supported(
+            "torchish.distributed.fully_shard over processes", "torch.distributed.fsdp.fully_shard"
+        )
     if mesh is None:
         home = next(module.parameters()).device.type
         mesh = init_device_mesh(home, (len(jax_devices(home)),), mesh_dim_names=("data",))
     axes, count = mesh.mesh_dim_names, mesh.size()
+    chosen = _by_rules(rules) if rules is not None else lambda name, tensor: None
 
     def spec_of(name: str, tensor: Any) -> Spec:
+        given = chosen(name, tensor)
+        if given is not None:
+            return given
         fitting = [d for d, n in enumerate(tensor.shape) if n and n % count == 0]
         if not fitting:
             return ()

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from .._basics.errors import not_supported
 from ._errors import DistNetworkError, DistStoreError
 
 _DEFAULT = timedelta(seconds=300)
@@ -251,6 +252,8 @@ class TCPStore(Store):
         master_listen_fd: int | None = None,
         use_libuv: bool = True,
     ) -> None:
+        if master_listen_fd is not None:
+            raise not_supported("TCPStore(master_listen_fd=...)", "a port")
         self.host = host_name
         self.timeout = timeout
         self._server = _Server(host_name, port) if is_master else None

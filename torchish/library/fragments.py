@@ -136,6 +136,9 @@ def opcheck(
 ) -> dict[str, str]:  # fmt: skip
     """Run an operator and compare its derivative with differences; what holds, by check.
 
+    Args:
+        test_utils: the checks, of "test_schema" and "test_autograd_registration"; all if None.
+        atol, rtol: of the derivative.
     Raises: what went wrong, with `raise_exception`.
     """
     from .._tensor.tensor import Tensor
@@ -153,8 +156,15 @@ def opcheck(
                 raise
             found[name] = repr(error)
 
-    check("test_schema", lambda: op(*args, **named))
+    wanted = (test_utils,) if isinstance(test_utils, str) else test_utils
+    near = {name: x for name, x in (("atol", atol), ("rtol", rtol)) if x is not None}
+    if wanted is None or "test_schema" in wanted:
+        check("test_schema", lambda: op(*args, **named))
     wide = [a for a in args if isinstance(a, Tensor) and a.requires_grad]
-    if wide and all(a.dtype.name == "float64" for a in wide):
-        check("test_autograd_registration", lambda: gradcheck(lambda *a: op(*a, **named), args))
+    chosen = wanted is None or "test_autograd_registration" in wanted
+    if chosen and wide and all(a.dtype.name == "float64" for a in wide):
+        check(
+            "test_autograd_registration",
+            lambda: gradcheck(lambda *a: op(*a, **named), args, **near),
+        )
     return found

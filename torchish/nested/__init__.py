@@ -11,6 +11,7 @@ from typing import Any
 from .._autograd.grad_mode import grad_mode
 from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
+from .._basics.errors import not_supported
 from .._ops.registry import nnf, ops
 from .._ops.shared.layout_type import jagged, strided as strided_layout
 from ._internal.nested_tensor import (
@@ -126,7 +127,12 @@ def nested_tensor_from_jagged(
 
 
 def to_padded_tensor(input: Any, padding: float, output_size: Any = None, out: Any = None) -> Any:
-    """A dense tensor in which shorter constituents are followed by `padding`."""
+    """A dense tensor in which shorter constituents are followed by `padding`.
+
+    Raises: NotSupportedError for `out`.
+    """
+    if out is not None:
+        raise not_supported("nested.to_padded_tensor(out=...)", "its result")
     return input.to_padded_tensor(padding, output_size)
 
 

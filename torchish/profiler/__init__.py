@@ -111,7 +111,8 @@ class profile:
         schedule: which steps (`step()` calls) are recorded; all without one.
         on_trace_ready: called after each recording; `tensorboard_trace_handler(folder)` says where
             traces go (else into a fresh folder, `prof.folder`).
-        The others are accepted and change nothing.
+        The others say what PyTorch's profiler collects; JAX's collects what it does in any case.
+    Raises: NotSupportedError for observers and identifiers of traces.
     """
 
     def __init__(
@@ -126,8 +127,16 @@ class profile:
         with_flops: bool = False,
         with_modules: bool = False,
         experimental_config: Any = None,
-        **kwargs: Any,
+        use_cuda: bool | None = None,
+        acc_events: bool = False,
+        execution_trace_observer: Any = None,
+        custom_trace_id_callback: Any = None,
+        post_processing_timeout_s: float | None = None,
     ) -> None:
+        for name, value in (("execution_trace_observer", execution_trace_observer),
+                            ("custom_trace_id_callback", custom_trace_id_callback)):  # fmt: skip
+            if value is not None:
+                raise not_supported(f"profile({name}=...)", "the trace that JAX writes")
         self.schedule = schedule or (lambda step: ProfilerAction.RECORD)
         self.on_trace_ready = on_trace_ready
         self.folder: str | None = getattr(on_trace_ready, "folder", None)

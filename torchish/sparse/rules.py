@@ -40,6 +40,18 @@ def rule(*names: str, method: bool = True) -> Any:
     return register
 
 
+def _lacking(name: str, **options: Any) -> None:
+    """Refuse options of an operator that its rule has no meaning for.
+
+    Raises: NotSupportedError.
+    """
+    for option, value in options.items():
+        if value is not None and value is not False and value != ():
+            raise not_supported(
+                f"{name}({option}=...) of sparse tensors", "its result, or to_dense"
+            )
+
+
 def is_sparse(x: Any) -> bool:
     """Whether `x` is a sparse tensor."""
     return isinstance(x, SparseTensor)
@@ -64,6 +76,7 @@ def to_dense(x: Any, dtype: Any = None, *, masked_grad: Any = None) -> Any:
 @rule("to_sparse", "to_sparse_coo")
 def to_sparse(x: Any, *args: Any, layout: Any = None, **kwargs: Any) -> Any:
     """The tensor in COO (or another) layout."""
+    _lacking("to_sparse", sparse_dim=args, dense_dim=kwargs.get("dense_dim"))
     return to_layout(x, getattr(layout, "name", "sparse_coo"), kwargs.get("blocksize"))
 
 
@@ -171,6 +184,7 @@ def _joined(a: Any, b: Any, alpha: Any) -> Any:
 @rule("add", "__add__", "__radd__")
 def add(a: Any, b: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """a + alpha b; with a dense operand the result is dense."""
+    _lacking("add", out=out)
     if is_sparse(a) and is_sparse(b):
         found = _joined(a, b, alpha).coalesce()
         return to_layout(found, a.layout.name, _blocksize(a))
@@ -193,6 +207,7 @@ _OWN.add("__rsub__")
 @rule("mul", "__mul__", "__rmul__", "multiply")
 def mul(a: Any, b: Any, *, out: Any = None) -> Any:
     """a b: at the places of both, or of the sparse one."""
+    _lacking("mul", out=out)
     if is_sparse(a) and _is_number(b):
         return a._like(a._v * b)
     if is_sparse(b) and _is_number(a):
@@ -257,6 +272,7 @@ def _times_sparse(a: Any, b: Any) -> Any:
 @rule("matmul", "__matmul__", "mm", "mv", "smm", "spmm", "dsmm", "hspmm")
 def matmul(a: Any, b: Any, *, out: Any = None, reduce: str = "sum") -> Any:
     """a @ b of matrices, one or both of them sparse, or of a sparse matrix and a vector."""
+    _lacking("matmul", out=out, reduce=None if reduce == "sum" else reduce)
     if is_sparse(a) and is_sparse(b):
         return to_layout(_times_sparse(a, b), a.layout.name, _blocksize(a))
     if is_sparse(a):
@@ -288,6 +304,7 @@ def addmm(
     input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None
 ) -> Any:
     """beta input + alpha (mat1 @ mat2)."""
+    _lacking("addmm", out=out)
     found = matmul(mat1, mat2)
     if is_sparse(found):
         return add(mul(input, beta), mul(found, alpha))
@@ -298,6 +315,7 @@ def addmm(
 @rule("bmm")
 def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """Batches of products, by way of dense ones."""
+    _lacking("bmm", out=out)
     return ops.bmm(to_dense(input), to_dense(mat2))
 
 
@@ -340,6 +358,7 @@ def unsqueeze(x: Any, dim: int) -> Any:
 @rule("cat", "concat", "concatenate", method=False)
 def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
     """Sparse tensors one after the other."""
+    _lacking("cat", out=out)
     parts = [as_coo(x) for x in tensors]
     at = dim % parts[0].dim()
     if at >= parts[0].sparse_dim():
@@ -361,6 +380,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
 @rule("stack", method=False)
 def stack(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
     """Sparse tensors along a new dim."""
+    _lacking("stack", out=out)
     return cat([unsqueeze(as_coo(x), dim) for x in tensors], dim)
 
 
@@ -408,6 +428,7 @@ def getitem(x: Any, index: Any) -> Any:
 @rule("sum")
 def sum_(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum of all, or along dims: sparse while a sparse dim is left."""
+    _lacking("sum", keepdim=keepdim)
     values = x._v if dtype is None else x._v.to(dtype)
     if dim is None:
         return values.sum()
@@ -427,6 +448,7 @@ def sum_(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -
 @rule("norm")
 def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The norm of the values."""
+    _lacking("norm", dim=dim, keepdim=keepdim, dtype=dtype)
     x = x.coalesce() if isinstance(x, COO) else x
     return linalg.vector_norm(x._v, 2 if p in (None, "fro") else p)
 
@@ -486,7 +508,9 @@ def backward(x: Any, gradient: Any = None, *args: Any, **kwargs: Any) -> None:
 @rule("zeros_like", method=False)
 def zeros_like(x: Any, **kwargs: Any) -> Any:
     """A sparse tensor without values."""
-    return coo(x._i[:, :0], x._v[:0], x.shape, True)
+    _lacking("zeros_like", layout=kwargs.get("layout"))
+    values = x._v[:0].to(kwargs.get("dtype") or x._v.dtype)
+    return coo(x._i[:, :0], values, x.shape, True)
 
 
 @rule("zero_")

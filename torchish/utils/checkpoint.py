@@ -7,7 +7,6 @@ barrier before it keeps XLA from merging both runs where they are in one program
 from __future__ import annotations
 
 import contextlib
-import enum
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,6 +18,13 @@ from .._basics.memo import Memo
 from .._basics.state import state
 from .._core.kernels import Kernel
 from ._recompute import CHECKS, CheckpointError, Frame, GraphExecGroup
+from ._selective import (
+    CheckpointPolicy,
+    SelectiveCheckpointContext,
+    _CachedTorchDispatchMode as _CachedTorchDispatchMode,
+    _CachingTorchDispatchMode as _CachingTorchDispatchMode,
+    create_selective_checkpoint_contexts,
+)
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "CheckpointPolicy", "DefaultDeviceType",
@@ -28,37 +34,6 @@ __all__ = [
     "noop_context_fn", "set_checkpoint_debug_enabled", "set_checkpoint_early_stop",
     "set_device_states",
 ]  # fmt: skip
-
-
-class CheckpointPolicy(enum.Enum):
-    """What a policy says of an operator's result: to keep it, or to compute it again."""
-
-    MUST_SAVE = 0
-    PREFER_SAVE = 1
-    MUST_RECOMPUTE = 2
-    PREFER_RECOMPUTE = 3
-    MUST_CPU_OFFLOAD = 4
-    PREFER_CPU_OFFLOAD = 5
-
-
-class SelectiveCheckpointContext:
-    """What a policy is told beside the operator: which run it is."""
-
-    def __init__(self, *, is_recompute: bool) -> None:
-        self.is_recompute = is_recompute
-
-
-def create_selective_checkpoint_contexts(
-    policy_fn_or_list: Any, allow_cache_entry_mutation: bool = False
-) -> tuple[Any, Any]:
-    """The two contexts of a checkpoint that keeps some results, for ``context_fn``.
-
-    Raises: TypeError for anything but a function or a list of operators.
-    Differs from torch: every result is computed again; values and gradients are the same.
-    """
-    if not callable(policy_fn_or_list) and not isinstance(policy_fn_or_list, list):
-        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
-    return noop_context_fn()
 
 
 def noop_context_fn() -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._autograd.tensor_base import TensorBase
-from ..._basics.dtypes import dtype
+from ..._basics.dtypes import PYTHON_TYPES, dtype
 
 MISSING = inspect.Parameter.empty
 NUMBERS = (float, int, bool, complex)
@@ -198,6 +198,8 @@ def static(value: Any) -> Any:
         return static(value.item())
     if isinstance(value, range):
         return tuple(value)
+    if kind is type and value in PYTHON_TYPES:
+        return PYTHON_TYPES[value]
     if getattr(kind, "__torch_function__", None) is not None:
         raise TypeError(f"an object of type {kind.__name__} stands where a plain value is wanted")
     return value

@@ -260,6 +260,7 @@ def convert(
     made = input
     if dev is not None:
         made = _on(made, dev)
+    dt = dtypes.PYTHON_TYPES.get(dt, dt)
     if dt is not None and made._aval.dtype is not dt:
         strides = None
         if not made._is_plain:
@@ -282,7 +283,7 @@ def to(
     if len(flags) > 1:
         copy = flags[1]
     for a in args:
-        if isinstance(a, dtypes.dtype):
+        if isinstance(a, dtypes.dtype) or (type(a) is type and a in dtypes.PYTHON_TYPES):
             dtype = a
         elif isinstance(a, TensorBase):
             other = a

@@ -28,8 +28,6 @@ from ..call.warning import user_level
 from ..registry import Tensor, composite, ops
 from .copying import _format_strides, born_with_grad
 
-_PYTHON_TYPES = {int: dtypes.int64, float: dtypes.float64, bool: dtypes.bool_}
-_PYTHON_TYPES[complex] = dtypes.complex128
 _CPP_LIMITS = {
     "uint8": "uint8_t", "int8": "int8_t", "int16": "int16_t", "int32": "int",
     "int64": "int64_t",
@@ -42,8 +40,8 @@ def as_dtype(given: Any, default: Type) -> Type:
         return default
     if isinstance(given, Type):
         return given
-    if given in _PYTHON_TYPES:
-        return _PYTHON_TYPES[given]
+    if given in dtypes.PYTHON_TYPES:
+        return dtypes.PYTHON_TYPES[given]
     raise TypeError(f"argument 'dtype' must be torch.dtype, not {type(given).__name__}")
 
 

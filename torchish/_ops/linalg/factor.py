@@ -294,8 +294,17 @@ def _svd_tangent(a: Any, da: Any, u: Any, s: Any, v: Any) -> tuple[Any, Any, Any
     return du, ds, dv
 
 
+def _no_driver(A: Any, full_matrices: bool = True, driver: Any = None) -> None:
+    """Raise torch's error: only cuSOLVER has drivers to choose from."""
+    if driver is not None and A.device.type == "cpu":
+        raise RuntimeError(
+            "torch.linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with "
+            "cuSOLVER backend."
+        )
+
+
 @op(
-    "none", into=("internal",), name="linalg_svd", returns="U S Vh",
+    "none", into=("internal",), name="linalg_svd", returns="U S Vh", guard=_no_driver,
     grad_name="LinalgSvdBackward0", layout=columns("c.c"))  # fmt: skip
 def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None):
     """`A = U diag(S) Vh`, singular values in descending order."""
@@ -309,7 +318,7 @@ def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None):
 register("linalg", "svd", linalg_svd)
 
 
-@op("none", into=("linalg",), name="svdvals", grad_name="LinalgSvdBackward0")
+@op("none", into=("linalg",), name="svdvals", grad_name="LinalgSvdBackward0", guard=_no_driver)
 def svdvals(A: Tensor, *, driver: Any = None):
     """The singular values in descending order."""
     check_matrices("linalg.svd", A)

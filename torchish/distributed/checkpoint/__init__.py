@@ -14,8 +14,15 @@ from typing import Any
 from ..._autograd.grad_mode import grad_mode
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.errors import not_supported
+from ..._ops.registry import ops
 from .. import _collectives, _group
-from ._nested_dict import flatten_state_dict, set_element
+from ._nested_dict import build, flatten_state_dict, set_element
+from .default_planner import (
+    DefaultLoadPlanner as DefaultLoadPlanner,
+    DefaultSavePlanner as DefaultSavePlanner,
+    _EmptyStateDictLoadPlanner,
+    followed,
+)
 from .filesystem import FileSystemReader as FileSystemReader, FileSystemWriter as FileSystemWriter
 from .metadata import (
     BytesStorageMetadata as BytesStorageMetadata,
@@ -26,9 +33,9 @@ from .metadata import (
 )
 
 __all__ = [
-    "BytesStorageMetadata", "CheckpointException", "ChunkStorageMetadata", "FileSystemReader",
-    "FileSystemWriter", "Metadata", "MetadataIndex", "TensorStorageMetadata", "async_save", "load",
-    "load_state_dict", "save", "save_state_dict",
+    "BytesStorageMetadata", "CheckpointException", "ChunkStorageMetadata", "DefaultLoadPlanner",
+    "DefaultSavePlanner", "FileSystemReader", "FileSystemWriter", "Metadata", "MetadataIndex",
+    "TensorStorageMetadata", "async_save", "load", "load_state_dict", "save", "save_state_dict",
 ]  # fmt: skip
 
 
@@ -69,9 +76,9 @@ def _place(given: Any, checkpoint_id: Any, kind: Any) -> Any:
     return given
 
 
-def _no_planner(planner: Any) -> None:
-    if planner is not None:
-        raise not_supported("planners of checkpoints", "the default: all entries by name")
+def _entries(states: Any, plan: Any) -> tuple[dict[str, Any], Any]:
+    """The entries by name, and the path of each; None for paths of entries as they are given."""
+    return flatten_state_dict(states) if plan.flatten_state_dict else (dict(states), None)
 
 
 def _with_states(state_dict: Any) -> dict[str, Any]:
@@ -87,15 +94,17 @@ def save(
     Args:
         checkpoint_id: the folder.
         storage_writer: a :class:`FileSystemWriter`, instead of it.
+        planner: a :class:`DefaultSavePlanner`.
         no_dist: whether this process is on its own although it is in a group.
-    Raises: RuntimeError without a place; NotSupportedError for another writer, or a planner.
+        use_collectives: changes nothing: the ranks only wait for the one that writes.
+    Raises: RuntimeError without a place; NotSupportedError for another writer or planner.
 
     Example:
         >>> save({"model": net, "optimizer": optimizer}, checkpoint_id="folder")
     """
-    _no_planner(planner)
+    plan = followed(planner, DefaultSavePlanner)
     writer = _place(storage_writer, checkpoint_id, FileSystemWriter)
-    flat, paths = flatten_state_dict(_with_states(state_dict))
+    flat, paths = _entries(_with_states(state_dict), plan)
     alone = no_dist or not _group.is_initialized()
     if alone or _group.get_rank(process_group) == 0:
         found = writer.write(flat, paths)
@@ -108,7 +117,8 @@ def save(
 def async_save(state_dict: Any, **kwargs: Any) -> Any:
     """`save` now; returns a future that is done.
 
-    Differs from torch: nothing is left to a thread, so the result is there when it returns.
+    Differs from torch: nothing is left to a thread, so the result is there when it returns, and
+        who would stage or write (`async_checkpointer_type`, `async_stager`) makes no difference.
     """
     for name in ("async_checkpointer_type", "async_stager", "block_on_staging"):
         kwargs.pop(name, None)
@@ -123,16 +133,23 @@ def load(
 ) -> None:  # fmt: skip
     """Fill `state_dict` from a folder: tensors in place, everything else is replaced.
 
-    Objects with a `state_dict` are given theirs through `load_state_dict`.
+    Objects with a `state_dict` are given theirs through `load_state_dict`. Every process reads by
+    itself, so `no_dist` changes nothing.
+
+    Args:
+        planner: a :class:`DefaultLoadPlanner`.
     Raises: CheckpointException for a name that the checkpoint lacks or a tensor of another size.
     """
-    _no_planner(planner)
+    plan = followed(planner, DefaultLoadPlanner)
     reader = _place(storage_reader, checkpoint_id, FileSystemReader)
     states = _with_states(state_dict)
     try:
-        _fill(states, reader)
+        if isinstance(plan, _EmptyStateDictLoadPlanner):
+            state_dict.update(_rebuilt(reader, plan))
+            return
+        _fill(states, reader, plan)
     except (RuntimeError, ValueError, OSError) as error:
-        rank = _group.get_rank() if _group.is_initialized() else 0
+        rank = _group.get_rank(process_group) if _group.is_initialized() else 0
         raise CheckpointException("load", {rank: error}) from error
     for key, value in state_dict.items():
         if _is_stateful(value):
@@ -141,18 +158,45 @@ def load(
             state_dict[key] = states[key]
 
 
-def _fill(states: Any, reader: FileSystemReader) -> None:
-    metadata = reader.read_metadata()
+def _parts(metadata: Metadata) -> dict[str, list[tuple[MetadataIndex, Any]]]:
+    """Where the parts of each entry are."""
     parts: dict[str, list[tuple[MetadataIndex, Any]]] = {}
     for index, info in metadata.storage_data.items():
         parts.setdefault(index.fqn, []).append((index, info))
-    flat, paths = flatten_state_dict(states)
+    return parts
+
+
+def _rebuilt(reader: FileSystemReader, plan: _EmptyStateDictLoadPlanner) -> dict[str, Any]:
+    """All that a checkpoint holds, or what the plan wants of it."""
+    metadata = reader.read_metadata()
+    paths, parts = metadata.planner_data or {}, _parts(metadata)
+    found: dict[tuple[Any, ...], Any] = {}
+    for name, described in metadata.state_dict_metadata.items():
+        path = paths.get(name, (name,))
+        if not plan.wants(name, path):
+            continue
+        if isinstance(described, TensorStorageMetadata):
+            value = ops.empty(tuple(described.size), dtype=described.properties.dtype)
+            _fill_tensor(value, parts[name], reader)
+            found[path] = value
+        else:
+            found[path] = reader.read(parts[name][0][1], False)
+    return build(found)
+
+
+def _fill(states: Any, reader: FileSystemReader, plan: DefaultLoadPlanner) -> None:
+    metadata = reader.read_metadata()
+    parts = _parts(metadata)
+    flat, paths = _entries(states, plan)
     for name, value in flat.items():
         described = metadata.state_dict_metadata.get(name)
         if described is None:
+            if plan.allow_partial_load:
+                continue
             raise RuntimeError(f"Missing key in checkpoint state_dict: {name}.")
         if not isinstance(value, TensorBase):
-            set_element(states, paths[name], reader.read(parts[name][0][1], False))
+            path = (name,) if paths is None else paths[name]
+            set_element(states, path, reader.read(parts[name][0][1], False))
         elif described.size != value.shape:  # type: ignore[attr-defined]
             raise ValueError(
                 f"Size mismatch between saved {described.size} and current: "
@@ -184,6 +228,7 @@ def load_state_dict(state_dict: Any, storage_reader: Any, *args: Any, **kwargs: 
 
 
 def _old(args: Any, kwargs: Any) -> dict[str, Any]:
+    """Arguments by name; the coordinator is the rank that writes, always the first."""
     names = ("process_group", "coordinator_rank", "no_dist", "planner")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     given.pop("coordinator_rank", None)

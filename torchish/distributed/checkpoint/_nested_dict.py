@@ -49,6 +49,25 @@ def flatten_state_dict(state_dict: Any) -> tuple[dict[str, Any], dict[str, Path]
     return flat, paths
 
 
+def build(values: dict[Path, Any]) -> dict[str, Any]:
+    """The nested dicts and lists whose entries stand at these paths."""
+    root: dict[Any, Any] = {}
+    for path, value in values.items():
+        at: Any = root
+        for key in path[:-1]:
+            at = at.setdefault(key, {})
+        at[path[-1]] = value
+    return {key: _listed(value, values, (key,)) for key, value in root.items()}
+
+
+def _listed(value: Any, values: dict[Path, Any], path: Path) -> Any:
+    """Dicts whose keys are numbers are lists, unless they were saved as one entry."""
+    if path in values or not isinstance(value, dict):
+        return value
+    made = {key: _listed(item, values, (*path, key)) for key, item in value.items()}
+    return list(made.values()) if all(isinstance(key, int) for key in made) else made
+
+
 def set_element(root: Any, path: Path, value: Any) -> None:
     """Put a value at a path that is there."""
     for key in path[:-1]:

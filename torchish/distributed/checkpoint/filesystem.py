@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..._basics.errors import not_supported
 from ..._basics.size import Size
 from ..._serialization import pickling, unpickling
 from ...serialization import load as _load, save as _save
@@ -63,13 +64,21 @@ class FileSystemWriter:
     Args:
         path: the folder; made if it is not there.
         overwrite: whether one that is there may be replaced.
+        single_file_per_rank, thread_count, per_thread_copy_ahead, cache_staged_state_dict: change
+            nothing: one thread writes one file, which every reader takes.
+    Raises: NotSupportedError for extensions, and for another format than `torch.save`'s.
     """
 
     def __init__(
         self, path: Any, single_file_per_rank: bool = True, sync_files: bool = True,
         thread_count: int = 1, per_thread_copy_ahead: int = 10_000_000,
-        cache_staged_state_dict: bool = False, overwrite: bool = True, **kwargs: Any,
+        cache_staged_state_dict: bool = False, overwrite: bool = True, _extensions: Any = None,
+        serialization_format: Any = None,
     ) -> None:  # fmt: skip
+        if _extensions:
+            raise not_supported("FileSystemWriter(_extensions=...)", "files as they are")
+        if getattr(serialization_format, "value", "torch_save") != "torch_save":
+            raise not_supported("FileSystemWriter(serialization_format=...)", "torch.save's")
         self.path, self.overwrite, self.sync_files = os.fspath(path), overwrite, sync_files
 
     def reset(self, checkpoint_id: Any = None) -> None:
@@ -117,10 +126,12 @@ class FileSystemWriter:
 class FileSystemReader:
     """Reads a checkpoint from a folder.
 
-    Raises: FileNotFoundError where there is none.
+    Raises: FileNotFoundError where there is none; NotSupportedError for extensions.
     """
 
-    def __init__(self, path: Any, **kwargs: Any) -> None:
+    def __init__(self, path: Any, _extension_registry: Any = None) -> None:
+        if _extension_registry is not None:
+            raise not_supported("FileSystemReader(_extension_registry=...)", "files as they are")
         self.path = os.fspath(path)
 
     def reset(self, checkpoint_id: Any = None) -> None:

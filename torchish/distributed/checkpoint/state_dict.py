@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.errors import not_supported
+from .. import _group, _objects
 
 __all__ = [
     "StateDictOptions", "get_model_state_dict", "get_optimizer_state_dict", "get_state_dict",
@@ -21,7 +22,10 @@ _WRAPPERS = ("module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrap
 class StateDictOptions:
     """How states are given and taken.
 
-    full_state_dict: tensors in full (they are, here); cpu_offload: on the CPU.
+    full_state_dict: tensors in full, as they always are; cpu_offload: on the CPU, and with
+        full_state_dict in rank 0 only.
+    broadcast_from_rank0: the states that rank 0 is given count; full_state_dict has to be set.
+    keep_submodule_prefixes: of `submodules`, which are refused: changes nothing.
     """
 
     full_state_dict: bool = False
@@ -45,16 +49,48 @@ def _bare(name: str, model: Any) -> str:
     return name
 
 
-def _options(options: StateDictOptions | None, submodules: Any) -> StateDictOptions:
+def _options(options: StateDictOptions | None, submodules: Any = None) -> StateDictOptions:
+    """The options that hold.
+
+    Raises: ValueError for options that do not go together, NotSupportedError.
+    """
     if submodules is not None:
         raise not_supported("get_state_dict(submodules=...)", "the state of the submodule itself")
-    return options or StateDictOptions()
+    found = options or StateDictOptions()
+    if found.dsd_fqn_modifiers != "_fqn_modifiers":
+        raise not_supported("StateDictOptions(dsd_fqn_modifiers=...)", "renaming entries")
+    if found.broadcast_from_rank0 and not found.full_state_dict:
+        raise ValueError("full_state_dict must be True when broadcast_from_rank0 is True.")
+    return found
 
 
-def _moved(value: Any, options: StateDictOptions) -> Any:
-    if options.cpu_offload and isinstance(value, TensorBase):
+def _several() -> bool:
+    return _group.is_initialized() and _group.get_world_size() > 1
+
+
+def _here(state: dict[str, Any], options: StateDictOptions) -> dict[str, Any]:
+    """The state as this rank gives it."""
+    first_only = options.full_state_dict and options.cpu_offload and _several()
+    if first_only and _group.get_rank() != 0:
+        return {}
+    return _on_cpu(state) if options.cpu_offload else state  # type: ignore[no-any-return]
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, TensorBase):
         return value.detach().cpu()  # type: ignore[attr-defined]
+    if isinstance(value, dict):
+        return {key: _on_cpu(item) for key, item in value.items()}
     return value
+
+
+def _given(state: Any, options: StateDictOptions) -> Any:
+    """The state that counts: this rank's, or that of rank 0."""
+    if not options.broadcast_from_rank0 or not _several():
+        return state
+    holder = [state if _group.get_rank() == 0 else None]
+    _objects.broadcast_object_list(holder, src=0)
+    return holder[0]
 
 
 def get_model_state_dict(
@@ -66,10 +102,10 @@ def get_model_state_dict(
     if options.ignore_frozen_params:
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
         found = {k: v for k, v in found.items() if k not in frozen}
-    return {_bare(name, model): _moved(value, options) for name, value in found.items()}
+    return _here({_bare(name, model): value for name, value in found.items()}, options)
 
 
-def _several(optimizers: Any) -> list[Any]:
+def _listed(optimizers: Any) -> list[Any]:
     from ...optim import Optimizer
 
     return [optimizers] if isinstance(optimizers, Optimizer) else list(optimizers)
@@ -105,15 +141,15 @@ def get_optimizer_state_dict(
     names = _names(model)
     state: dict[str, Any] = {}
     groups: list[Any] = []
-    for optimizer in _several(optimizers):
+    for optimizer in _listed(optimizers):
         _begin(optimizer)
         for param, values in optimizer.state.items():
-            state[names[id(param)]] = {k: _moved(v, options) for k, v in values.items()}
+            state[names[id(param)]] = dict(values)
         for group in optimizer.param_groups:
             groups.append({**group, "params": [names[id(p)] for p in group["params"]]})
     if options.flatten_optimizer_state_dict:
-        return _flat(state, groups)
-    return {"state": state, "param_groups": groups}
+        return _here(_flat(state, groups), options)
+    return _here({"state": state, "param_groups": groups}, options)
 
 
 def _flat(state: dict[str, Any], groups: list[Any]) -> dict[str, Any]:
@@ -154,7 +190,8 @@ def set_model_state_dict(
     model: Any, model_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
 ) -> Any:
     """Give the model a state by bare names; what is missing and unexpected is returned."""
-    options = options or StateDictOptions()
+    options = _options(options)
+    model_state_dict = _given(model_state_dict, options)
     own = {_bare(name, model): name for name in model.state_dict()}
     given = {own.get(name, name): value for name, value in model_state_dict.items()}
     return model.load_state_dict(given, strict=options.strict)
@@ -168,7 +205,8 @@ def set_optimizer_state_dict(
 
     Raises: RuntimeError for a parameter that the state does not name.
     """
-    for optimizer in _several(optimizers):
+    optim_state_dict = _given(optim_state_dict, _options(options))
+    for optimizer in _listed(optimizers):
         optimizer.load_state_dict(by_number(model, optimizer, optim_state_dict))
 
 

@@ -1,4 +1,9 @@
-"""Settings of FullyShardedDataParallel; what XLA decides by itself is accepted without effect."""
+"""Settings of FullyShardedDataParallel.
+
+`BackwardPrefetch` (and `forward_prefetch`, `limit_all_gathers`) say when PyTorch gathers
+parameters; no number depends on them, and XLA schedules what a program gathers. What would change a
+result is followed or refused.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +41,14 @@ class BackwardPrefetch(Enum):
 
 @dataclass
 class MixedPrecision:
-    """The dtype that a forward pass computes in; parameters stay as they are."""
+    """The dtype that a forward pass computes in, and that gradients are averaged in over processes;
+    parameters and gradients stay as they are.
+
+    buffer_dtype: buffers become it before the first forward.
+    cast_root_forward_inputs, cast_forward_inputs: whether the outermost wrapper, or another one,
+        casts its inputs to param_dtype.
+    _module_classes_to_ignore: with a wrap policy, modules that compute as without all this.
+    """
 
     param_dtype: Any = None
     reduce_dtype: Any = None
@@ -55,7 +67,7 @@ class CPUOffload:
 
 
 class StateDictType(Enum):
-    """Which form a state has: they are all in full here."""
+    """Which form a state has: FULL and SHARDED are both in full here, LOCAL is refused."""
 
     FULL_STATE_DICT = auto()
     LOCAL_STATE_DICT = auto()
@@ -71,7 +83,7 @@ class StateDictConfig:
 
 @dataclass
 class FullStateDictConfig(StateDictConfig):
-    """Of states in full."""
+    """Of states in full; rank0_only: in the other ranks they are empty."""
 
     rank0_only: bool = False
 

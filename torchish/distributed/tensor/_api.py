@@ -66,7 +66,11 @@ class DTensor(Tensor):
         return _noted_as(local_tensor.as_subclass(DTensor), mesh, tuple(whole))
 
     def to_local(self, *, grad_placements: Any = None) -> Any:
-        """The part that the mesh's first device has; gradients flow back into the whole."""
+        """The part that the mesh's first device has; gradients flow back into the whole.
+
+        Raises: NotSupportedError for gradients in summands.
+        """
+        _no_summands(grad_placements)
         with DisableTorchFunctionSubclass():
             found = self.as_subclass(Tensor)
             for count, placement in zip(self._mesh.mesh.shape, self._placements, strict=True):
@@ -75,7 +79,11 @@ class DTensor(Tensor):
             return found
 
     def full_tensor(self, *, grad_placements: Any = None) -> Any:
-        """The whole tensor, in full on every device."""
+        """The whole tensor, in full on every device.
+
+        Raises: NotSupportedError for gradients in summands.
+        """
+        _no_summands(grad_placements)
         with DisableTorchFunctionSubclass():
             whole = self.as_subclass(Tensor)
             return (
@@ -90,6 +98,8 @@ class DTensor(Tensor):
 
         Raises: RuntimeError without placements, or for `Partial`.
         """
+        if any(kwargs.values()):
+            raise not_supported(f"redistribute({', '.join(kwargs)}=...)", "a cast beside it")
         if placements is None:
             raise RuntimeError("placements is needed for redistribute!")
         mesh = self._mesh if device_mesh is None else device_mesh
@@ -114,6 +124,11 @@ class DTensor(Tensor):
 
         whole = deepcopy(self.as_subclass(Tensor), memo)
         return _noted_as(whole.as_subclass(DTensor), self._mesh, self._placements)
+
+
+def _no_summands(placements: Any) -> None:
+    if any(p.is_partial() for p in placements or ()):
+        raise not_supported("grad_placements with Partial", "gradients as they are")
 
 
 def _flat(args: Any, kwargs: dict[str, Any]) -> list[Any]:

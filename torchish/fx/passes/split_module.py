@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torchish._basics.errors import not_supported
 from torchish.nn.modules.module import Module
 
 from ..graph import Graph
@@ -58,8 +59,14 @@ def split_module(
         keep_original_order: whether partitions are called in the order of their first nodes
             rather than in an order that their dependencies give.
 
-    Raises: RuntimeError if partitions depend on each other in a circle.
+    Raises: RuntimeError if partitions depend on each other in a circle; NotSupportedError for
+        other names of nodes and inputs.
     """
+    for option, other in (("keep_original_node_name", keep_original_node_name),
+                          ("keep_original_input_name", not keep_original_input_name)):  # fmt: skip
+        if other:
+            raise not_supported(f"split_module({option}={option.endswith('node_name')})",
+                                "names as they are made")  # fmt: skip
     return _Split(m, split_callback, qualname_map, keep_original_order, partition_affix).run()
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from torchish._autograd.grad_mode import no_grad
 from torchish._basics.devices import device as Device
-from torchish._basics.dtypes import dtype as Dtype
+from torchish._basics.dtypes import PYTHON_TYPES, dtype as Dtype
 from torchish._ops.registry import ops
 from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
@@ -140,7 +140,8 @@ def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, 
     tensor = kwargs.pop("tensor", kwargs.pop("other", None))
     if kwargs:
         raise TypeError(f"to() received an invalid combination of arguments - got {kwargs!r}")
-    rest = list(args)
+    dtype = PYTHON_TYPES.get(dtype, dtype)
+    rest = [PYTHON_TYPES.get(a, a) if type(a) is type else a for a in args]
     if rest and isinstance(rest[0], Tensor):
         tensor = rest.pop(0)
     elif rest and isinstance(rest[0], Dtype):

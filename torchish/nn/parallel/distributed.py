@@ -13,14 +13,11 @@ import numpy as np
 from torchish import distributed as dist
 from torchish._autograd.backward import queue_callback
 from torchish._autograd.grad_mode import is_grad_enabled, no_grad
-from torchish._autograd.interop import host_array, wrap_host
 from torchish._autograd.nodes import AccumulateGrad
 from torchish._basics.errors import not_supported
-from torchish._basics.memo import Memo
-from torchish._core.kernels import Kernel
-from torchish._core.trace import record
 from torchish._tensor.tensor import Tensor
 from torchish.distributed._buckets import check_hook, make_buckets, write_back
+from torchish.distributed._packing import broadcast, by_dtype, pack, unpack
 from torchish.distributed.algorithms.join import Join, Joinable
 from torchish.nn.modules.module import Module
 
@@ -42,51 +39,6 @@ _UNFINISHED = (
     "this issue (e.g. list, dict, iterable)."
 )
 
-_PACKS: Memo[Kernel] = Memo(256)
-_SPLITS: Memo[Kernel] = Memo(256)
-
-
-def _pack(tensors: Sequence[Tensor]) -> np.ndarray[Any, Any]:
-    """Tensors of one dtype as one flat array, made by the step's own program."""
-    import jax.numpy as jnp
-
-    from torchish._autograd.tensor_base import from_value
-
-    avals = tuple(t._aval for t in tensors)
-
-    def fn(*arrays: Any) -> tuple[Any]:
-        return (jnp.concatenate([a.reshape(-1) for a in arrays]),)
-
-    kernel = _PACKS.find(avals, lambda: Kernel("pack", fn, avals))
-    (flat,) = record(kernel, [t._value() for t in tensors])
-    return host_array(from_value(flat))
-
-
-def _unpack(flat: np.ndarray[Any, Any], tensors: Sequence[Tensor]) -> None:
-    """Write the parts of a flat array into tensors; the cuts are part of the next program."""
-    avals = tuple(t._aval for t in tensors)
-    whole = wrap_host(np.array(flat), tensors[0].device)._value()
-
-    def fn(x: Any) -> tuple[Any, ...]:
-        outs, start = [], 0
-        for aval in avals:
-            outs.append(x[start : start + aval.numel].reshape(tuple(aval.shape)))
-            start += aval.numel
-        return tuple(outs)
-
-    kernel = _SPLITS.find(avals, lambda: Kernel("split", fn, (whole.aval,), avals))
-    with no_grad():
-        for tensor, value in zip(tensors, record(kernel, [whole]), strict=True):
-            tensor._write(value)
-            tensor._version_counter.version += 1
-
-
-def _by_dtype(tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-    groups: dict[Any, list[Tensor]] = {}
-    for t in tensors:
-        groups.setdefault((t.dtype, t.device), []).append(t)
-    return list(groups.values())
-
 
 class DistributedDataParallel(Module, Joinable):
     """Averages gradients over the processes of a group at the end of each backward.
@@ -96,7 +48,7 @@ class DistributedDataParallel(Module, Joinable):
     Args:
         module: the module; parameters and buffers become those of rank 0.
         device_ids: [the GPU of this process], or None for a module on the CPU.
-        broadcast_buffers: before each forward buffers become those of rank 0.
+        broadcast_buffers, forward_sync_buffers: before each forward buffers become those of rank 0.
         process_group: the processes; all if None.
         find_unused_parameters: parameters that the outputs do not depend on count as zero; where
             no process used one its gradient is left alone.
@@ -105,7 +57,8 @@ class DistributedDataParallel(Module, Joinable):
     Raises: RuntimeError without a parameter that requires a gradient, for models that differ, and
         in the forward after a backward that did not reach all parameters.
 
-    Differs from torch: `gradient_as_bucket_view` and `check_reduction` change nothing, and
+    Differs from torch: `gradient_as_bucket_view`, `batched_grad_copy` and `check_reduction` change
+        nothing, and
     `bucket_cap_mb` only what communication hooks get, as there is one exchange otherwise.
 
     Source: https://pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
@@ -138,8 +91,11 @@ class DistributedDataParallel(Module, Joinable):
         Joinable.__init__(self)
         for name, value in (
             ("delay_all_reduce_named_params", delay_all_reduce_named_params),
+            ("param_to_hook_all_reduce", param_to_hook_all_reduce),
             ("mixed_precision", mixed_precision),
             ("device_mesh", device_mesh),
+            ("skip_all_reduce_unused_params", skip_all_reduce_unused_params or None),
+            ("bucket_cap_mb_list", bucket_cap_mb_list),
         ):
             if value is not None:
                 raise not_supported(f"DistributedDataParallel({name}=...)", "leave it out")
@@ -160,7 +116,8 @@ class DistributedDataParallel(Module, Joinable):
         self.device = self._wanted[0].device
         self.device_ids = self._places(device_ids)
         self.output_device = None if output_device is None else as_device(output_device)
-        self.broadcast_buffers = broadcast_buffers is None or broadcast_buffers
+        chosen = broadcast_buffers if forward_sync_buffers is None else forward_sync_buffers
+        self.broadcast_buffers = chosen is None or chosen
         self.find_unused_parameters = find_unused_parameters
         self.static_graph = static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
@@ -223,13 +180,7 @@ class DistributedDataParallel(Module, Joinable):
 
     def _from_rank(self, tensors: Sequence[Tensor], root: int) -> None:
         """Make tensors those of one rank."""
-        wire = self._wire()
-        if wire.count == 1 or not tensors:
-            return
-        for group in _by_dtype(tensors):
-            flat = _pack(group)
-            job = wire.submit(lambda flat=flat: wire.broadcast(flat, root))
-            _unpack(wire.wait(job, "broadcast"), group)
+        broadcast(self.process_group, tensors, root)
 
     def _exchange(self) -> None:
         """Average the gradients over processes."""
@@ -247,8 +198,8 @@ class DistributedDataParallel(Module, Joinable):
         grads = []
         for p in self._wanted:
             grads.append(p.grad if p.grad is not None else p.detach() * 0)
-        groups = _by_dtype(grads)
-        arrays = [_pack(group) for group in groups]
+        groups = by_dtype(grads)
+        arrays = [pack(group) for group in groups]
         if finding:
             used = np.array([id(p) in self._used for p in self._wanted], np.float32)
             arrays.append(used)
@@ -256,13 +207,13 @@ class DistributedDataParallel(Module, Joinable):
         everywhere = averaged.pop() > 0 if finding else None
         if everywhere is None or everywhere.all():
             for group, flat in zip(groups, averaged, strict=True):
-                _unpack(flat, group)
+                unpack(flat, group)
             for p, g in zip(self._wanted, grads, strict=True):
                 p.grad = g
             return
         kept = [g.clone() for g in grads]
         for group, flat in zip(groups, averaged, strict=True):
-            _unpack(flat, group)
+            unpack(flat, group)
         for p, g, before, used in zip(self._wanted, grads, kept, everywhere, strict=True):
             if used:
                 p.grad = g

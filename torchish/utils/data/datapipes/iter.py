@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import copy as copying
 import fnmatch
 import os
 from collections import defaultdict, deque
@@ -22,7 +22,7 @@ class IterableWrapper(IterDataPipe):
         self.iterable, self.deepcopy = iterable, deepcopy
 
     def __iter__(self) -> Iterator[Any]:
-        source = copy.deepcopy(self.iterable) if self.deepcopy else self.iterable
+        source = copying.deepcopy(self.iterable) if self.deepcopy else self.iterable
         yield from source
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class Mapper(_On):
         columns = self.input_col
         several = isinstance(columns, list | tuple)
         found = self.fn(*(data[c] for c in columns)) if several else self.fn(data[columns])
-        made = list(data) if isinstance(data, tuple) else copy.copy(data)
+        made = list(data) if isinstance(data, tuple) else copying.copy(data)
         if self.output_col is None:
             made[columns[0] if several else columns] = found
             for c in sorted(columns[1:], reverse=True) if several else ():
@@ -245,6 +245,9 @@ class _Split:
             yield queue.popleft()
 
 
+_COPIES = {"shallow": copying.copy, "deep": copying.deepcopy}
+
+
 @functional_datapipe("fork")
 class Forker(IterDataPipe):
     """The same pipe several times."""
@@ -257,8 +260,13 @@ class Forker(IterDataPipe):
                              "found")  # fmt: skip
         if num_instances == 1:
             return [datapipe]
+        if copy not in (None, "shallow", "deep"):
+            raise ValueError(
+                f"Unknown copy method `{copy}` requested, choose one of None, `shallow` or `deep`."
+            )
         parent = _Split(datapipe, num_instances, buffer_size, lambda x: range(num_instances))
-        return [_Branch(parent, k) for k in range(num_instances)]
+        branches = [_Branch(parent, k) for k in range(num_instances)]
+        return branches if copy is None else [Mapper(b, _COPIES[copy]) for b in branches]
 
 
 @functional_datapipe("demux")

@@ -1,0 +1,3 @@
+"""Optimizers over processes."""
+
+from .zero_redundancy_optimizer import ZeroRedundancyOptimizer as ZeroRedundancyOptimizer
