@@ -108,6 +108,8 @@ if not TYPE_CHECKING:  # a name that is not there is an error to type checkers
             module = importlib.import_module(f"{__package__}._ops.foreach")
             if hasattr(module, name):
                 return getattr(module, name)
+        if name == "torch":  # PyTorch's modules import it, and some programs write torch.torch
+            return importlib.import_module("torchish")
         return _namespace.missing(name)
 
 

@@ -367,7 +367,7 @@ class ExceptionWrapper:
         raise exception
 
 
-# --- tensors as one flat one, for exchanges of many -------------------------------------------------
+# --- tensors as one flat one, for exchanges of many -----------------------------------------------
 
 
 def _flatten_dense_tensors(tensors: Any) -> Any:
@@ -382,7 +382,7 @@ def _unflatten_dense_tensors(flat: Any, tensors: Any) -> tuple[Any, ...]:
 
 
 def _take_tensors(tensors: Any, size_limit: int) -> Any:
-    """The tensors in groups of one dtype and at most `size_limit` bytes; an ever larger one alone."""
+    """The tensors in groups of one dtype and at most `size_limit` bytes; a larger one alone."""
     open_groups: dict[str, tuple[list[Any], int]] = {}
     for tensor in tensors:
         group, size = open_groups.get(tensor.type(), ([], 0))

@@ -39,8 +39,8 @@ REASONS = (
     (r"\((non_blocking|pin_memory|device_ids|async_op|implicit)\)|is_pinned\(device\)|"
      r"pin_memory\(device\)", "copies do not block, and host memory is one kind"),
     (r"\((memory_format|layout)\)", "the layout asked for is the only one there is"),
-    (r"^_devices/streams|accelerator|^cpu/|^cuda/|set_device_states", "queries and streams: work is "
-     "ordered by its data, one answer holds for all devices"),
+    (r"^_devices/streams|accelerator|^cpu/|^cuda/|set_device_states", "queries and streams: data "
+     "orders the work, one answer holds for all devices"),
     (r"LegacyType|set_flush_denormal|use_deterministic", "results are deterministic as they are"),
     # Choices between algorithms that give the same result.
     (r"cudnn_enable|\((sorted|stable|assume_unique|foreach|sparse_grad|only_inputs|driver)\)",
@@ -58,7 +58,7 @@ REASONS = (
     (r"^_dynamo/|^compiler/|^jit/|^export/|^fx/|^hub|^profiler|^library/|^utils/_trees",
      "of bytecode, TorchScript, printing and profilers; here the Python runs and XLA compiles"),
     (r"tensorboard", "names of collections, and weights that torch ignores too"),
-    (r"datapipes|_foreach", "tracing of dataframes, and the order of files, which is always sorted"),
+    (r"datapipes|_foreach", "tracing of dataframes; files always come sorted"),
     # Processes.
     (r"\((pg_options|group_desc|group_name|device_id|multi_tenant|use_libuv|world_size)\)",
      "labels, and tuning of other transports"),
@@ -66,7 +66,7 @@ REASONS = (
     (r"parallel_apply\(devices\)", "modules lie on their devices already"),
     (r"DistributedDataParallel.__init__\((check_reduction|batched_grad_copy)\)",
      "how gradients are copied into the one exchange"),
-    (r"from_local\(|src_data_rank|grad_placements|tensor/parallel", "one process has whole tensors"),
+    (r"from_local\(|src_data_rank|grad_placements|tensor/parallel", "processes have whole tensors"),
     (r"reshard_after|set_\w+prefetch|set_unshard|set_is_last|set_post_optim|FSDPModule|"
      r"(backward_prefetch|forward_prefetch|limit_all_gathers|use_orig_params|recurse|with_grads|"
      r"optim_input)\)", "when parameters are gathered: XLA schedules, numbers do not depend on it"),
@@ -127,6 +127,8 @@ def test_no_argument_is_accepted_without_effect_or_reason() -> None:
 
 
 def test_the_search_sees_what_is_not_read() -> None:
-    code = "class A:\n  def f(self, a, b, *, c=1, **rest):\n    return lambda: b\n  def _g(s, x): 1\n"
+    code = (
+        "class A:\n  def f(self, a, b, *, c=1, **rest):\n    return lambda: b\n  def _g(s, x): 1\n"
+    )
     assert list(unread_arguments(ast.parse(code))) == ["A.f(a)", "A.f(c)", "A.f(rest)"]
     assert not list(unread_arguments(ast.parse("def f(a):\n  raise E")))

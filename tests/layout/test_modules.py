@@ -121,6 +121,18 @@ def test_a_placeholder_is_refused_when_used() -> None:
     assert QuantStub[int] is QuantStub
 
 
+def test_modules_know_torch_as_pytorchs_do() -> None:
+    assert torchish.torch is torchish.nn.functional.torch is torchish.optim.adam.torch is torchish
+    assert torch.torch is torch.nn.functional.torch is torch
+
+
+def test_compiled_names_of_a_module_are_refused() -> None:
+    for module, name in (("monitor", "log_event"), ("ao.quantization", "prepare")):
+        with pytest.raises(NotSupportedError, match=f"{module}.{name}"):
+            getattr(importlib.import_module(f"torchish.{module}"), name)(1)
+    assert torchish.quantization.quantize_dynamic is torchish.ao.quantization.quantize_dynamic
+
+
 def test_what_pytorch_lacks_is_absent() -> None:
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("torchish.ao.nonsense")

@@ -40,3 +40,17 @@ def test_python_types_are_dtypes(call: str) -> None:
         return str(eval(call, {"m": m}))
 
     assert result(torchish) == result(torch)
+
+
+def test_dtypes_that_have_a_name_only_are_refused_by_it() -> None:
+    ours = {str(d) for d in vars(torchish).values() if isinstance(d, torchish.dtype)}
+    assert ours == {str(d) for d in vars(torch).values() if isinstance(d, torch.dtype)}
+    assert torchish.complex32.is_complex and torchish.chalf is torchish.complex32
+    for dt in (torchish.complex32, torchish.quint8, torchish.float8_e8m0fnu, torchish.int4):
+        for use in (
+            lambda dt=dt: torchish.ones(2, dtype=dt), lambda dt=dt: torchish.tensor([1], dtype=dt),
+            lambda dt=dt: torchish.ones(2).to(dt), lambda dt=dt: torchish.ones(2).view(dt),
+            lambda dt=dt: torchish.empty(2, dtype=dt),
+        ):  # fmt: skip
+            with pytest.raises(torchish.NotSupportedError, match=f"tensors of {dt}"):
+                use()

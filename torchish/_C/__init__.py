@@ -145,3 +145,46 @@ _special = _Functions("special", "special_")
 def _set_grad_enabled(enabled: bool) -> None:
     """Switch grad mode, as graphs do."""
     state.grad_enabled = enabled
+
+
+def _are_functorch_transforms_active() -> bool:
+    """Whether a transformation of `torch.func` runs."""
+    return bool(state.transforms)
+
+
+def _get_cudnn_enabled() -> bool:
+    from ..backends import cudnn
+
+    return bool(cudnn.enabled)
+
+
+# Switches of TorchScript's compilers, which old programs set before they begin: there is none of
+# them, so they are remembered and nothing else.
+_switches = {
+    "_jit_set_texpr_fuser_enabled": True, "_jit_set_profiling_mode": True,
+    "_jit_set_profiling_executor": True, "_jit_set_nvfuser_enabled": False,
+    "_jit_set_nvfuser_guard_mode": False, "_jit_override_can_fuse_on_cpu": False,
+    "_jit_override_can_fuse_on_gpu": False, "_jit_set_inline_everything_mode": False,
+    "_jit_set_texpr_reductions_enabled": False, "_jit_set_nvfuser_horizontal_mode": False,
+}  # fmt: skip
+_TELL = ("_jit_set_profiling_mode", "_jit_set_profiling_executor",
+         "_jit_set_texpr_reductions_enabled")  # fmt: skip
+_questions = {
+    "_jit_can_fuse_on_cpu": "_jit_override_can_fuse_on_cpu",
+    "_jit_can_fuse_on_gpu": "_jit_override_can_fuse_on_gpu",
+    "_jit_texpr_fuser_enabled": "_jit_set_texpr_fuser_enabled",
+    "_jit_nvfuser_enabled": "_jit_set_nvfuser_enabled",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _questions:
+        return lambda: _switches[_questions[name]]
+    if name not in _switches:
+        raise AttributeError(f"module 'torch._C' has no attribute {name!r}")
+
+    def switch(to: bool) -> bool | None:
+        before, _switches[name] = _switches[name], bool(to)
+        return before if name in _TELL else None
+
+    return switch

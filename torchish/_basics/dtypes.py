@@ -8,8 +8,12 @@ Source: torch's "Tensor Attributes" page (type promotion doc).
 
 from __future__ import annotations
 
+from typing import Any
+
 import ml_dtypes
 import numpy as np
+
+from .errors import not_supported
 
 # Categories of torch's promotion: a higher category wins whatever the widths.
 BOOL, INT, FLOAT, COMPLEX = range(4)
@@ -74,9 +78,19 @@ ALL = (
     uint8, int8, int16, int32, int64, float16, float32, float64, complex64, complex128, bool_,
     bfloat16, float8_e5m2, float8_e4m3fn, uint16, uint32, uint64,
 )  # fmt: skip
-# Of weights in torch.ao.quantization alone: no tensor has it, so it is in none of the tables.
-qint8 = dtype("qint8", np.int8, INT)
-BY_NAME = {d.name: d for d in (*ALL, qint8)}
+# What programs name, in tables and comparisons, although no tensor here has it.
+_ONE_BYTE = ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2")
+NAMED_ONLY = frozenset((
+    *[dtype(name, "V1", FLOAT, signed=name != "float8_e8m0fnu") for name in _ONE_BYTE],
+    *[dtype(f"int{k}", "V1", INT) for k in range(1, 8)],
+    *[dtype(f"uint{k}", "V1", INT, signed=False) for k in range(1, 8)],
+    *[dtype(name, "V1", INT) for name in ("qint8", "quint8", "quint4x2", "quint2x4")],
+    *[dtype(f"bits{name}", "V1", INT, signed=False) for name in ("8", "1x8", "2x4", "4x2")],
+    dtype("bits16", "V2", INT, signed=False), dtype("qint32", "V4", INT),
+    dtype("complex32", "V4", COMPLEX),
+))  # fmt: skip
+BY_NAME = {d.name: d for d in (*ALL, *NAMED_ONLY)}
+qint8 = BY_NAME["qint8"]
 ALIASES = {
     "float": float32, "double": float64, "half": float16, "cfloat": complex64,
     "cdouble": complex128, "short": int16, "int": int32, "long": int64,
@@ -90,6 +104,21 @@ _TO_COMPLEX = {float32: complex64, float64: complex128}
 PYTHON_TYPES: dict[object, dtype] = {
     int: int64, float: float64, bool: bool_, complex: complex128,
 }  # fmt: skip
+
+
+def wanted(given: Any) -> Any:
+    """What a `dtype=` means: Python's types stand for dtypes; other things are given back.
+
+    Raises: NotSupportedError for a dtype that has a name only.
+    """
+    if type(given) is type:
+        return PYTHON_TYPES.get(given, given)
+    if type(given) is dtype and given in NAMED_ONLY:
+        way = "complex64" if given.is_complex else "float8_e4m3fn, float8_e5m2, or wider dtypes"
+        if "qint" in given.name or given.name.startswith("quint"):
+            way = "torch.ao.quantization.quantize_dynamic of linear layers"
+        raise not_supported(f"tensors of torch.{given.name}", way)
+    return given
 
 
 def by_name(name: str) -> dtype:

@@ -16,7 +16,6 @@ import numpy as np
 from .._basics import dtypes
 from .._basics.devices import CPU, device as Device
 from .._basics.dtypes import dtype as Dtype
-from .._basics.errors import not_supported
 from .._basics.size import Size
 from .._basics.state import process, state
 from .._basics.strides import contiguous_strides
@@ -50,15 +49,12 @@ _AVALS: dict[tuple[tuple[int, ...], Dtype], Aval] = {}
 def aval_of(shape: tuple[int, ...], dt: Dtype) -> Aval:
     """The one Aval of this shape and dtype.
 
-    Raises: NotSupportedError for a quantized dtype.
+    Raises: NotSupportedError for a dtype that has a name only.
     """
     key = (shape, dt)
     found = _AVALS.get(key)
     if found is None:
-        if dt is dtypes.qint8:
-            raise not_supported(
-                "quantized tensors", "torch.ao.quantization.quantize_dynamic of linear layers"
-            )
+        dt = dtypes.wanted(dt)
         found = _AVALS.setdefault((tuple(shape), dt), Aval(tuple(shape), dt))
     return found
 

@@ -87,6 +87,8 @@ def _fallback(module: ModuleType, own: Callable[[str], Any] | None) -> Callable[
                 if isinstance(raised, NotImplementedError):
                     raise  # refused by name
                 error = raised
+        if name == "torch":  # most of PyTorch's modules import it: `functional.torch`
+            return sys.modules[PACKAGE]
         if not name.startswith("__"):
             if _has_file(module, name):
                 return importlib.import_module(f"{own_name(module)}.{name}")

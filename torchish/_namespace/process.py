@@ -146,16 +146,12 @@ _AREAS = (
     ("sparse_", "dense tensors (sparse ones are not supported)"),
     ("quant", "float tensors (quantisation is not supported)"),
     ("q_", "float tensors (quantisation is not supported)"),
-    ("qint", "float tensors (quantisation is not supported)"),
-    ("quint", "float tensors (quantisation is not supported)"),
     ("fake_quant", "float tensors (quantisation is not supported)"),
     ("dequant", "float tensors (quantisation is not supported)"),
     ("mkldnn_", "the operator of the same name without its prefix"),
     ("cudnn_", "the operator of the same name without its prefix"),
     ("miopen_", "the operator of the same name without its prefix"),
     ("nested", "torch.nested"),
-    ("chalf", "complex64 (XLA has no complex32)"),
-    ("complex32", "complex64 (XLA has no complex32)"),
 )
 
 

@@ -20,6 +20,7 @@ from .._ops.shared import layout_type, memory_format
 from .._random.generator import Generator
 from .._tensor.printing import set_printoptions
 from .._tensor.tensor import LEGACY_TYPES, LegacyType, Tensor
+from . import asserting
 from .limits import finfo, iinfo
 from .process import NAMES as PROCESS_NAMES, MissingName, missing as missing_name
 
@@ -275,8 +276,9 @@ def public() -> dict[str, Any]:
     found.update({f.__name__: f for f in _NAMES})
     for f in _OVERRIDABLE:
         found[f.__name__] = overriding.guard(f, f.__name__, "torch")
+    found.update(asserting.NAMES)
     found.update(dtypes.BY_NAME)
-    found.update(dtypes.ALIASES)
+    found.update(dtypes.ALIASES, chalf=dtypes.BY_NAME["complex32"])
     found.update(_CONSTANTS)
     found.update(PROCESS_NAMES)
     found.update(

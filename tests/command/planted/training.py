@@ -47,7 +47,7 @@ def train(net, loader, device):
             loss,
             0.1,
             0,
-            torch.quint8,  # raises torch.quint8
+            torch.quint8,
         )
         scaler.scale(loss).backward()
         optimizer.step()

@@ -34,5 +34,5 @@ with tempfile.TemporaryDirectory() as folder:
     saver = Checkpoint({"net": net, "opt": optimizer}, DiskSaver(folder), n_saved=1)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, saver)
     trainer.run(loader, max_epochs=3)
-    state = torch.load(f"{folder}/{saver.last_checkpoint}")
+    state = torch.load(str(saver.last_checkpoint))
     print(*[v.norm().item() for v in state["net"].values()])

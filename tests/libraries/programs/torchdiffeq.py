@@ -18,7 +18,7 @@ class Field(torch.nn.Module):
 torch.manual_seed(0)
 field, y0 = Field().double(), torch.tensor([[1.0, -0.5]], dtype=torch.double)
 times = torch.linspace(0, 1, 4, dtype=torch.double)
-for method in ("dopri5", "rk4", "adams", "euler"):
+for method in ("dopri5", "rk4", "explicit_adams", "euler"):
     found = odeint(field, y0, times, method=method, rtol=1e-6, atol=1e-8)
     print(*found.flatten().tolist())
 optimizer = torch.optim.Adam(field.parameters(), lr=0.05)

@@ -23,7 +23,7 @@ for model in models:
         loss.backward()
         optimizer.step()
         print(loss.item())
-mae = MAE(encoder=vit, masking_ratio=0.5, decoder_dim=16, decoder_depth=1)
+mae = MAE(encoder=vit, masking_ratio=0.5, decoder_dim=32, decoder_depth=1)
 loss = mae(x)
 loss.backward()
 print(loss.item(), mae.mask_token.grad.norm().item())

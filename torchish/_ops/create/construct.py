@@ -112,7 +112,7 @@ def _check_regular(data: Any, shape: tuple[int, ...], dt: dtype, depth: int = 0)
 
 def array_from(data: Any, dt: dtype | None) -> np.ndarray[Any, Any]:
     """A new numpy array of torch's dtype from any data that `torch.tensor` takes."""
-    dt = dtypes.PYTHON_TYPES.get(dt, dt)
+    dt = dtypes.wanted(dt)
     if isinstance(data, TensorBase):
         array = host_array(data)
         return np.array(array if dt is None else _cast(array, dt))

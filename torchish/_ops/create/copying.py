@@ -260,7 +260,7 @@ def convert(
     made = input
     if dev is not None:
         made = _on(made, dev)
-    dt = dtypes.PYTHON_TYPES.get(dt, dt)
+    dt = dtypes.wanted(dt)
     if dt is not None and made._aval.dtype is not dt:
         strides = None
         if not made._is_plain:

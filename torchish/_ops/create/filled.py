@@ -38,10 +38,9 @@ def as_dtype(given: Any, default: Type) -> Type:
     """The dtype meant by a `dtype=` argument (a Python type counts as its widest dtype)."""
     if given is None:
         return default
-    if isinstance(given, Type):
-        return given
-    if given in dtypes.PYTHON_TYPES:
-        return dtypes.PYTHON_TYPES[given]
+    found = dtypes.wanted(given)
+    if isinstance(found, Type):
+        return found
     raise TypeError(f"argument 'dtype' must be torch.dtype, not {type(given).__name__}")
 
 

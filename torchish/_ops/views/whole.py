@@ -83,8 +83,7 @@ def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
     Raises: RuntimeError when the strides do not allow it (use `reshape`).
     """
     wanted = dtype if dtype is not None else (size[0] if len(size) == 1 else None)
-    if type(wanted) is type:
-        wanted = dtypes.PYTHON_TYPES.get(wanted, wanted)
+    wanted = dtypes.wanted(wanted)
     if isinstance(wanted, dtypes.dtype):
         return view_dtype(self, wanted)
     sizes = infer_size(as_sizes(size), self._aval.numel)
