@@ -106,11 +106,12 @@ libraries: $(DEV_DEPS)
 		typing_inspect mypy_extensions pyro-ppl pyro-api threadpoolctl scikit-learn joblib \
 		pytorch-tabnet fastai fastcore 'fastprogress<1.1' fasttransform fastdownload plum-dispatch \
 		beartype deepxde scikit-optimize pyaml pytorch_forecasting scikit-base \
-		torchdiffeq torchsde trampoline x-transformers torch-einops-utils einx frozendict loguru vit-pytorch captum \
-		entmax pytorch-msssim torchinfo torchsummary torch-optimizer pytorch-ranger lion-pytorch \
-		madgrad prodigyopt schedulefree ema-pytorch torch-ema pytorch-crf pytorch-ignite skorch \
-		kornia kornia-rs zuko pytorch-metric-learning vector-quantize-pytorch nflows umnn higher \
-		sentence-transformers lpips backpack-for-pytorch unfoldNd
+		torchdiffeq torchsde trampoline x-transformers torch-einops-utils einx frozendict loguru \
+		vit-pytorch captum entmax pytorch-msssim torchinfo torchsummary torch-optimizer \
+		pytorch-ranger lion-pytorch madgrad prodigyopt schedulefree ema-pytorch torch-ema \
+		pytorch-crf pytorch-ignite skorch kornia kornia-rs zuko pytorch-metric-learning \
+		vector-quantize-pytorch nflows umnn higher sentence-transformers lpips \
+		backpack-for-pytorch unfoldNd
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
 
 # Strict: a warning is an error. The theme's notice about its successor is none of ours.

@@ -16,7 +16,7 @@ FOLDER = os.environ["TORCHISH_LIBRARIES"]
 # Where torchvision's Python lies for the process that runs PyTorch; torchish brings its own.
 TORCHVISION = os.environ.get("TORCHISH_TORCHVISION", "")
 PROGRAMS = {path.stem: path for path in sorted((Path(__file__).parent / "programs").glob("*.py"))}
-NEED_TORCHVISION = {"fastai", "open_clip"}
+NEED_TORCHVISION = {"fastai", "lpips", "open_clip", "vit_pytorch"}
 
 
 def printed(program: str, *launcher: str, path: str = "") -> list[float]:

@@ -22,9 +22,9 @@ except (ImportError, AttributeError):
 if TYPE_CHECKING:
     from torch.nowhere import Something
 
-HAS_CHALF = hasattr(th, "complex32")
-if hasattr(th, "complex32"):
-    DTYPES = [th.float32, th.complex32]  # note torch.complex32
+HAS_CHALF = hasattr(th, "quantized_gru")
+if hasattr(th, "quantized_gru"):
+    DTYPES = [th.float32, th.quantized_gru]  # note torch.quantized_gru
 
 
 def rpc_of(worker: th.distributed.rpc.RRef) -> Any:  # note torch.distributed.rpc.RRef

@@ -12,7 +12,7 @@ from torch.ao.quantization import get_default_qconfig  # note torch.ao.quantizat
 from torch.utils.data import DataLoader, TensorDataset
 
 Conv = nn.Conv2d
-half = torch.complex32  # raises torch.complex32
+half = torch.quantized_gru  # raises torch.quantized_gru
 
 
 class Net(nn.Module):

@@ -21,14 +21,11 @@ def run(make):
     if hasattr(optimizer, "train"):
         optimizer.train()
 
-    def closure():
+    for _ in range(10):
         optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(net(x), y)
         loss.backward(create_graph=make is hessian)
-        return loss
-
-    for _ in range(10):
-        loss = optimizer.step(closure)
+        optimizer.step()
     if hasattr(optimizer, "eval"):
         optimizer.eval()
     print(loss.item(), *[p.norm().item() for p in net.parameters()])
