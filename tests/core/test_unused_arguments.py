@@ -19,7 +19,8 @@ REASONS = (
     # Python's and the project's own protocols: the caller gives what this callee need not look at.
     (r"\.__(new|exit|reduce_ex|deepcopy|get|repr|call|init_subclass)__\(", "Python's protocol"),
     (r"__torch_(function|dispatch)__\(types\)", "the override protocol"),
-    (r"find_spec\(|load_ipython_extension|handle_starttag|InlinePool", "Python's and IPython's protocols"),
+    (r"find_spec\(|load_ipython_extension|handle_starttag", "Python's and IPython's protocols"),
+    (r"InlinePool", "the form of a loader's pools"),
     (r"^_(autograd|parallel|core|command|ops/shared|dynamo/capture)", "the engine's own calls"),
     (r"^func/(_pmap|_recorded|_modules)", "the engine's own calls"),
     (r"^distributed/_nodes", "the launcher's own calls"),

@@ -296,3 +296,30 @@ def test_transforms_to_constraints(name: str) -> None:
     half = len(found) // 2
     for mine, theirs in zip(found[:half], found[half:], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("m", [torchish, torch])
+def test_a_subclass_expands_as_its_base_or_by_itself(m: Any) -> None:
+    """A class that makes more than its base does has to say how it is expanded."""
+    d = m.distributions
+
+    class Plain(d.Normal):
+        pass
+
+    class Diagonal(d.Independent):
+        def __init__(self, loc, scale, ndims=1):
+            super().__init__(d.Normal(loc, scale), ndims)
+
+        def expand(self, batch_shape, new=None):
+            new = self._get_checked_instance(Diagonal, new)
+            return d.Independent.expand(self, batch_shape, new)
+
+    class Careless(d.Independent):
+        def __init__(self, loc):
+            super().__init__(d.Normal(loc, 1.0), 1)
+
+    made = Diagonal(m.zeros(3), m.ones(3)).expand((2,))
+    assert type(made) is Diagonal and made.batch_shape == (2,) and made.event_shape == (3,)
+    assert Plain(m.zeros(3), 1.0).expand((2, 3)).loc.shape == (2, 3)
+    with pytest.raises(NotImplementedError, match="Subclass Careless of Independent that"):
+        Careless(m.zeros(3)).expand((2,))

@@ -156,13 +156,28 @@ class Distribution:
         return ops.exp(self.entropy())
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        """The same distribution for a larger batch."""
-        made = type(self).__new__(type(self)) if _instance is None else _instance
+        """The same distribution for a larger batch.
+
+        Raises: NotImplementedError for a program's own class that makes more than its base does.
+        """
+        made = self._get_checked_instance(_home(type(self)), _instance)
         shape = Size(batch_shape)
         made.__dict__.update(self.__dict__)
         self._expand_into(made, shape)
         made._batch_shape = shape
         return made
+
+    def _get_checked_instance(self, cls: Any, _instance: Any = None) -> Any:
+        """What `expand` fills: an instance without contents, or the one that a subclass made.
+
+        Raises: NotImplementedError for a subclass with an `__init__` of its own.
+        """
+        if _instance is None and (cls is Distribution or type(self).__init__ is not cls.__init__):
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ "
+                "method must also define a custom .expand() method."
+            )
+        return type(self).__new__(type(self)) if _instance is None else _instance
 
     def _expand_into(self, made: Any, shape: Size) -> None:
         for name in self.arg_constraints:
@@ -260,3 +275,8 @@ def _shown(value: Any) -> str:
     if not is_host(value) and value.numel() == 1:
         return str(value.item()) if value.dim() == 0 else str(value)
     return str(value.item()) if value.dim() == 0 else str(value)
+
+
+def _home(cls: type) -> Any:
+    """The class of this package that a class is, or stands on."""
+    return next(c for c in cls.__mro__ if c.__module__.split(".")[0] in ("torch", "torchish"))
