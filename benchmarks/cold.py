@@ -1,7 +1,8 @@
 """What programs cost the first time: whole small programs in fresh processes, nothing cached.
 
-Three contestants: PyTorch, torchish, and torchish with every program compiled at once
-(`TORCHISH_COMPILE=1`), which is what a script costs on a system without an interpreter.
+Four contestants: PyTorch, torchish, torchish with every program compiled at once
+(`TORCHISH_COMPILE=1`), which is what a script costs on a system without an interpreter, and the
+same programs by hand in JAX (`cold_jax.py`).
 """
 
 from __future__ import annotations
@@ -105,12 +106,19 @@ PROGRAMS: dict[str, Callable[[Any], float]] = {
 
 RUN = """
 import importlib, json, resource, sys, time
-torch = importlib.import_module(sys.argv[1])
-from benchmarks.cold import PROGRAMS
-torch.manual_seed(0)
-torch.ones(2).add(1).sum().item()
+if sys.argv[1] == "jax":
+    from benchmarks import cold_jax
+    import jax.numpy as jnp
+    program = cold_jax.PROGRAMS[sys.argv[2]]
+    (jnp.ones(2) + 1).sum().item()
+else:
+    from benchmarks.cold import PROGRAMS
+    torch = importlib.import_module(sys.argv[1])
+    program = lambda: PROGRAMS[sys.argv[2]](torch)
+    torch.manual_seed(0)
+    torch.ones(2).add(1).sum().item()
 start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-value = PROGRAMS[sys.argv[2]](torch)
+value = program()
 seconds = time.perf_counter() - start
 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 print(json.dumps({"seconds": seconds, "megabytes": grown, "value": value}))
@@ -135,16 +143,19 @@ def cold(library: str, program: str, **settings: str) -> dict[str, float]:
 def main() -> dict[str, dict[str, float]]:
     """Measure and print a line a program."""
     print("\ncold programs: seconds, and megabytes of memory grown")
-    print(f"  {'program':<15}{'PyTorch':>16}{'torchish':>16}{'compiled at once':>22}   answers")
+    print(
+        f"  {'program':<15}{'PyTorch':>16}{'torchish':>16}{'compiled at once':>22}{'JAX by hand':>18}   answers"
+    )
     rows = {}
     for name in PROGRAMS:
         contestants = [
             cold("torch", name), cold("torchish", name),
-            cold("torchish", name, TORCHISH_COMPILE="1"),
+            cold("torchish", name, TORCHISH_COMPILE="1"), cold("jax", name),
         ]  # fmt: skip
         cells = [f"{c['seconds']:9.2f} {c['megabytes']:5.0f} MB" for c in contestants]
         theirs, ours = contestants[0]["value"], contestants[1]["value"]
         agree = "agree" if abs(theirs - ours) <= 1e-3 * max(1, abs(theirs)) else "DIFFER"
-        print(f"  {name:<15}{cells[0]:>16}{cells[1]:>16}{cells[2]:>22}   {agree}", flush=True)
+        line = f"{cells[0]:>16}{cells[1]:>16}{cells[2]:>22}{cells[3]:>18}"
+        print(f"  {name:<15}{line}   {agree}", flush=True)
         rows[name] = contestants[1]
     return rows
