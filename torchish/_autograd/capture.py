@@ -234,18 +234,10 @@ class BlindCapture(Capture):
             return self.floats[slot - FLOATS]
         return int(self.ints[slot - INTS]) if slot < COMPLEXES else self.complexes[slot - COMPLEXES]
 
-    def _external(self, value: Value, mark: int) -> int:
+    def _make_ready(self, value: Value) -> None:
+        """Inputs may stay pending: whatever takes the record will take them."""
         if value.device is not self.device:
-            try:
-                value.read()
-                value = self._moved(value)
-            except BaseException:
-                del self.entries[mark:]
-                raise
-        slot = -1 - len(self.externals)
-        self.ext_index[id(value)] = slot
-        self.externals.append(value)
-        return slot
+            value.read()
 
     def flush(self, reason: str = "asked for") -> None:
         """Refuse: there is no data here.

@@ -157,10 +157,7 @@ class Trace:
     def _external(self, value: Value, mark: int) -> int:
         """Slot of an input from outside this trace; what is pending elsewhere is run first."""
         try:
-            if value.array is None:
-                if value.trace is None:
-                    raise NotImplementedError("Cannot copy out of meta tensor; no data!")
-                value.trace.flush("another thread or device needs a value")
+            self._make_ready(value)
             if value.device is not self.device:
                 value = self._moved(value)
         except BaseException:
@@ -170,6 +167,13 @@ class Trace:
         self.ext_index[id(value)] = slot
         self.externals.append(value)
         return slot
+
+    def _make_ready(self, value: Value) -> None:
+        """Run what an input from outside still waits for."""
+        if value.array is None:
+            if value.trace is None:
+                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+            value.trace.flush("another thread or device needs a value")
 
     def _moved(self, value: Value) -> Value:
         """A 0-dim CPU value may join an operator on any device, as in torch; nothing else may."""

@@ -16,15 +16,15 @@ import jax.numpy as jnp
 
 from .._autograd.apply import apply_kernel
 from .._autograd.capture import DataDependent, on_stand_ins
-from .._autograd.interop import is_host
 from .._autograd.tensor_base import TensorBase, from_value, from_values
 from .._basics.devices import device as Device, jax_devices, resolve
 from .._basics.dtypes import bool_, int64
 from .._basics.memo import memoised
 from .._core.kernels import VjpKernel
 from .._core.trace import record_on
-from .._core.values import Aval, Value, aval_of
+from .._core.values import Aval, aval_of
 from .._parallel.mapped import Result
+from .._parallel.nested import at_home, filled, map_tensors, outline, replaced
 from .._parallel.replicas import ReplicaCall
 
 __all__ = ["all_gather", "axis_index", "pmap", "pmax", "pmean", "pmin", "psum"]
@@ -110,7 +110,7 @@ def _call(axis_name: str) -> ReplicaCall:
 
 def _apply(kind: str, x: Any, axis_name: str, dim: int = 0) -> Any:
     if not isinstance(x, TensorBase):
-        return _map(lambda t: _apply(kind, t, axis_name, dim), x)
+        return map_tensors(lambda t: _apply(kind, t, axis_name, dim), x)
     call = _call(axis_name)
     if kind == "all_gather":
         dim = dim % (x.dim() + 1)
@@ -148,23 +148,11 @@ def axis_index(axis_name: str) -> Any:
     return from_value(record_on(call.home, _index_kernel(axis_name), ())[0])
 
 
-def _map(fn: Callable[[Any], Any], tree: Any) -> Any:
-    from torchish.nn.parallel.spmd import map_tensors
-
-    return map_tensors(fn, tree)
-
-
-def _one_by_one(values: list[Any]) -> Callable[[Any], Any]:
-    """A function that gives the next of `values` at each call, whatever its argument."""
-    iterator = iter(values)
-    return lambda _: next(iterator)
-
-
 def _leaves(tree: Any, dims: Any, what: str) -> list[tuple[Any, int | None]]:
     """The tensors of a nested structure, each with its entry of `dims` (a prefix of it)."""
     if dims is None or isinstance(dims, int):
         found: list[Any] = []
-        _map(found.append, tree)
+        map_tensors(found.append, tree)
         return [(t, dims) for t in found]
     if isinstance(tree, dict) and isinstance(dims, dict) and tree.keys() == dims.keys():
         pairs = [(tree[k], dims[k]) for k in tree]
@@ -216,16 +204,8 @@ def _devices(devices: Sequence[Any] | None, size: int) -> list[Device]:
     return [resolve(d if not isinstance(d, int) else Device("cuda", d)) for d in devices]
 
 
-def _at_home(tensor: Any, home: Device) -> Any:
-    """The tensor on the first device; host data is not sent there whole before it is cut."""
-    if tensor.device.type == "cpu" and is_host(tensor) and not tensor.requires_grad:
-        value = tensor._value()
-        return from_value(Value(value.host(), value.aval, home))
-    return tensor.to(home)
-
-
 def _enter(call: ReplicaCall, tensor: Any, dim: int | None) -> Any:
-    tensor = _at_home(tensor, call.home)
+    tensor = at_home(tensor, call.home)
     if dim is None:
         return call.take(tensor, "shared", 0, [tensor._aval])[0]
     dim %= tensor.dim()
@@ -238,7 +218,7 @@ def _run(
     call: ReplicaCall, fn: Callable[..., Any], args: Any, kwargs: Any, dims: Any, outs: Any
 ) -> Any:
     inside = [_enter(call, t, d) for t, d in dims]
-    args, kwargs = _map(_one_by_one(inside), (args, kwargs))
+    args, kwargs = replaced((args, kwargs), inside)
     del inside
     _running.calls.append(call)
     try:
@@ -259,11 +239,11 @@ def _run(
         ) from None
     finally:
         _running.calls.pop()
-    marks = _map(_Mark, made)
+    marks = outline(made)
     del made
     values = call.emit(results)
     edges = call.link(history, values, "GatherBackward")
-    return _filled(marks, iter(from_values(values, edges)))
+    return filled(marks, iter(from_values(values, edges)))
 
 
 def _refused(name: str) -> BaseException:
@@ -271,25 +251,6 @@ def _refused(name: str) -> BaseException:
         f"pmap: the function writes in place ({name}) to a tensor that it was not given, which "
         "devices do not share; pass the tensor as an argument and return the new one"
     )
-
-
-class _Mark:
-    """The place of a tensor in a result."""
-
-    def __init__(self, tensor: Any) -> None:
-        """Holds nothing of it."""
-
-
-def _filled(tree: Any, tensors: Any) -> Any:
-    if isinstance(tree, _Mark):
-        return next(tensors)
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*[_filled(x, tensors) for x in tree])
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(_filled(x, tensors) for x in tree)
-    if isinstance(tree, dict):
-        return type(tree)((k, _filled(x, tensors)) for k, x in tree.items())
-    return tree
 
 
 def pmap(

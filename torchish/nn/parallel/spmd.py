@@ -10,51 +10,25 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torchish._autograd.capture import DataDependent, on_stand_ins
 from torchish._autograd.grad_mode import no_grad
-from torchish._autograd.interop import is_host
-from torchish._autograd.tensor_base import from_value, from_values
+from torchish._autograd.tensor_base import from_values
 from torchish._basics.devices import resolve
-from torchish._core.values import Value, aval_of
+from torchish._core.values import aval_of
 from torchish._parallel.mapped import Result
+from torchish._parallel.nested import at_home, filled, map_tensors, outline, replaced, tensors_of
 from torchish._parallel.replicas import ReplicaCall
 from torchish._tensor.tensor import Tensor
 from torchish.nn.modules.module import Module
 
-from .scatter_gather import SCALARS, as_device, is_namedtuple
+from .scatter_gather import SCALARS, as_device
 
-__all__ = ["DataDependent", "Slices", "parallel_forward"]
+__all__ = ["DataDependent", "Slices", "map_tensors", "parallel_forward", "tensors_of"]
 
 _looks_at_values: weakref.WeakSet[Module] = weakref.WeakSet()
-
-
-def map_tensors(fn: Callable[[Tensor], Any], tree: Any) -> Any:
-    """The nested structure with `fn` applied to its tensors."""
-    if isinstance(tree, Tensor):
-        return fn(tree)
-    if is_namedtuple(tree):
-        return type(tree)(*[map_tensors(fn, item) for item in tree])
-    if isinstance(tree, (tuple, list)) and tree:
-        return type(tree)(map_tensors(fn, item) for item in tree)
-    if isinstance(tree, dict) and tree:
-        return type(tree)((key, map_tensors(fn, item)) for key, item in tree.items())
-    return tree
-
-
-def tensors_of(tree: Any) -> list[Tensor]:
-    """The tensors of a nested structure, in order, each as often as it occurs."""
-    found: list[Tensor] = []
-    map_tensors(found.append, tree)
-    return found
-
-
-def _one_by_one(values: list[Any]) -> Callable[[Any], Any]:
-    """A function that gives the next of ``values`` at each call, whatever its argument."""
-    iterator = iter(values)
-    return lambda _: next(iterator)
 
 
 class Slices:
@@ -126,7 +100,7 @@ class _Work:
         parts = [self._slice(t, s) for t, s in zip(tensors, self.slices.sizes, strict=True)]
         outs = []
         for lane in range(self.width):
-            args, named = map_tensors(_one_by_one([p[lane] for p in parts]), (inputs, kwargs))
+            args, named = replaced((inputs, kwargs), [p[lane] for p in parts])
             outs.append(self._forward(lane, args, named))
             del args, named
         del parts
@@ -137,7 +111,7 @@ class _Work:
         dim = self.slices.dim % tensor.dim()
         if sum(sizes) < tensor.shape[dim]:
             tensor = tensor.narrow(dim, 0, sum(sizes))
-        tensor = self._at_home(tensor)
+        tensor = at_home(tensor, self.home)
         shape, dt = list(tensor.shape), tensor._aval.dtype
         wanted = sizes[:: len(sizes) - 1] if self.width == 2 else sizes[:1]
         avals = []
@@ -145,13 +119,6 @@ class _Work:
             shape[dim] = size
             avals.append(aval_of(tuple(shape), dt))
         return self.call.take(tensor, "split", dim, avals)
-
-    def _at_home(self, tensor: Tensor) -> Tensor:
-        """The tensor on the first device; host data is not sent there whole before it is cut."""
-        if tensor.device.type == "cpu" and is_host(tensor) and not tensor.requires_grad:
-            value = tensor._value()
-            return from_value(Value(value.host(), value.aval, self.home))
-        return tensor.to(self.home)
 
     def _forward(self, lane: int, args: Any, named: Any) -> Any:
         position = self.call.positions[lane][0]
@@ -219,13 +186,13 @@ class _Work:
                 del value
             del inside, made
         self.state.clear()
-        template = map_tensors(lambda _: _Leaf, outs[0])
+        template = outline(outs[0])
         del leaves
         outs.clear()
         values = self.call.emit(results)
         edges = self.call.link(history, values[: len(history)], "GatherBackward")
         self._keep(written, values[len(history) :])
-        return _filled(template, iter(from_values(values[: len(history)], edges)))
+        return filled(template, iter(from_values(values[: len(history)], edges)))
 
     def _keep(self, tensors: Sequence[Any], values: Sequence[Any]) -> None:
         """Writes of the first replica are writes to the module itself."""
@@ -233,23 +200,6 @@ class _Work:
             for tensor, value in zip(tensors, values, strict=True):
                 tensor._write(value)
                 tensor._version_counter.version += 1
-
-
-class _Leaf:
-    """Marks the place of a tensor."""
-
-
-def _filled(tree: Any, tensors: Iterator[Any]) -> Any:
-    """The structure with its marks replaced in order."""
-    if tree is _Leaf:
-        return next(tensors)
-    if is_namedtuple(tree):
-        return type(tree)(*[_filled(item, tensors) for item in tree])
-    if isinstance(tree, (tuple, list)):
-        return type(tree)(_filled(item, tensors) for item in tree)
-    if isinstance(tree, dict):
-        return type(tree)((key, _filled(item, tensors)) for key, item in tree.items())
-    return tree
 
 
 def _checked(out: Any) -> Any:
