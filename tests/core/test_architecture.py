@@ -19,7 +19,7 @@ DOCUMENTS = ("docs/architecture.md", "docs/adding.md", "torchish/_core/README.md
 # Where a path in a document may start; in a README also at its own folder and those beside it.
 STARTS = (ROOT, PACKAGE, ROOT / "docs")
 # Names in examples of what a contributor would add.
-INVENTED = {"swish", "swish_", "weighted_square", "celu"}
+INVENTED = {"name_", "swish", "swish_", "weighted_square", "celu"}
 
 
 @cache

@@ -33,10 +33,11 @@ from .mapped import MappedCall, Operand, Piece, out_aval
 
 
 class Lane(BlindCapture):
-    """Replicas that do the same work."""
+    """Replicas that do the same work; `axis` is what exchanges between `count` devices name."""
 
-    def __init__(self, home: device, name: str) -> None:
+    def __init__(self, home: device, name: str, axis: str | None, count: int) -> None:
         super().__init__(home, name)
+        self.axis, self.count = axis, count
         self.kept: dict[int, Operand] = {}  # exported values by slot
         self.emitted = (0, 0)  # entries that were emitted, and their results
 
@@ -57,15 +58,17 @@ class ReplicaRules(Rules):
 class ReplicaCall(MappedCall):
     """One call over devices; `counts` are how many of them each lane has.
 
-    `refused` gives the error of an in-place operator on a tensor that the call was not given.
+    `refused` gives the error of an in-place operator on a tensor that the call was not given;
+    `exchanges`: whether the function may exchange values between devices, naming the axis.
     """
 
     def __init__(
         self, name: str, devices: Sequence[device], axis: str, counts: Sequence[int],
-        refused: Callable[[str], BaseException],
+        refused: Callable[[str], BaseException], exchanges: bool = False,
     ) -> None:  # fmt: skip
         self.home = devices[0]
-        super().__init__([Lane(self.home, name) for _ in counts])
+        named = axis if exchanges else None
+        super().__init__([Lane(self.home, name, named, len(devices)) for _ in counts])
         ends = list(itertools.accumulate(counts))
         # The places of each lane's devices.
         self.positions = [tuple(range(e - n, e)) for n, e in zip(counts, ends, strict=True)]
@@ -368,4 +371,17 @@ def _assembled(kind: str, dim: int, pieces: Sequence[Any]) -> Any:
     return pieces[0] if kind == "first" else jnp.stack(pieces).any(0)
 
 
-__all__ = ["ReplicaCall"]
+def lane_of(axis: str) -> Lane:
+    """The lane that runs now of the innermost call over this axis.
+
+    Raises: NameError where there is none.
+    """
+    capture = state.capture
+    while capture is not None:
+        if isinstance(capture, Lane) and capture.axis == axis:
+            return capture
+        capture = capture.outer
+    raise NameError(f"unbound axis name: {axis}")
+
+
+__all__ = ["ReplicaCall", "lane_of"]

@@ -7,7 +7,6 @@ The function runs once, on placeholders of one slice; what it recorded becomes o
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,19 +24,9 @@ from .._core.trace import record_on
 from .._core.values import Aval, aval_of
 from .._parallel.mapped import Result
 from .._parallel.nested import at_home, filled, map_tensors, outline, replaced
-from .._parallel.replicas import ReplicaCall
+from .._parallel.replicas import ReplicaCall, lane_of
 
 __all__ = ["all_gather", "axis_index", "pmap", "pmax", "pmean", "pmin", "psum"]
-
-
-class _Running(threading.local):
-    """The calls that this thread is in: collectives find their axis among them."""
-
-    def __init__(self) -> None:
-        self.calls: list[ReplicaCall] = []
-
-
-_running = _Running()
 
 
 class CollectiveKernel(VjpKernel):
@@ -101,20 +90,13 @@ def _index_kernel(axis: str) -> CollectiveKernel:
     return kernel
 
 
-def _call(axis_name: str) -> ReplicaCall:
-    for call in reversed(_running.calls):
-        if call.axis == axis_name:
-            return call
-    raise NameError(f"unbound axis name: {axis_name}")
-
-
 def _apply(kind: str, x: Any, axis_name: str, dim: int = 0) -> Any:
     if not isinstance(x, TensorBase):
         return map_tensors(lambda t: _apply(kind, t, axis_name, dim), x)
-    call = _call(axis_name)
+    count = lane_of(axis_name).count
     if kind == "all_gather":
         dim = dim % (x.dim() + 1)
-    return apply_kernel(_collective(kind, x._aval, axis_name, call.count, dim), (x,))[0]
+    return apply_kernel(_collective(kind, x._aval, axis_name, count, dim), (x,))[0]
 
 
 def psum(x: Any, axis_name: str) -> Any:
@@ -144,8 +126,7 @@ def all_gather(x: Any, axis_name: str, dim: int = 0) -> Any:
 
 def axis_index(axis_name: str) -> Any:
     """This device's place along a mapped axis, an int64 scalar."""
-    call = _call(axis_name)
-    return from_value(record_on(call.home, _index_kernel(axis_name), ())[0])
+    return from_value(record_on(lane_of(axis_name).device, _index_kernel(axis_name), ())[0])
 
 
 def _leaves(tree: Any, dims: Any, what: str) -> list[tuple[Any, int | None]]:
@@ -220,7 +201,6 @@ def _run(
     inside = [_enter(call, t, d) for t, d in dims]
     args, kwargs = replaced((args, kwargs), inside)
     del inside
-    _running.calls.append(call)
     try:
         with call.lane(0):
             made = fn(*args, **kwargs)
@@ -237,8 +217,6 @@ def _run(
             f"pmap: the function reads the value of a tensor while it is mapped ({error}); "
             "torch.where chooses without reading"
         ) from None
-    finally:
-        _running.calls.pop()
     marks = outline(made)
     del made
     values = call.emit(results)
@@ -284,7 +262,7 @@ def pmap(
         if on_stand_ins(places[0]):
             raise RuntimeError("pmap: cannot be called within pmap or DataParallel")
         name = getattr(fn, "__name__", type(fn).__name__)
-        call = ReplicaCall(name, places, axis_name, (len(places),), _refused)
+        call = ReplicaCall(name, places, axis_name, (len(places),), _refused, True)
         return _run(call, fn, args, kwargs, dims, out_dims)
 
     return mapped
