@@ -4,111 +4,50 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from torchish._autograd.grad_mode import no_grad
 from torchish._basics.devices import device as Device
 from torchish._basics.dtypes import PYTHON_TYPES, dtype as Dtype
-from torchish._ops.registry import ops
 from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Parameter
 
-from ._tree import TreeMixin
 
-
-class CastMixin(TreeMixin):
-    """The methods of :class:`Module` that replace every tensor by a converted one."""
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replaces parameters (in place, so optimizers keep them), grads and buffers by fn's."""
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        for key, param in self._parameters.items():
-            if param is not None:
-                self._parameters[key] = _applied(param, fn)
-        for key, buffer in self._buffers.items():
-            if buffer is not None:
-                self._buffers[key] = fn(buffer)
-        return self
-
-    def _apply_floating(self, fn: Callable[[Tensor], Tensor]) -> Any:
-        return self._apply(lambda t: fn(t) if t.is_floating_point() else t)
-
-    def cuda(self, device: Any = None) -> Self:
-        """Moves all parameters and buffers to a GPU."""
-        return self._apply(lambda t: t.cuda(device))
-
-    def cpu(self) -> Self:
-        """Moves all parameters and buffers to the CPU."""
-        return self._apply(lambda t: t.cpu())
-
-    def type(self, dst_type: Any) -> Self:
-        """Casts all parameters and buffers to ``dst_type``."""
-        return self._apply(lambda t: t.type(dst_type))
-
-    def float(self) -> Self:
-        """Casts floating parameters and buffers to float32."""
-        return self._apply_floating(lambda t: t.float())
-
-    def double(self) -> Self:
-        """Casts floating parameters and buffers to float64."""
-        return self._apply_floating(lambda t: t.double())
-
-    def half(self) -> Self:
-        """Casts floating parameters and buffers to float16."""
-        return self._apply_floating(lambda t: t.half())
-
-    def bfloat16(self) -> Self:
-        """Casts floating parameters and buffers to bfloat16."""
-        return self._apply_floating(lambda t: t.bfloat16())
-
-    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
-        """Moves to ``device`` without copying contents."""
-        return self._apply(lambda t: ops.empty_like(t, device=device), recurse=recurse)
-
-    def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Moves and casts: ``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(tensor)``.
-
-        Only floating and complex tensors are cast. The module itself changes and is returned.
-        """
-        device, dtype, non_blocking, memory_format = _parse_to(args, kwargs)
-        if dtype is not None:
-            if not (dtype.is_floating_point or dtype.is_complex):
-                raise TypeError(
-                    "nn.Module.to only accepts floating point or complex dtypes, but got "
-                    f"desired dtype={dtype}"
-                )
-            if dtype.is_complex:
-                warnings.warn(
-                    "Complex modules are a new feature under active development whose design may "
-                    "change, and some modules might not work as expected when using complex "
-                    "tensors as parameters or buffers. Please file an issue at https://github.com/"
-                    "pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does "
-                    "not work as expected.",
-                    stacklevel=2,
-                )
-
-        def convert(t: Tensor) -> Tensor:
-            target = dtype if t.is_floating_point() or t.is_complex() else None
-            extra = {}
-            if memory_format is not None and t.dim() in (4, 5):
-                extra["memory_format"] = memory_format
-            return t.to(
-                t.device if device is None else device,
-                t.dtype if target is None else target,
-                non_blocking,
-                **extra,
+def conversion(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """What a call of `Module.to` does to each tensor."""
+    device, dtype, non_blocking, memory_format = _parse_to(args, kwargs)
+    if dtype is not None:
+        if not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError(
+                "nn.Module.to only accepts floating point or complex dtypes, but got "
+                f"desired dtype={dtype}"
+            )
+        if dtype.is_complex:
+            warnings.warn(
+                "Complex modules are a new feature under active development whose design may "
+                "change, and some modules might not work as expected when using complex "
+                "tensors as parameters or buffers. Please file an issue at https://github.com/"
+                "pytorch/pytorch/issues/new?template=bug-report.yml if a complex module does "
+                "not work as expected.",
+                stacklevel=3,
             )
 
-        return self._apply(convert)
+    def convert(t: Tensor) -> Tensor:
+        target = dtype if t.is_floating_point() or t.is_complex() else None
+        extra = {}
+        if memory_format is not None and t.dim() in (4, 5):
+            extra["memory_format"] = memory_format
+        return t.to(
+            t.device if device is None else device,
+            t.dtype if target is None else target,
+            non_blocking,
+            **extra,
+        )
 
-    def share_memory(self) -> Self:
-        """Moves parameters and buffers to shared memory."""
-        return self._apply(lambda t: t.share_memory_())
+    return convert
 
 
-def _applied(param: Any, fn: Callable[[Tensor], Tensor]) -> Any:
+def converted(param: Any, fn: Callable[[Tensor], Tensor]) -> Any:
     """The parameter with `fn` applied to it: itself, or a new one where memory appears or goes.
 
     As in torch, only that keeps parameters which modules share apart after a way by "meta".

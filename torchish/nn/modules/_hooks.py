@@ -6,13 +6,13 @@ import functools
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torchish._tensor.tensor import Tensor
 from torchish.utils.hooks import BackwardHook, RemovableHandle
 
-from ._fields import Hook, ModuleFields
+Hook = Callable[..., Any]
 
 # Process-wide hooks, run for every module before its own.
 global_forward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
@@ -37,42 +37,50 @@ _MIXED = (
 )
 
 
-def _add(hooks: OrderedDict[int, Hook], hook: Hook, extra: Any = None) -> RemovableHandle:
-    handle = RemovableHandle(hooks) if extra is None else RemovableHandle(hooks, extra_dict=extra)
+def add_hook(
+    hooks: OrderedDict[int, Hook], hook: Hook, notes: Sequence[tuple[Any, bool]] = (),
+    prepend: bool = False,
+) -> RemovableHandle:  # fmt: skip
+    """Register a hook, with notes on it in other dictionaries, of which those that hold are set."""
+    handle = RemovableHandle(hooks, extra_dict=[where for where, _ in notes])
     hooks[handle.id] = hook
+    for where, holds in notes:
+        if holds:
+            where[handle.id] = True
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
     return handle
 
 
 def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
     """Runs `hook(module, name, buffer)` whenever any module registers a buffer."""
-    return _add(global_buffer_registration_hooks, hook)
+    return add_hook(global_buffer_registration_hooks, hook)
 
 
 def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
     """Runs `hook(module, name, submodule)` whenever any module registers a submodule."""
-    return _add(global_module_registration_hooks, hook)
+    return add_hook(global_module_registration_hooks, hook)
 
 
 def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
     """Runs `hook(module, name, param)` whenever any module registers a parameter."""
-    return _add(global_parameter_registration_hooks, hook)
+    return add_hook(global_parameter_registration_hooks, hook)
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
     """Runs `hook(module, args)` before every module's `forward`."""
-    return _add(global_forward_pre_hooks, hook)
+    return add_hook(global_forward_pre_hooks, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Runs `hook(module, args, output)` after every module's `forward`."""
-    handle = _add(global_forward_hooks, hook, global_forward_hooks_always_called)
-    if with_kwargs:
-        global_forward_hooks_with_kwargs[handle.id] = True
-    if always_call:
-        global_forward_hooks_always_called[handle.id] = True
-    return handle
+    notes = [
+        (global_forward_hooks_with_kwargs, with_kwargs),
+        (global_forward_hooks_always_called, always_call),
+    ]
+    return add_hook(global_forward_hooks, hook, notes)
 
 
 def register_module_backward_hook(hook: Hook) -> RemovableHandle:
@@ -80,12 +88,12 @@ def register_module_backward_hook(hook: Hook) -> RemovableHandle:
     if _global_is_full[0] is True:
         raise RuntimeError(_MIXED_GLOBAL)
     _global_is_full[0] = False
-    return _add(global_backward_hooks, hook)
+    return add_hook(global_backward_hooks, hook)
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
     """Runs `hook(module, grad_output)` before every module's gradients are computed."""
-    return _add(global_backward_pre_hooks, hook)
+    return add_hook(global_backward_pre_hooks, hook)
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
@@ -93,7 +101,7 @@ def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
     if _global_is_full[0] is False:
         raise RuntimeError(_MIXED_GLOBAL)
     _global_is_full[0] = True
-    return _add(global_backward_hooks, hook)
+    return add_hook(global_backward_hooks, hook)
 
 
 def has_global_hooks() -> bool:
@@ -139,106 +147,25 @@ class WrappedHook:
             self.module = weakref.ref(state["module"])
 
 
-class HookMixin(ModuleFields):
-    """The hook methods of `Module` and its `__call__`."""
-
-    _compiled_call_impl: Callable[..., Any] | None = None
-
-    def register_forward_pre_hook(
-        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Runs `hook(module, args)` before `forward`; a result replaces the arguments.
-
-        With `with_kwargs` the hook is `hook(module, args, kwargs)` and returns a pair.
-        """
-        handle = _add(self._forward_pre_hooks, hook, self._forward_pre_hooks_with_kwargs)
-        if with_kwargs:
-            self._forward_pre_hooks_with_kwargs[handle.id] = True
-        if prepend:
-            self._forward_pre_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_forward_hook(
-        self,
-        hook: Hook,
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
-    ) -> RemovableHandle:
-        """Runs `hook(module, args, output)` after `forward`; a result replaces the output.
-
-        With `always_call` the hook runs even when `forward` raises.
-        """
-        extra = [self._forward_hooks_with_kwargs, self._forward_hooks_always_called]
-        handle = _add(self._forward_hooks, hook, extra)
-        if with_kwargs:
-            self._forward_hooks_with_kwargs[handle.id] = True
-        if always_call:
-            self._forward_hooks_always_called[handle.id] = True
-        if prepend:
-            self._forward_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs `hook(module, grad_output)` first in backward; a result replaces it."""
-        handle = _add(self._backward_pre_hooks, hook)
-        if prepend:
-            self._backward_pre_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """Old form of `register_full_backward_hook`."""
-        if self._is_full_backward_hook is True:
-            raise RuntimeError(_MIXED)
-        self._is_full_backward_hook = False
-        return _add(self._backward_hooks, hook)
-
-    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Runs `hook(module, grad_input, grad_output)` when the input's gradient is known."""
-        if self._is_full_backward_hook is False:
-            raise RuntimeError(_MIXED)
-        self._is_full_backward_hook = True
-        handle = _add(self._backward_hooks, hook)
-        if prepend:
-            self._backward_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def _get_backward_hooks(self) -> tuple[list[Hook], list[Hook]]:
-        full: list[Hook] = []
-        old: list[Hook] = []
-        if _global_is_full[0] is not None:
-            (full if _global_is_full[0] else old).extend(global_backward_hooks.values())
-        if self._is_full_backward_hook is not None:
-            (full if self._is_full_backward_hook else old).extend(self._backward_hooks.values())
-        return full, old
-
-    def _get_backward_pre_hooks(self) -> list[Hook]:
-        return [*global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
-
-    def _wrapped_call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        if self._compiled_call_impl is not None:
-            return self._compiled_call_impl(*args, **kwargs)
-        return self._call_impl(*args, **kwargs)
-
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        if not (
-            self._backward_hooks
-            or self._backward_pre_hooks
-            or self._forward_hooks
-            or self._forward_pre_hooks
-            or global_forward_hooks
-            or global_forward_pre_hooks
-            or global_backward_hooks
-            or global_backward_pre_hooks
-        ):
-            return self.forward(*args, **kwargs)
-        return _HookedCall(self).run(args, kwargs)
-
-    __call__: Callable[..., Any] = _wrapped_call_impl
+def one_kind(found: bool | None, full: bool) -> bool:
+    """The kind of a module's backward hooks after one more; raises where they would mix."""
+    if found is not None and found is not full:
+        raise RuntimeError(_MIXED)
+    return full
 
 
-class _HookedCall:
+def backward_hooks(module: Any) -> tuple[list[Hook], list[Hook]]:
+    """The full backward hooks around a call of the module, and the old ones."""
+    full: list[Hook] = []
+    old: list[Hook] = []
+    if _global_is_full[0] is not None:
+        (full if _global_is_full[0] else old).extend(global_backward_hooks.values())
+    if module._is_full_backward_hook is not None:
+        (full if module._is_full_backward_hook else old).extend(module._backward_hooks.values())
+    return full, old
+
+
+class HookedCall:
     """One call of a module that has hooks."""
 
     def __init__(self, module: Any) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
+from ._members import addindent
 from ._parameter_containers import ParameterDict, ParameterList, pairs_of
-from .module import Module, _addindent
+from .module import Module
 
 __all__ = [
     "Container",
@@ -221,7 +222,7 @@ class ModuleList(Module):
         for first, last, text in blocks:
             span = f"({first})" if first == last else f"({first}-{last})"
             count = "" if first == last else f"{last - first + 1} x "
-            lines.append(_addindent(f"{span}: {count}{text}", 2))
+            lines.append(addindent(f"{span}: {count}{text}", 2))
         return self._get_name() + "(\n  " + "\n  ".join(lines) + "\n)"
 
     def __dir__(self) -> list[str]:

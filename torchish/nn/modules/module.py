@@ -1,20 +1,27 @@
-"""The base class of everything that has parameters."""
+"""The base class of everything that has parameters.
+
+The class says what a module has; how hooks run around a call, how tensors are saved and loaded and
+how they are converted stands in functions (`_hooks.py`, `_state.py`, `_cast.py`).
+"""
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from torchish._ops.registry import ops
 from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Buffer, Parameter
+from torchish.nn.parameter import Parameter
+from torchish.utils.hooks import RemovableHandle
 
-from ._cast import CastMixin
+from . import _cast, _members, _state
 from ._hooks import (
-    HookMixin,
+    Hook,
+    HookedCall,
     WrappedHook as _WrappedHook,
+    add_hook,
+    backward_hooks,
     global_backward_hooks as _global_backward_hooks,
     global_backward_pre_hooks as _global_backward_pre_hooks,
     global_buffer_registration_hooks as _global_buffer_registration_hooks,
@@ -22,6 +29,7 @@ from ._hooks import (
     global_forward_pre_hooks as _global_forward_pre_hooks,
     global_module_registration_hooks as _global_module_registration_hooks,
     global_parameter_registration_hooks as _global_parameter_registration_hooks,
+    one_kind,
     register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
@@ -31,60 +39,23 @@ from ._hooks import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from ._members import addindent as _addindent
 from ._names import typename
-from ._state import StateMixin, _IncompatibleKeys
+from ._state import EXTRA_STATE_KEY, _IncompatibleKeys
 
 __all__ = [
-    "Module",
-    "_IncompatibleKeys",
-    "_WrappedHook",
-    "_global_backward_hooks",
-    "_global_backward_pre_hooks",
-    "_global_buffer_registration_hooks",
-    "_global_forward_hooks",
-    "_global_forward_pre_hooks",
-    "_global_module_registration_hooks",
-    "_global_parameter_registration_hooks",
-    "register_module_backward_hook",
-    "register_module_buffer_registration_hook",
-    "register_module_forward_hook",
-    "register_module_forward_pre_hook",
-    "register_module_full_backward_hook",
-    "register_module_full_backward_pre_hook",
-    "register_module_module_registration_hook",
+    "Module", "_IncompatibleKeys", "_WrappedHook", "_addindent", "_global_backward_hooks",
+    "_global_backward_pre_hooks", "_global_buffer_registration_hooks", "_global_forward_hooks",
+    "_global_forward_pre_hooks", "_global_module_registration_hooks",
+    "_global_parameter_registration_hooks", "register_module_backward_hook",
+    "register_module_buffer_registration_hook", "register_module_forward_hook",
+    "register_module_forward_pre_hook", "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook", "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
-]
-
-# Attribute names are torch's: pickled modules carry them.
-_HOOK_DICTS = (
-    "_backward_pre_hooks",
-    "_backward_hooks",
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_state_dict_hooks",
-    "_state_dict_pre_hooks",
-    "_load_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
-)
+]  # fmt: skip
 
 
-def _addindent(text: str, spaces: int) -> str:
-    """`text` with every line but the first moved right."""
-    return text.replace("\n", "\n" + " " * spaces)
-
-
-def _run_registration_hooks(hooks: Any, module: Any, name: str, value: Any) -> Any:
-    for hook in hooks.values():
-        changed = hook(module, name, value)
-        if changed is not None:
-            value = changed
-    return value
-
-
-class Module(StateMixin, CastMixin, HookMixin):
+class Module:
     """A callable with parameters, buffers and submodules, found by assigning them as attributes.
 
     Subclasses call `super().__init__()` first and define `forward`.
@@ -102,19 +73,31 @@ class Module(StateMixin, CastMixin, HookMixin):
     dump_patches: bool = False
     call_super_init: bool = False
     training: bool
+    _version: int = 1
+    _compiled_call_impl: Callable[..., Any] | None = None
+    # Set by `__init__`. The names are torch's: pickled modules carry them. Parameters may be None;
+    # replicas and functional calls put plain tensors in their places.
+    _parameters: dict[str, Any]
+    _buffers: dict[str, Any]
+    _non_persistent_buffers_set: set[str]
+    _modules: dict[str, Any]
+    # None until one kind of backward hook is registered; the two kinds do not mix.
+    _is_full_backward_hook: bool | None
+    _backward_pre_hooks: OrderedDict[int, Hook]
+    _backward_hooks: OrderedDict[int, Hook]
+    _forward_hooks: OrderedDict[int, Hook]
+    _forward_hooks_with_kwargs: OrderedDict[int, bool]
+    _forward_hooks_always_called: OrderedDict[int, bool]
+    _forward_pre_hooks: OrderedDict[int, Hook]
+    _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
+    _state_dict_hooks: OrderedDict[int, Hook]
+    _state_dict_pre_hooks: OrderedDict[int, Hook]
+    _load_state_dict_pre_hooks: OrderedDict[int, Hook]
+    _load_state_dict_post_hooks: OrderedDict[int, Hook]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
-            if kwargs:
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() got an unexpected keyword argument "
-                    f"'{next(iter(kwargs))}'"
-                )
-            if args:
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() takes 1 positional argument but "
-                    f"{len(args) + 1} were given"
-                )
+            _members.refuse(self, args, kwargs)
         # not through __setattr__, whose rules these attributes carry
         state = self.__dict__
         state["training"] = True
@@ -137,32 +120,13 @@ class Module(StateMixin, CastMixin, HookMixin):
 
     # Registration
 
-    def _check_name(self, kind: str, name: Any, taken: Any) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
-        if kind == "module":
-            if hasattr(self, name) and name not in taken:
-                raise KeyError(f"attribute '{name}' already exists")
-            if "." in name:
-                raise KeyError(f'module name can\'t contain ".", got: {name}')
-        elif "." in name:
-            raise KeyError(f'{kind} name can\'t contain "."')
-        if name == "":
-            raise KeyError(f'{kind} name can\'t be empty string ""')
-        if kind != "module" and hasattr(self, name) and name not in taken:
-            raise KeyError(f"attribute '{name}' already exists")
-
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that is no parameter; `persistent` puts it into `state_dict`."""
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
-        self._check_name("buffer", name, self._buffers)
-        if tensor is not None and not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
-                "(torch Tensor or None required)"
-            )
-        tensor = _run_registration_hooks(_global_buffer_registration_hooks, self, name, tensor)
+        _members.check_name(self, "buffer", name, self._buffers)
+        _members.check_kind("buffer", name, tensor, Tensor, "torch Tensor")
+        tensor = _members.registered(_global_buffer_registration_hooks, self, name, tensor)
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -173,33 +137,22 @@ class Module(StateMixin, CastMixin, HookMixin):
         """Adds a parameter; None reserves the name."""
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
-        self._check_name("parameter", name, self._parameters)
+        _members.check_name(self, "parameter", name, self._parameters)
         if param is None:
             self._parameters[name] = None
             return
-        if not isinstance(param, Parameter):
-            raise TypeError(
-                f"cannot assign '{typename(param)}' object to parameter '{name}' "
-                "(torch.nn.Parameter or None required)"
-            )
-        if param.grad_fn is not None:
-            raise ValueError(
-                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
-                f"created explicitly. To express '{name}' as a function of another Tensor, "
-                "compute the value in the forward() method."
-            )
-        self._parameters[name] = _run_registration_hooks(
-            _global_parameter_registration_hooks, self, name, param
-        )
+        _members.check_kind("parameter", name, param, Parameter, "torch.nn.Parameter")
+        _members.check_leaf(name, param)
+        hooks = _global_parameter_registration_hooks
+        self._parameters[name] = _members.registered(hooks, self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Adds a submodule under `name`; None reserves the name."""
         if not isinstance(module, Module) and module is not None:
             raise TypeError(f"{typename(module)} is not a Module subclass")
-        self._check_name("module", name, self._modules)
-        self._modules[name] = _run_registration_hooks(
-            _global_module_registration_hooks, self, name, module
-        )
+        _members.check_name(self, "module", name, self._modules)
+        hooks = _global_module_registration_hooks
+        self._modules[name] = _members.registered(hooks, self, name, module)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """The same as `add_module`."""
@@ -216,89 +169,20 @@ class Module(StateMixin, CastMixin, HookMixin):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        state = self.__dict__
-        params = state.get("_parameters")
-        if isinstance(value, Parameter):
-            if params is None:
-                raise AttributeError("cannot assign parameters before Module.__init__() call")
-            self._forget(name, "_buffers", "_modules")
-            self.register_parameter(name, value)
-            return
-        if params is not None and name in params:
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' "
-                    "(torch.nn.Parameter or None expected)"
-                )
-            self.register_parameter(name, value)
-            return
-        modules = state.get("_modules")
-        if isinstance(value, Module):
-            if modules is None:
-                raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name, "_parameters", "_buffers")
-            self._set_module(name, value)
-            return
-        if modules is not None and name in modules:
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{typename(value)}' as child module '{name}' "
-                    "(torch.nn.Module or None expected)"
-                )
-            self._set_module(name, value)
-            return
-        buffers = state.get("_buffers")
-        if isinstance(value, Buffer) or (buffers is not None and name in buffers):
-            self._set_buffer(name, value)
-            return
-        super().__setattr__(name, value)
-
-    def _forget(self, name: str, *kinds: str) -> None:
-        """Takes `name` out of the places where it stops being."""
-        state = self.__dict__
-        state.pop(name, None)
-        for kind in kinds:
-            state[kind].pop(name, None)
-        state["_non_persistent_buffers_set"].discard(name)
-
-    def _set_module(self, name: str, value: Module | None) -> None:
-        self._modules[name] = _run_registration_hooks(
-            _global_module_registration_hooks, self, name, value
-        )
+        if not _members.assigned(self, name, value, isinstance(value, Module)):
+            super().__setattr__(name, value)
 
     def _set_buffer(self, name: str, value: Tensor | None) -> None:
-        if value is not None and not isinstance(value, Tensor):
-            raise TypeError(
-                f"cannot assign '{typename(value)}' as buffer '{name}' "
-                "(torch.nn.Buffer, torch.Tensor or None expected)"
-            )
-        if isinstance(value, Buffer):
-            persistent = value.persistent
-        else:
-            persistent = name not in self._non_persistent_buffers_set
-        if type(self).register_buffer is Module.register_buffer:
-            self.register_buffer(name, value, persistent)
-        elif "persistent" in inspect.signature(self.register_buffer).parameters:
-            self.register_buffer(name, value, persistent)
-        elif persistent:
-            # a subclass from before the argument existed
-            self.register_buffer(name, value)
-        else:
-            raise RuntimeError(
-                "Registering a non-persistent buffer on a Module subclass that implements "
-                "register_buffer() without the persistent argument is not allowed."
-            )
+        own = type(self).register_buffer is Module.register_buffer
+        _members.set_buffer(self, name, value, own)
 
     def __delattr__(self, name: str) -> None:
-        if name in self._parameters:
-            del self._parameters[name]
-        elif name in self._buffers:
-            del self._buffers[name]
-            self._non_persistent_buffers_set.discard(name)
-        elif name in self._modules:
-            del self._modules[name]
-        else:
-            super().__delattr__(name)
+        for kind in (self._parameters, self._buffers, self._modules):
+            if name in kind:
+                del kind[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        super().__delattr__(name)
 
     def __dir__(self) -> list[str]:
         names = [*dir(type(self)), *self.__dict__, *self._parameters]
@@ -317,6 +201,332 @@ class Module(StateMixin, CastMixin, HookMixin):
             self.__dict__.setdefault(name, OrderedDict())
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
         self.__dict__.setdefault("_is_full_backward_hook", None)
+
+    # What is inside
+
+    def _named_members(
+        self, get_members_fn: Callable[[Any], Any], prefix: str = "", recurse: bool = True,
+        remove_duplicate: bool = True,
+    ) -> Iterator[tuple[str, Any]]:  # fmt: skip
+        """Pairs (dotted name, member); a member reached twice counts once."""
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        whole = modules if recurse else iter([(prefix, self)])
+        return _members.members(whole, get_members_fn, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once, in the order of registration."""
+        for _, param in self.named_parameters(recurse=recurse):
+            yield param
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """Pairs of dotted name and parameter."""
+        yield from self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Pairs of dotted name and buffer."""
+        yield from self._named_members(
+            lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
+        )
+
+    def children(self) -> Iterator[Any]:
+        """The direct submodules, each once."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Any]]:
+        """Pairs of name and direct submodule, each submodule once."""
+        return _members.members([("", self)], lambda module: module._modules.items(), True)
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Any]:
+        """This module and all below it, parents first."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
+            yield module
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Any]]:
+        """Pairs of dotted name and module, this one first under the name `prefix`."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                below = prefix + ("." if prefix else "") + name
+                yield from module.named_modules(memo, below, remove_duplicate)
+
+    def get_submodule(self, target: str) -> Any:
+        """The submodule with the dotted name `target`.
+
+        Raises: AttributeError where a part of the path does not exist or is not a module.
+        """
+        found: Any = self
+        for item in target.split(".") if target else ():
+            found = _members.member(found, item, Module, "an nn.Module")
+        return found
+
+    def set_submodule(self, target: str, module: Any, strict: bool = False) -> None:
+        """Puts `module` at the dotted name `target`; `strict` asks that one is there."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            _members.member(parent, name, Module, "an nn.Module")
+        setattr(parent, name, module)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter with the dotted name `target`."""
+        path, _, name = target.rpartition(".")
+        return _members.member(self.get_submodule(path), name, Parameter, "an nn.Parameter")  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with the dotted name `target`."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        found = _members.member(module, name, object, "a buffer")
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return found  # type: ignore[no-any-return]
+
+    # Hooks, and the call that runs them around `forward`
+
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Runs `hook(module, args)` before `forward`; a result replaces the arguments.
+
+        With `with_kwargs` the hook is `hook(module, args, kwargs)` and returns a pair.
+        """
+        notes = [(self._forward_pre_hooks_with_kwargs, with_kwargs)]
+        return add_hook(self._forward_pre_hooks, hook, notes, prepend)
+
+    def register_forward_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:  # fmt: skip
+        """Runs `hook(module, args, output)` after `forward`; a result replaces the output.
+
+        With `always_call` the hook runs even when `forward` raises.
+        """
+        notes = [
+            (self._forward_hooks_with_kwargs, with_kwargs),
+            (self._forward_hooks_always_called, always_call),
+        ]
+        return add_hook(self._forward_hooks, hook, notes, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(module, grad_output)` first in backward; a result replaces it."""
+        return add_hook(self._backward_pre_hooks, hook, prepend=prepend)
+
+    def register_backward_hook(self, hook: Hook) -> RemovableHandle:
+        """Old form of `register_full_backward_hook`."""
+        self._is_full_backward_hook = one_kind(self._is_full_backward_hook, False)
+        return add_hook(self._backward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Runs `hook(module, grad_input, grad_output)` when the input's gradient is known."""
+        self._is_full_backward_hook = one_kind(self._is_full_backward_hook, True)
+        return add_hook(self._backward_hooks, hook, prepend=prepend)
+
+    def _get_backward_hooks(self) -> tuple[list[Hook], list[Hook]]:
+        return backward_hooks(self)
+
+    def _get_backward_pre_hooks(self) -> list[Hook]:
+        return [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+
+    def _wrapped_call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        if self._compiled_call_impl is not None:
+            return self._compiled_call_impl(*args, **kwargs)
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        if not (
+            self._backward_hooks
+            or self._backward_pre_hooks
+            or self._forward_hooks
+            or self._forward_pre_hooks
+            or _global_forward_hooks
+            or _global_forward_pre_hooks
+            or _global_backward_hooks
+            or _global_backward_pre_hooks
+        ):
+            return self.forward(*args, **kwargs)
+        return HookedCall(self).run(args, kwargs)
+
+    __call__: Callable[..., Any] = _wrapped_call_impl
+
+    # Saving and loading
+
+    def get_extra_state(self) -> Any:
+        """Override to put more than tensors into `state_dict`, under `_extra_state`."""
+        raise _state.never_called("get_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Override together with `get_extra_state`."""
+        raise _state.never_called("set_extra_state")
+
+    def _register_state_dict_hook(self, hook: Hook) -> RemovableHandle:
+        """`hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
+        if getattr(hook, "_from_public_api", False):
+            raise RuntimeError(
+                "Cannot register the same function as the state dict post hook that was "
+                "previously registered via register_state_dict_post_hook"
+            )
+        return add_hook(self._state_dict_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Any) -> RemovableHandle:
+        """Runs `hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
+        hook._from_public_api = True
+        return add_hook(self._state_dict_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Runs `hook(module, prefix, keep_vars)` before `state_dict`."""
+        return add_hook(self._state_dict_pre_hooks, hook)
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Hook, with_module: bool = False
+    ) -> RemovableHandle:
+        wrapped = _WrappedHook(hook, self if with_module else None)
+        return add_hook(self._load_state_dict_pre_hooks, wrapped)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Runs `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)` before this module loads its part."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def register_load_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Runs `hook(module, incompatible_keys)` after loading; it may edit the keys."""
+        return add_hook(self._load_state_dict_post_hooks, hook)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        """Writes this module's own tensors, not its children's."""
+        _state.save_own(self, destination, prefix, keep_vars)
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[prefix + EXTRA_STATE_KEY] = self.get_extra_state()
+
+    def state_dict(
+        self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        """All parameters and persistent buffers by dotted name; the tensors share storage.
+
+        Args:
+            destination: a dictionary to fill instead of a new one.
+            prefix: put before every name.
+            keep_vars: give the parameters themselves instead of detached tensors.
+
+        Example:
+            >>> list(nn.Linear(2, 3).state_dict())
+            ['weight', 'bias']
+        """
+        if args:
+            _state.warn_positional()
+            destination = args[0] if destination is None else destination
+            prefix = args[1] if len(args) > 1 and prefix == "" else prefix
+            keep_vars = args[2] if len(args) > 2 and keep_vars is False else keep_vars
+        return _state.save(self, destination, prefix, keep_vars)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any],
+        strict: bool, missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        """Loads this module's own tensors; problems are appended to the three lists."""
+        problems = (missing_keys, unexpected_keys, error_msgs)
+        has_extra = type(self).set_extra_state is not Module.set_extra_state
+        _state.load_own(self, state_dict, prefix, local_metadata, strict, problems, has_extra)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
+        """Copies tensors by name into this module and all below it.
+
+        Args:
+            state_dict: names to tensors, as `state_dict` gives them.
+            strict: whether the names must be exactly this module's.
+            assign: make the given tensors the module's own instead of copying.
+
+        Raises: RuntimeError where names or shapes do not fit; lists all of them.
+        """
+        return _state.load(self, state_dict, strict, assign)
+
+    # Other devices and dtypes
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replaces parameters (in place, so optimizers keep them), grads and buffers by fn's."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for key, param in self._parameters.items():
+            if param is not None:
+                self._parameters[key] = _cast.converted(param, fn)
+        for key, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[key] = fn(buffer)
+        return self
+
+    def _apply_floating(self, fn: Callable[[Tensor], Tensor]) -> Any:
+        return self._apply(lambda t: fn(t) if t.is_floating_point() else t)
+
+    def cuda(self, device: Any = None) -> Self:
+        """Moves all parameters and buffers to a GPU."""
+        return self._apply(lambda t: t.cuda(device))
+
+    def cpu(self) -> Self:
+        """Moves all parameters and buffers to the CPU."""
+        return self._apply(lambda t: t.cpu())
+
+    def type(self, dst_type: Any) -> Self:
+        """Casts all parameters and buffers to `dst_type`."""
+        return self._apply(lambda t: t.type(dst_type))
+
+    def float(self) -> Self:
+        """Casts floating parameters and buffers to float32."""
+        return self._apply_floating(lambda t: t.float())
+
+    def double(self) -> Self:
+        """Casts floating parameters and buffers to float64."""
+        return self._apply_floating(lambda t: t.double())
+
+    def half(self) -> Self:
+        """Casts floating parameters and buffers to float16."""
+        return self._apply_floating(lambda t: t.half())
+
+    def bfloat16(self) -> Self:
+        """Casts floating parameters and buffers to bfloat16."""
+        return self._apply_floating(lambda t: t.bfloat16())
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Moves to `device` without copying contents."""
+        return self._apply(lambda t: ops.empty_like(t, device=device), recurse=recurse)
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Moves and casts: `to(device)`, `to(dtype)`, `to(device, dtype)`, `to(tensor)`.
+
+        Only floating and complex tensors are cast. The module itself changes and is returned.
+        """
+        return self._apply(_cast.conversion(args, kwargs))
+
+    def share_memory(self) -> Self:
+        """Moves parameters and buffers to shared memory."""
+        return self._apply(lambda t: t.share_memory_())
 
     # Modes and gradients
 
@@ -352,26 +562,7 @@ class Module(StateMixin, CastMixin, HookMixin):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops (or zeroes) the gradients of all parameters."""
-        if getattr(self, "_is_replica", False):
-            warnings.warn(
-                "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. "
-                "The parameters are copied (in a differentiable manner) from the original module. "
-                "This means they are not leaf nodes in autograd and so don't accumulate "
-                "gradients. If you need gradients in your forward method, consider using "
-                "autograd.grad instead.",
-                stacklevel=2,
-            )
-        for param in self.parameters():
-            if param.grad is None:
-                continue
-            if set_to_none:
-                param.grad = None
-                continue
-            if param.grad.grad_fn is not None:
-                param.grad.detach_()
-            else:
-                param.grad.requires_grad_(False)
-            param.grad.zero_()
+        _members.clear_gradients(self, set_to_none)
 
     # Printing
 
@@ -383,17 +574,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         return ""
 
     def __repr__(self) -> str:
-        extra = self.extra_repr()
-        extra_lines = extra.split("\n") if extra else []
-        child_lines = [
-            f"({name}): {_addindent(repr(module), 2)}" for name, module in self._modules.items()
-        ]
-        if not extra_lines and not child_lines:
-            return self._get_name() + "()"
-        if len(extra_lines) == 1 and not child_lines:
-            return f"{self._get_name()}({extra_lines[0]})"
-        body = "\n  ".join(extra_lines + child_lines)
-        return f"{self._get_name()}(\n  {body}\n)"
+        return _members.text_of(self)
 
     # Parallelism and compilation
 
@@ -411,3 +592,7 @@ class Module(StateMixin, CastMixin, HookMixin):
         import torchish
 
         self._compiled_call_impl = torchish.compile(self._call_impl, *args, **kwargs)
+
+
+# Attribute names are torch's: pickled modules carry them.
+_HOOK_DICTS = [k for k, kind in Module.__annotations__.items() if kind.startswith("OrderedDict")]
