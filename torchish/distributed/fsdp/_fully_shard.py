@@ -77,7 +77,7 @@ class FSDPModule:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """A module of the class before: what a container makes of a part of itself."""
-        before = cls.__mro__[2]
+        before: Any = cls.__mro__[2]
         made: Any = before.__new__(before)
         made.__init__(*args, **kwargs)
         return made
@@ -228,7 +228,7 @@ def fully_shard(
         else:
             _over_devices(each, mesh, unit, ignored, shard_placement_fn)
         each.__dict__["_fsdp_policy"] = mp_policy
-        each.__class__ = _class_of(type(each))
+        each.__class__ = _class_of(type(each))  # type: ignore[arg-type]
     return module
 
 
