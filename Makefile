@@ -10,7 +10,7 @@ DEMO_DEPS := $(VENV)/.stamp-demo
 DEV_DEPS := $(VENV)/.stamp-dev
 DOCS_DEPS := $(VENV)/.stamp-docs
 
-.PHONY: help demo docs pyright env test smoke lint format types stubs compat libraries bench wheel clean
+.PHONY: help demo docs pyright env test smoke lint format types stubs compat libraries peers bench wheel clean
 
 help:
 	@echo "make demo              train a DCGAN on handwritten digits, write a picture of what it drew"
@@ -23,6 +23,7 @@ help:
 	@echo "make cpu               build and install torchish-cpu (oneDNN; needs a C++17 compiler)"
 	@echo "make pyright           the typing snippets through pyright's engine (mypy's run in make test)"
 	@echo "make docs              the manual, into out/site"
+	@echo "make peers             torchax, torch_xla and tinygrad beside PyTorch and torchish"
 	@echo "make bench             print speed ratios against PyTorch and hand-written JAX"
 
 $(PY):
@@ -101,6 +102,7 @@ libraries: $(DEV_DEPS)
 		peft accelerate diffusers lightning pytorch_lightning lightning_utilities torchmetrics \
 		stable-baselines3 gymnasium cloudpickle farama-notifications pandas matplotlib pillow \
 		open_clip_torch ftfy wcwidth timm monai opacus e3nn opt_einsum opt_einsum_fx sympy mpmath \
+		orbax-checkpoint tensorstore etils humanize simplejson aiofiles nest-asyncio2 uvloop prometheus_client \
 		flax equinox dm-haiku jaxtyping wadler-lindig jmp tabulate msgpack treescope \
 		botorch gpytorch linear_operator multipledispatch pyre_extensions \
 		typing_inspect mypy_extensions pyro-ppl pyro-api threadpoolctl scikit-learn joblib \
@@ -112,7 +114,17 @@ libraries: $(DEV_DEPS)
 		pytorch-crf pytorch-ignite skorch kornia kornia-rs zuko pytorch-metric-learning \
 		vector-quantize-pytorch nflows umnn higher sentence-transformers lpips \
 		backpack-for-pytorch unfoldNd
-	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries
+	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries \
+		tests/func/test_jax_models.py tests/utils/test_orbax.py
+
+# Other libraries of the kind, each in a folder of its own. tinygrad's CPU needs a clang: ziglang's.
+PEERS := out/peers
+peers: $(DEV_DEPS)
+	for name in torchax tinygrad torch_xla; do \
+		$(PY) -m pip install --quiet --no-compile --no-deps --upgrade --target $(PEERS)/$$name $$name; \
+	done
+	$(PY) -m pip install --quiet --no-compile --upgrade --target $(PEERS)/tinygrad ziglang
+	TORCHISH_PEERS=$(abspath $(PEERS)) $(PY) -m benchmarks peers
 
 # Strict: a warning is an error. The theme's notice about its successor is none of ours.
 docs: $(DOCS_DEPS)

@@ -19,6 +19,7 @@ NAMES = (
     "parallel",
     "boxes",
     "images",
+    "peers",
 )
 
 if __name__ == "__main__":

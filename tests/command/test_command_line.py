@@ -42,6 +42,14 @@ def test_interactive_after_a_script(tmp_path):
     assert "2.13.0+torchish" in done.stdout, done.stderr
 
 
+def test_interactive_after_an_error(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import torch\nx = torch.arange(3)\nx.no_such_method()\n")
+    done = given_input("print(x.tolist())\n", "-i", str(script))
+    assert done.stdout == "[0, 1, 2]\n", done.stderr
+    assert "has no attribute 'no_such_method'" in done.stderr
+
+
 def test_pythons_own_options():
     code = (
         "import sys, warnings; print(sys.flags.dev_mode, sys.flags.optimize, sys.warnoptions[-1:])"
@@ -107,6 +115,34 @@ def test_profile(name, tmp_path):
     with read(tmp_path / name, "rt") as file:
         events = json.load(file)["traceEvents"]
     assert any(event.get("name") == "the named block" for event in events)
+
+
+def test_a_profile_has_the_form_that_perfetto_reads(tmp_path):
+    code = (
+        "import threading, torch\n"
+        "def work():\n"
+        "    torch.ones(8, 8).exp().sum().item()\n"
+        "thread = threading.Thread(target=work); thread.start(); thread.join(); work()\n"
+        "with torch.profiler.record_function('block'): work()"
+    )
+    run("--profile", "out.json", "-c", code, cwd=tmp_path)
+    made = json.loads((tmp_path / "out.json").read_text())
+    assert isinstance(made["traceEvents"], list)
+    spans = []
+    for event in made["traceEvents"]:
+        if not event:
+            continue  # JAX ends its list with an empty one, which viewers pass over
+        assert event["ph"] in "XBEiIMCbnestfPNODv" and isinstance(event["pid"], int)
+        if event["ph"] == "M":
+            assert event["name"] in ("process_name", "process_sort_index", "thread_name",
+                                     "thread_sort_index", "process_labels")  # fmt: skip
+        if event["ph"] == "X":
+            assert event["ts"] >= 0 and event.get("dur", 0) >= 0
+            assert isinstance(event["tid"], int) and isinstance(event["name"], str)
+            assert isinstance(event.get("args", {}), dict)
+            spans.append(event)
+    block = next(e for e in spans if e["name"] == "block")
+    assert block["dur"] > 0 and len({e["tid"] for e in spans}) > 1
 
 
 def test_install_is_public(tmp_path):

@@ -42,7 +42,7 @@ def path(monkeypatch):
 
 
 def test_the_extension(path):
-    first, second, third = outputs(
+    first, second, third, fourth = outputs(
         "python3",
         "%load_ext torchish",
         "import torch, torchvision\nprint(torch.__version__, torch.ones(2).sum().item())",
@@ -51,10 +51,14 @@ def test_the_extension(path):
         "with provisionalcompleter():\n"
         "    print(*[c.text for c in ip.Completer.completions('torch.nn.Lin', 12)])\n"
         "print(ip.inspector.info(torch.add)['definition'])",
+        "import subprocess, sys\n"
+        "code = 'import torch; print(torch.__version__)'\n"
+        "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout)",
     )
     assert first == ""
     assert second == "2.13.0+torchish 2.0\n"
     assert third.startswith("Linear ") and "input, other, *, alpha=1, out=None" in third
+    assert fourth.strip() == "2.13.0+torchish", "processes that the notebook starts"
 
 
 def test_the_installed_kernel(path, tmp_path, monkeypatch):
@@ -63,7 +67,7 @@ def test_the_installed_kernel(path, tmp_path, monkeypatch):
     assert done.stdout == f"installed the kernel 'torchish' in {folder}\n"
     spec = json.loads((folder / "kernel.json").read_text())
     assert spec["argv"][:3] == [sys.executable, "-m", "torchish"]
-    assert spec["display_name"] == "Python (torchish)"
+    assert spec["display_name"] == "Python (torchish)" and spec["metadata"] == {"debugger": True}
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
     printed = outputs(
         "torchish",
@@ -75,3 +79,19 @@ def test_the_installed_kernel(path, tmp_path, monkeypatch):
     assert printed[0] == "2.13.0+torchish\n"
     assert "mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)" in printed[1]
     assert printed[2] == "tensor([2., 2., 2.])\n"
+
+
+def test_an_interrupted_cell(path):
+    recorded, interrupted, after = outputs(
+        "python3",
+        "%load_ext torchish\nimport torch\nx = torch.arange(4.0, requires_grad=True)\ny = x * 2",
+        "import _thread, threading, time\n"
+        "threading.Timer(0.5, _thread.interrupt_main).start()\n"
+        "z = y + 1\n"
+        "for _ in range(10_000):\n"
+        "    z = z * 0.5; time.sleep(0.01)",
+        "(y * y).sum().backward()\nprint(y.tolist(), x.grad.tolist())",
+        allow_errors=True,
+    )
+    assert recorded == "" and interrupted == ""  # KeyboardInterrupt has no text
+    assert after == "[0.0, 2.0, 4.0, 6.0] [0.0, 8.0, 16.0, 24.0]\n"

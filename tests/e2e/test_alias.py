@@ -97,6 +97,30 @@ def test_children_do_not_import_what_they_do_not_use(tmp_path):
     assert run("-c", code).stdout == "[]\n"
 
 
+def test_children_that_are_not_reached(tmp_path):
+    path = script(
+        tmp_path,
+        """
+        import os, subprocess, sys
+        ask = (
+            "import importlib.util; s = importlib.util.find_spec('torch'); "
+            "print(s is not None and 'torchish' in s.origin)"
+        )
+
+        def child(*options, **changed):
+            env = {**os.environ, **changed.pop("env", {})} if "env" in changed else None
+            done = subprocess.run([sys.executable, *options, "-c", ask], env=env, **changed,
+                                  capture_output=True, text=True, check=True)
+            return done.stdout.strip()
+
+        print(child(), *[child(option) for option in ("-E", "-I", "-S")])
+        kept = [f for f in os.environ["PYTHONPATH"].split(os.pathsep) if not f.endswith("_site")]
+        print(child(env={"PYTHONPATH": os.pathsep.join(kept)}), child(env={"PYTHONPATH": ""}))
+        """,
+    )
+    assert run(path, cwd=tmp_path).stdout == "True False False False\nFalse False\n"
+
+
 def test_modules_code_and_folders(tmp_path):
     package = tmp_path / "pack"
     package.mkdir()

@@ -21,6 +21,7 @@ SMALL = {
     "wgan_gp": ("--steps 3 --critics 2 --batch 8", "distance of the distributions"),
     "data_parallel": ("--steps 8 --batch 32", "2 devices"),
     "jax_model": ("--steps 6 --width 16", "squared error of the brightness"),
+    "flax_model": ("--steps 8 --width 8", "accuracy on digits held out"),
 }
 DEVICES = {"TORCHISH_FAKE_CUDA": "1", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 

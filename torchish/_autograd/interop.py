@@ -168,17 +168,35 @@ def to_jax(tensor: TensorState) -> Any:
 
     Memory is shared where nobody can write to it: what XLA computed, and arrays of numpy that only
     this Value holds (XLA takes those at aligned addresses as they are, and copies the others). The
-    Value then keeps the `jax.Array`, so that the next call gives the same one.
+    Value then keeps the `jax.Array`, so that the next call gives the same one. On the CPU, where
+    that is JAX's default device, the array is not committed: like any other array that JAX code
+    makes, it may join a computation over a mesh.
     """
     value = tensor._value()
     array = value.read()
-    if not isinstance(array, np.ndarray):
+    place = jax_device(tensor._storage.device)
+    host = isinstance(array, np.ndarray)
+    if not host and not _is_loose(array, place):
         return array
-    mine = type(array) is np.ndarray and array.base is None and tensor._storage.host is None
-    made = jax.device_put(array if mine else array.copy(), jax_device(tensor._storage.device))
+    mine = not host or (
+        type(array) is np.ndarray and array.base is None and tensor._storage.host is None
+    )
+    where = None if _is_default(place) else place
+    made = jax.device_put(np.asarray(array) if mine else array.copy(), where)
     if mine and not process.interpret_only:
         value.array = made
     return made
+
+
+def _is_default(place: Any) -> bool:
+    """Whether JAX computes on this CPU where nothing says where."""
+    chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
+    return place.platform == "cpu" and (chosen or jax.devices()[0]) == place
+
+
+def _is_loose(array: Any, place: Any) -> bool:
+    """Whether a committed array may become one that is not, on the same memory."""
+    return array.committed and _is_default(place) and len(array.devices()) == 1
 
 
 def is_recording(tensor: TensorState) -> bool:

@@ -1,14 +1,13 @@
-"""Models of Flax, Equinox and Haiku as modules, and what docs/jax.md says of them."""
+"""Models of Flax, Equinox and Haiku as modules, and what docs/jax.md says of them.
+
+The libraries are of the test extra; `make libraries` has them in a folder of its own too.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
-import os
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,14 @@ from tests.oracle import close
 from torchish.func import module_from_jax
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "jax.md"
-BLOCK = re.compile(r"^```python (flax|equinox)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-EXPECTED = re.compile(r"^print\(.*\)  # (.*)$", re.MULTILINE)
+BLOCK = re.compile(r"^```python (flax|equinox|orbax)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+EXPECTED = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)
-def libraries() -> Iterator[None]:
-    """The folder of wheels comes last: what the environment has is the environment's."""
-    folder = os.environ["TORCHISH_LIBRARIES"]
-    sys.path.append(folder)
-    importlib.invalidate_caches()
-    yield
-    sys.path.remove(folder)
+def libraries(jax_libraries: Any) -> None:
+    """Where they are."""
 
 
 X = np.random.default_rng(0).standard_normal((16, 3)).astype(np.float32)
@@ -135,9 +129,9 @@ def test_a_haiku_model_trains_in_a_torch_loop() -> None:
     both(net, params, model.apply, jax.tree_util.tree_leaves)
 
 
-@pytest.mark.parametrize("library", ["flax", "equinox"])
+@pytest.mark.parametrize("library", ["flax", "equinox", "orbax"])
 def test_the_page_s_code_runs(library: str) -> None:
-    pytest.importorskip("flax.nnx" if library == "flax" else library)
+    pytest.importorskip({"flax": "flax.nnx", "orbax": "orbax.checkpoint"}.get(library, library))
     for name, code in BLOCK.findall(PAGE.read_text()):
         if name == library:
             printed = io.StringIO()
