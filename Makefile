@@ -117,13 +117,16 @@ libraries: $(DEV_DEPS)
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries \
 		tests/func/test_jax_models.py tests/utils/test_orbax.py
 
-# Other libraries of the kind, each in a folder of its own. tinygrad's CPU needs a clang: ziglang's.
+# Other libraries of the kind, each in a folder of its own, with the PyTorch that it goes with (7 GB).
+# tinygrad's CPU needs clang.
 PEERS := out/peers
+PEER := $(PY) -m pip install --quiet --no-compile --upgrade --target $(PEERS)
 peers: $(DEV_DEPS)
-	for name in torchax tinygrad torch_xla; do \
-		$(PY) -m pip install --quiet --no-compile --no-deps --upgrade --target $(PEERS)/$$name $$name; \
-	done
-	$(PY) -m pip install --quiet --no-compile --upgrade --target $(PEERS)/tinygrad ziglang
+	$(PEER)/tinygrad --no-deps tinygrad
+	$(PEER)/torchax --no-deps torchax
+	$(PEER)/torch_xla --no-deps torch_xla
+	$(PEER)/torch_xla absl-py pyyaml requests
+	$(PEER)/torch-2.9 torch==2.9.0
 	TORCHISH_PEERS=$(abspath $(PEERS)) $(PY) -m benchmarks peers
 
 # Strict: a warning is an error. The theme's notice about its successor is none of ours.

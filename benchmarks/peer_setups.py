@@ -63,8 +63,8 @@ class Torchax(Prepared):
     """PyTorch's front end on JAX; what is trained under `jit` is trained by optax."""
 
     def steps(self) -> dict[str, Callable[[], Step]]:
-        """Operator by operator, and its own compiled step."""
-        return {"": self._step, " (jitted)": self._jitted}
+        """Its own compiled step, and PyTorch's loop as it is."""
+        return {" (its train step, jitted)": self._jitted, " (loss.backward())": self._step}
 
     def _jitted(self) -> Step:
         import optax
@@ -107,9 +107,8 @@ def torchax() -> Prepared:
 
 def torch_xla() -> Prepared:
     """torch_xla on the CPU."""
-    import torch_xla as library
-
     import torch
+    import torch_xla as library
 
     return Prepared(torch, library.device())
 
@@ -175,11 +174,11 @@ class Tinygrad(Prepared):
         optimizer = nn.optim.Adam(nn.state.get_parameters(layers), lr=1e-3)
 
         def update() -> Any:
-            optimizer.zero_grad()
-            out = layers[1](layers[0](x).relu()).relu()
-            loss = layers[2](out).sparse_categorical_crossentropy(y).backward()
-            optimizer.step()
-            return loss.realize()
+            with self.library.Context(TRAINING=1):
+                optimizer.zero_grad()
+                out = layers[1](layers[0](x).relu()).relu()
+                loss = layers[2](out).sparse_categorical_crossentropy(y).backward()
+                return loss.realize(*optimizer.schedule_step())
 
         run = wrap(update)
         return lambda: float(run().item())
@@ -196,3 +195,5 @@ PACKAGES = {
     "pytorch": "torch", "torchish": "torchish", "torchax": "torchax", "torch_xla": "torch_xla",
     "tinygrad": "tinygrad",
 }  # fmt: skip
+# Folders below out/peers: torchax 0.0.13 and torch_xla 2.9 do not go with PyTorch 2.13.
+FOLDERS = {"torchax": ["torchax", "torch-2.9"], "torch_xla": ["torch_xla", "torch-2.9"]}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def _median(run: Callable[[], Any], rounds: int) -> float:
     return statistics.median(seen)
 
 
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:110]}"
+
+
 def _answers(table: dict[str, programs.Program], torch: Any, device: Any) -> dict[str, Any]:
     """Of each program its numbers, or what it raised."""
     found: dict[str, Any] = {}
@@ -49,7 +54,7 @@ def _answers(table: dict[str, programs.Program], torch: Any, device: Any) -> dic
         try:
             found[name] = function(torch, device)
         except Exception as error:  # what a library raises where it stops is a result here
-            found[name] = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+            found[name] = _said(error)
     return found
 
 
@@ -63,7 +68,7 @@ def _operators(prepared: setups.Prepared) -> dict[str, Any]:
             prepared.wait(run(x))
             found[name] = [result, _median(lambda run=run: prepared.wait(run(x)), 30)]
         except Exception as error:  # as above
-            found[name] = f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+            found[name] = _said(error)
     return found
 
 
@@ -77,9 +82,14 @@ def whole(name: str) -> dict[str, Any]:
     found["operators"] = _operators(prepared)
     found["steps"] = {}
     for kind, make in prepared.steps().items():
-        step = make()
-        losses = [step() for _ in range(12)]
-        found["steps"][kind] = [losses[-1], _median(step, 20)]
+        try:
+            step = make()
+            losses = [step() for _ in range(12)]
+            found["steps"][kind] = [losses[-1], _median(step, 20)]
+        except Exception as error:  # as above
+            found["steps"][kind] = _said(error)
+    if prepared.torch is not None:
+        found["torch"] = prepared.torch.__version__
     return found
 
 
@@ -94,19 +104,21 @@ def cold(name: str) -> dict[str, Any]:
 
 def _run(name: str, what: str) -> Any:
     """What a process of the library printed; None where it is not installed."""
-    folder = Path(os.environ.get("TORCHISH_PEERS", ROOT / "out" / "peers")) / name
+    above = Path(os.environ.get("TORCHISH_PEERS", ROOT / "out" / "peers"))
+    folders = [str(above / f) for f in setups.FOLDERS.get(name, [name])]
     with tempfile.TemporaryDirectory() as cache:
-        paths = [str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
+        paths = [*folders, str(ROOT), os.environ.get("PYTHONPATH", "")]
         env = {
             **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "TORCHISH_CACHE": cache, "XDG_CACHE_HOME": cache,
         }  # fmt: skip
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.peers", name, what]
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=LIMIT, env=env, cwd=ROOT
         )
-        seconds = time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     if done.returncode == ABSENT:
         return None
     if done.returncode:
@@ -139,20 +151,22 @@ def _count(found: dict[str, Any], reference: dict[str, Any], what: str) -> str:
 
 
 def _report(name: str, found: dict[str, Any], starts: Any, reference: dict[str, Any]) -> None:
-    print(f"\n{name} {found['version']}")
+    print(f"\n{name} {found['version']}, with torch {found.get('torch', 'none')}", flush=True)
     print(f"  programs with PyTorch's numbers: {_count(found, reference, 'programs')}")
     print(f"  aliasing as PyTorch's: {_count(found, reference, 'aliasing')}")
-    for kind, (loss, seconds) in found["steps"].items():
-        print(f"  training step{kind}: {seconds * 1e3:.1f} ms, 12th loss {loss:.4f}")
-    print(f"  process with one training step: {starts['seconds']:.1f} s")
+    for kind, got in found["steps"].items():
+        said = got if isinstance(got, str) else f"{got[1] * 1e3:.1f} ms, 12th loss {got[0]:.4f}"
+        print(f"  training step{kind}: {said}")
+    cold = starts.get("failed") or f"{starts['seconds']:.1f} s of the processor"
+    print(f"  process with one training step: {cold}")
     for operator, got in found["operators"].items():
         if isinstance(got, str):
             print(f"  {operator:<12} {got}")
             continue
         numbers, seconds = got
         exact = reference["operators"][operator][0]
-        off = max(abs(a - b) for a, b in zip(numbers, exact, strict=True))
-        print(f"  {operator:<12} {seconds * 1e6:9.0f} us   off PyTorch's by {off:.1e}")
+        off = max(abs(a - b) for a, b in zip(numbers, exact, strict=True)) / max(map(abs, exact))
+        print(f"  {operator:<12} {seconds * 1e6:9.0f} us   off by {off:.0e} of the largest")
 
 
 def main() -> None:

@@ -53,7 +53,8 @@ def test_the_extension(path):
         "print(ip.inspector.info(torch.add)['definition'])",
         "import subprocess, sys\n"
         "code = 'import torch; print(torch.__version__)'\n"
-        "print(subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout)",
+        "done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)\n"
+        "print(done.stdout)",
     )
     assert first == ""
     assert second == "2.13.0+torchish 2.0\n"

@@ -232,3 +232,14 @@ def test_settings_are_the_documented_ones() -> None:
     code = (ROOT / "torchish" / "_basics" / "settings.py").read_text()
     read = set(re.findall(r'"(TORCHISH_[A-Z0-9_]+)"', code))
     assert read <= set(re.findall(r"`(TORCHISH_[A-Z0-9_]+)`", page))
+
+
+@pytest.mark.slow
+def test_the_programs_of_the_comparison_are_pytorch_s() -> None:
+    from benchmarks import peer_programs
+    from benchmarks.peers import _answers, agree
+
+    assert (len(peer_programs.PROGRAMS), len(peer_programs.ALIASING)) == (12, 13)
+    for table in (peer_programs.PROGRAMS, peer_programs.ALIASING):
+        ours, theirs = (_answers(table, library, "cpu") for library in (torchish, oracle))
+        assert [name for name in table if not agree(ours[name], theirs[name])] == []

@@ -48,7 +48,9 @@ def test_dlpack_of_every_dtype_and_layout(dtype: str) -> None:
     assert tensor.jax().unsafe_buffer_pointer() == array.unsafe_buffer_pointer()
     assert jnp.from_dlpack(tensor).dtype == dtype
     for part in (tensor.t(), tensor[1:, ::2], tensor[2], tensor[:, 3]):
-        close(jnp.from_dlpack(part.contiguous()).astype("complex128"), part.jax().astype("complex128"))
+        close(
+            jnp.from_dlpack(part.contiguous()).astype("complex128"), part.jax().astype("complex128")
+        )
     if dtype != "bfloat16":  # numpy has no such number
         shared = values.astype(dtype)
         for view in (shared, shared.T, shared[1:, ::2]):
@@ -293,7 +295,9 @@ def test_a_pallas_kernel_trains_in_a_module() -> None:
         return pl.pallas_call(kernel, out_shape=shape, interpret=True)(x, scale)
 
     own = jax.custom_vjp(scaled)
-    own.defvjp(lambda x, s: (scaled(x, s), (x, s)), lambda kept, g: (scaled(g, kept[1]), g * kept[0]))
+    own.defvjp(
+        lambda x, s: (scaled(x, s), (x, s)), lambda kept, g: (scaled(g, kept[1]), g * kept[0])
+    )
 
     operator = from_jax(own)
 

@@ -194,6 +194,8 @@ def call_program(
     given = [externals[e] for e in donated]
     kept = [x for e, x in enumerate(externals) if e not in gone]
     externals.clear()
+    if isinstance(program, jax.stages.Compiled):  # what XLA declines it says when it compiles
+        return program(kept, given, *packed)  # type: ignore[no-any-return]
     with warnings.catch_warnings():
         # XLA declines a donation now and then (layouts); the program is right without it.
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")

@@ -385,13 +385,20 @@ class _Taken:
         return results if shardings is None else jax.device_put(results, shardings)
 
     def _place(self, jdev: Any) -> list[Any]:
-        """Host inputs go to the device once; whoever else holds the value profits later."""
+        """Host inputs go to the device once; whoever else holds the value profits later.
+
+        A single number on the CPU goes as it is: the call copies it for less than `device_put`.
+        """
         arrays = []
+        on_cpu = jdev.platform == "cpu" and not process.spmd_used
         for v in self.values:
             array = v.array
             if type(array) is np.ndarray:
                 owned = array if array.base is None or _is_private(array) else array.copy()
-                array = v.array = jax.device_put(owned, jdev)
+                if on_cpu and owned.ndim == 0:
+                    array = owned
+                else:
+                    array = v.array = jax.device_put(owned, jdev)
             elif process.spmd_used:
                 array = on_one(array, jdev)  # the value itself stays where the mesh left it
             arrays.append(array)

@@ -84,8 +84,17 @@ class Replay:
 
     def _put(self, made: _Made, leaves: Sequence[Any]) -> None:
         """Write results to what holds them, count, and leave checks for later."""
+        value_of = made.value
         for place, slot, count in self.seen.writes:
-            _write(place, None if slot < 0 else made.value(slot), count, leaves)
+            if place[0] == "held":
+                storage = place[1]
+                storage.set(value_of(slot))
+                if storage.counter is None:
+                    storage.version += count
+                else:
+                    storage.counter.version += count
+            else:
+                _write(place, None if slot < 0 else value_of(slot), count, leaves)
         for storage, step in self.counts:
             old = storage._value.array
             storage.set(host_value(np.asarray(old + step, old.dtype)))

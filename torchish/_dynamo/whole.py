@@ -112,7 +112,12 @@ class Whole:
             or process.interpret_only or process.spmd_used or process.laid_out
         ):  # fmt: skip
             raise Impure("a mode is on that has to see every operator")
-        leaves, spec = pytree.tree_flatten((args, kwargs))
+        leaves: list[Any]
+        if not kwargs and all(isinstance(x, (TensorBase, *_SIMPLE)) for x in args):
+            leaves, spec = list(args), ""  # as most calls are: nothing to take apart
+        else:
+            leaves, tree = pytree.tree_flatten((args, kwargs))
+            spec = str(tree)
         kinds: list[Any] = []
         places: dict[int, int] = {}
         for k, x in enumerate(leaves):
@@ -130,7 +135,7 @@ class Whole:
                 kinds.append((type(x), x))
             else:
                 kinds.append(id(x))
-        return leaves, (str(spec), tuple(kinds), _modes())
+        return leaves, (spec, tuple(kinds), _modes())
 
     # --- observing -------------------------------------------------------------------------------
 

@@ -96,8 +96,8 @@ def _library() -> Any:
         import orbax.checkpoint as ocp
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "torchish.utils.orbax needs Orbax: pip install 'torchish[orbax]' (or orbax-checkpoint). "
-            "torch.save and the safetensors package need nothing more.",
+            "torchish.utils.orbax needs Orbax: pip install 'torchish[orbax]'. torch.save and the "
+            "safetensors package need nothing more.",
             name=error.name,
         ) from None
     return ocp
