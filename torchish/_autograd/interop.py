@@ -191,12 +191,12 @@ def to_jax(tensor: TensorState) -> Any:
 def _is_default(place: Any) -> bool:
     """Whether JAX computes on this CPU where nothing says where."""
     chosen = jax.config.jax_default_device  # type: ignore[attr-defined]
-    return place.platform == "cpu" and (chosen or jax.devices()[0]) == place
+    return bool(place.platform == "cpu" and (chosen or jax.devices()[0]) == place)
 
 
 def _is_loose(array: Any, place: Any) -> bool:
     """Whether a committed array may become one that is not, on the same memory."""
-    return array.committed and _is_default(place) and len(array.devices()) == 1
+    return bool(array.committed) and _is_default(place) and len(array.devices()) == 1
 
 
 def is_recording(tensor: TensorState) -> bool:

@@ -38,7 +38,7 @@ def save(state: Any, folder: str | os.PathLike[str], *, force: bool = False) -> 
     ocp = _library()
     found, shape = pytree.tree_flatten_with_path(state)
     arrays: dict[str, Any] = {}
-    values = []
+    values: list[list[Any]] = []
     for path, leaf in found:
         name = _name(path, arrays)
         if isinstance(leaf, TensorBase):
