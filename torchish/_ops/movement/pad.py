@@ -69,16 +69,22 @@ def _check_fits(input: Any, pad: Any) -> None:
             )
 
 
-def _reflect(input: Tensor, pad: Any):
-    _check_spatial(input, pad)
-    for position, dim in enumerate(range(input.ndim - 1, input.ndim - 1 - len(pad) // 2, -1)):
+def check_reflection(shape: tuple[int, ...], pad: Any) -> None:
+    """Raise RuntimeError where a border to be mirrored is wider than what is mirrored."""
+    for position in range(len(pad) // 2):
+        dim = len(shape) - 1 - position
         low, high = pad[2 * position], pad[2 * position + 1]
-        if low >= input.shape[dim] or high >= input.shape[dim]:
+        if low >= shape[dim] or high >= shape[dim]:
             raise RuntimeError(
                 f"Argument #{4 + 2 * position}: Padding size should be less than the corresponding "
                 f"input dimension, but got: padding ({low}, {high}) at dimension {dim} of input "
-                f"{show(input.shape)}"
+                f"{show(shape)}"
             )
+
+
+def _reflect(input: Tensor, pad: Any):
+    _check_spatial(input, pad)
+    check_reflection(input.shape, pad)
     _check_fits(input, pad)
     return _extend(input, pad, "reflect")
 

@@ -9,6 +9,7 @@ import numpy as np
 from .._tensors import Tensor, apply
 from ._convert import max_value, pil_to_tensor, round_to, to_pil_image
 from ._geometry import get_image_num_channels, require_image
+from ._resample import mirrored
 
 _LUMA = (0.2989, 0.587, 0.114)
 
@@ -267,9 +268,7 @@ def gaussian_blur(img: Any, kernel_size: Any, sigma: Any = None) -> Any:
         kernel_x, kernel_y = (
             _bell(n, s, work.dtype.type) for n, s in zip(sizes, sigmas, strict=True)
         )
-        x, y = sizes[0] // 2, sizes[1] // 2
-        border = [(0, 0)] * (array.ndim - 2) + [(y, y), (x, x)]
-        padded = np.pad(work, border, mode="reflect")
+        padded = mirrored(work, sizes[0] // 2, sizes[1] // 2)
         mixed = _weigh(padded, kernel_y[:, None] * kernel_x[None, :], *array.shape[-2:])
         return round_to(mixed, array.dtype)
 
@@ -353,7 +352,8 @@ def autocontrast(img: Any) -> Any:
         low = work.min(axis=(-2, -1), keepdims=True)
         high = work.max(axis=(-2, -1), keepdims=True)
         flat = high == low
-        scale = limit / np.where(flat, limit, high - low)
+        # A number over a tensor is, in PyTorch, the number times the reciprocal.
+        scale = np.where(flat, work.dtype.type(1), limit * (1 / np.where(flat, limit, high - low)))
         shifted = (work - np.where(flat, work.dtype.type(0), low)) * scale
         return np.clip(shifted, 0, limit).astype(array.dtype)
 

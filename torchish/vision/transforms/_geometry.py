@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from torchish._basics.errors import not_supported
+from torchish._ops.movement.pad import check_reflection
+
 from .._tensors import Tensor, apply, array_of, tensor_of
 from . import _resample
 from ._convert import is_image_tensor, is_pil_image
@@ -34,8 +37,10 @@ def require_image(img: Any) -> bool:
 
 
 def _tensor_mode(img: Tensor, mode: InterpolationMode, use: str) -> str:
-    if mode in (InterpolationMode.BOX, InterpolationMode.HAMMING, InterpolationMode.LANCZOS):
-        raise TypeError(f"img should be PIL Image. Got {type(img)}")
+    if use == "resize" and mode is InterpolationMode.LANCZOS:
+        raise ValueError("Lanczos mode requires antialias=True")
+    if use == "resize" and mode.value not in _ON_TENSORS[use]:
+        raise not_supported(f"resizing tensors by {mode.value}", "a PIL image, or bilinear")
     if mode.value not in _ON_TENSORS[use]:
         raise ValueError(f"Interpolation mode '{mode.value}' is unsupported with Tensor input")
     return mode.value
@@ -114,12 +119,11 @@ def resize(
     _, height, width = get_dimensions(img)
     target = _resized(height, width, size, max_size)
     if is_tensor:
-        name = _tensor_mode(img, mode, "resize")
         if [height, width] == target:
             return img
+        name = _tensor_mode(img, mode, "resize")
         shape = (target[0], target[1])
-        smooth = antialias is not False
-        return apply(img, lambda a: _resample.resize_array(a, shape, name, smooth))
+        return apply(img, lambda a: _resample.resize_array(a, shape, name, bool(antialias)))
     if [height, width] == target:
         return img
     return img.resize((target[1], target[0]), PIL_NUMBERS[mode])
@@ -258,7 +262,9 @@ def pad(img: Any, padding: Any, fill: Any = 0, padding_mode: str = "constant") -
         raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
     if not require_image(img):
         return _pad_pil(img, border, fill, padding_mode)
-    number = fill[0] if isinstance(fill, (tuple, list)) else fill or 0
+    if isinstance(fill, (tuple, list)):  # for PIL images only
+        raise TypeError("Got inappropriate fill arg")
+    number = fill or 0
     return apply(img, lambda a: _pad_array(a, border, padding_mode, 2, number))
 
 
@@ -268,6 +274,8 @@ def _pad_array(
     """Pad axes -2 and -1 (channels first) or 0 and 1 (channels_before = 0)."""
     first = array.ndim - 2 if channels_before else 0
     left, top, right, bottom = border
+    if mode == "reflect" and channels_before:
+        check_reflection((1, *array.shape)[-4:], (left, right, top, bottom))
     cut = [slice(None)] * array.ndim
     cut[first] = slice(max(-top, 0), array.shape[first] - max(-bottom, 0))
     cut[first + 1] = slice(max(-left, 0), array.shape[first + 1] - max(-right, 0))

@@ -28,6 +28,8 @@ def linspace(start: float, end: float, count: int) -> np.ndarray:
     """`torch.linspace` in float32: counted from whichever end is nearer."""
     step = (np.float32(end) - np.float32(start)) / np.float32(max(count - 1, 1))
     index = np.arange(count)
+    if count == 1:
+        return np.array([start], np.float32)
     low = np.float32(start) + step * index.astype(np.float32)
     high = np.float32(end) - step * (count - 1 - index).astype(np.float32)
     return np.where(index < count // 2, low, high).astype(np.float32)

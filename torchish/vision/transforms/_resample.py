@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from torchish._ops.movement.pad import check_reflection
+
 from ._convert import round_to
 
 
@@ -109,6 +111,12 @@ def _in_whole_numbers(array: np.ndarray, size: int, mode: str, antialias: bool) 
     return np.clip((sums + (1 << (bits - 1))) >> bits, 0, 255).astype(np.uint8)
 
 
+def mirrored(array: np.ndarray, x: int, y: int) -> np.ndarray:
+    """With a border of x columns and y rows on each side; RuntimeError if they are too many."""
+    check_reflection((1, *array.shape)[-4:], (x, x, y, y))
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(y, y), (x, x)], mode="reflect")
+
+
 def _taps(places: np.ndarray, mode: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """Neighbouring pixels along one axis and their weights."""
     if mode == "nearest":
@@ -148,6 +156,11 @@ def sample_array(
             covered += weight
     if fill is not None:
         numbers = fill if isinstance(fill, (tuple, list)) else [fill]
+        if len(numbers) not in (1, array.shape[-3] if array.ndim > 2 else 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({array.shape[-3]}) must match the existing size "
+                f"({len(numbers)}) at non-singleton dimension 1"
+            )
         color = np.array(numbers, x.dtype).reshape(-1, 1, 1)
         if mode == "nearest":
             result = np.where(covered < 0.5, color, result)
@@ -206,7 +219,7 @@ def affine_coordinates(
     half_w, half_h = np.float32(0.5 * width), np.float32(0.5 * height)
     grid_x = x * (m[0] / half_w) + y * (m[1] / half_w) + m[2] / half_w
     grid_y = x * (m[3] / half_h) + y * (m[4] / half_h) + m[5] / half_h
-    return _pixels(grid_x, width), _pixels(grid_y, height)
+    return pixels(grid_x, width), pixels(grid_y, height)
 
 
 def perspective_coordinates(
@@ -220,7 +233,7 @@ def perspective_coordinates(
     depth = c[6] * x + c[7] * y + np.float32(1)
     grid_x = (x * (c[0] / half_w) + y * (c[1] / half_w) + c[2] / half_w) / depth - np.float32(1)
     grid_y = (x * (c[3] / half_h) + y * (c[4] / half_h) + c[5] / half_h) / depth - np.float32(1)
-    return _pixels(grid_x, width), _pixels(grid_y, height)
+    return pixels(grid_x, width), pixels(grid_y, height)
 
 
 def displaced_coordinates(shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -232,12 +245,13 @@ def displaced_coordinates(shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     x = still(width)[None, :] + shift[..., 0]
     y = still(height)[:, None] + shift[..., 1]
-    return _pixels(x, width), _pixels(y, height)
+    return pixels(x, width), pixels(y, height)
 
 
-def _pixels(grid: np.ndarray, size: int) -> np.ndarray:
-    """From [-1, 1] across the image to pixel coordinates."""
-    return ((grid + np.float32(1)) * np.float32(size) - np.float32(1)) / np.float32(2)
+def pixels(grid: np.ndarray, size: int) -> np.ndarray:
+    """From [-1, 1] across the image to pixel coordinates, rounded once as `grid_sample` does."""
+    near = (grid + grid.dtype.type(1)).astype(np.float64)
+    return (near * (size / 2) - 0.5).astype(grid.dtype)
 
 
 def perspective_coefficients(startpoints: Any, endpoints: Any) -> list[float]:

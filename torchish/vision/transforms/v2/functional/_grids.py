@@ -82,17 +82,12 @@ def warp(image: Tensor, grid: np.ndarray, mode: str, fill: Any) -> Tensor:
     height, width = image.shape[-2:]
     if image.numel() == 0:
         return image.reshape([*image.shape[:-2], *grid.shape[:2]])
-    x, y = (_pixels(grid[..., k], size) for k, size in enumerate((width, height)))
+    x, y = (_resample.pixels(grid[..., k], size) for k, size in enumerate((width, height)))
     return apply(
         image,
         lambda a: _resample.sample_array(a, x, y, mode, fill, from_fill=True),
         (lambda t: _sampled(t, grid, mode, fill)) if image.is_floating_point() else None,
     )
-
-
-def _pixels(grid: np.ndarray, size: int) -> np.ndarray:
-    near = (grid + grid.dtype.type(1)).astype(np.float64)
-    return (near * (size / 2) - 0.5).astype(grid.dtype)
 
 
 def _sampled(image: Tensor, grid: np.ndarray, mode: str, fill: Any) -> Tensor:
@@ -124,13 +119,21 @@ def affine_matrix(
     inverted: bool = True,
 ) -> list[float]:
     """The map from output to input coordinates, or with inverted=False the other way."""
-    if inverted:
-        return _resample.inverse_affine(center, angle, translate, scale, shear)
     rot, sx, sy = (math.radians(x) for x in (angle, *shear))
     (cx, cy), (tx, ty) = center, translate
     a = math.cos(rot - sy) / math.cos(sy)
     b = -(a * math.tan(sx) + math.sin(rot))
     c = math.sin(rot - sy) / math.cos(sy)
     d = math.cos(rot) - c * math.tan(sx)
-    a, b, c, d = (scale * x for x in (a, b, c, d))
-    return [a, b, cx + tx - a * cx - b * cy, c, d, cy + ty - c * cx - d * cy]
+    # The determinant without the scale is 1. Every step is rounded as in the second API.
+    if inverted:
+        rows = (d / scale, -b / scale), (-c / scale, a / scale)
+        there, here = (cx, cy), (cx + tx, cy + ty)
+    else:
+        rows = (scale * a, scale * b), (scale * c, scale * d)
+        there, here = (cx + tx, cy + ty), (cx, cy)
+    return [
+        number
+        for (p, q), to in zip(rows, there, strict=True)
+        for number in (p, q, to - p * here[0] - q * here[1])
+    ]

@@ -22,6 +22,7 @@ from ....tv_tensors import (
 )
 from ..._color import _blur_arguments
 from ..._convert import pil_to_tensor, to_pil_image
+from ..._resample import mirrored
 from . import _arrays as A, _boxes
 from ._utils import functional, is_pure_tensor, kernel, pil_kernel, video_kernel
 
@@ -89,8 +90,7 @@ def gaussian_blur_image(
     def blur(array: np.ndarray) -> np.ndarray:
         work = A.working(array)
         across, down = (_bell(n, s, work.dtype) for n, s in zip(sizes, sigmas, strict=True))
-        x, y = sizes[0] // 2, sizes[1] // 2
-        padded = np.pad(work, [(0, 0)] * (array.ndim - 2) + [(y, y), (x, x)], mode="reflect")
+        padded = mirrored(work, sizes[0] // 2, sizes[1] // 2)
         mixed = A.correlate(padded, down[:, None] * across)
         return mixed if A.is_float(array.dtype) else np.rint(mixed).astype(array.dtype)
 

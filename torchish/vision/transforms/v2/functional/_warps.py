@@ -13,7 +13,7 @@ from torchish._tensor.tensor import Tensor
 from ...._tensors import apply
 from ....tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints
 from ....tv_tensors._kinds import is_rotated_bounding_format
-from ... import _resample, functional as first_api
+from ... import _resample
 from ..._geometry import parse_fill
 from ..._modes import PIL_NUMBERS, InterpolationMode
 from . import _boxes, _grids
@@ -188,10 +188,16 @@ def _affine_pil(
     fill: Any = None,
     center: list[float] | None = None,
 ) -> Any:
+    from PIL import Image as pil
+
     mode = check_interpolation(interpolation)
     arguments: Any = _affine_arguments(angle, translate, scale, shear, center)
     degrees, moves, shears, middle = arguments
-    return first_api.affine(image, degrees, moves, scale, shears, mode, fill, middle)
+    if middle is None:
+        middle = [image.width * 0.5, image.height * 0.5]
+    matrix = _grids.affine_matrix(middle, degrees, moves, scale, shears)
+    number, outside = PIL_NUMBERS[mode], parse_fill(fill, image)
+    return image.transform(image.size, pil.Transform.AFFINE, matrix, number, **outside)
 
 
 @kernel(affine, KeyPoints)
