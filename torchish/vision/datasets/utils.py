@@ -53,20 +53,30 @@ def check_integrity(fpath: Path, md5: str | None = None) -> bool:
 # -- downloads -------------------------------------------------------------------------------------
 
 
-def _open_url(url: str, start: int = 0) -> Any:
+def _open_url(url: str, start: int, most: int) -> Any:
+    """The response to a request from byte `start` on, after at most that many redirections."""
     headers = {"User-Agent": USER_AGENT}
     if start:
         headers["Range"] = f"bytes={start}-"
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers))
+    request = urllib.request.Request(url, headers=headers)
+    response = urllib.request.urlopen(request)
+    hops = sum(getattr(request, "redirect_dict", {}).values())  # urllib counts visits there
+    if hops > most:
+        response.close()
+        raise RecursionError(
+            f"Request to {url} exceeded {most} redirects. The last redirect points to "
+            f"{response.geturl()}."
+        )
+    return response
 
 
-def _fetch(url: str, target: str, chunk_size: int = 1024 * 32) -> None:
+def _fetch(url: str, target: str, most_hops: int, chunk_size: int = 1024 * 32) -> None:
     """Download with a progress bar; `target` appears when all of it is there."""
     from tqdm.auto import tqdm
 
     partial = f"{target}.part"
     start = os.path.getsize(partial) if os.path.exists(partial) else 0
-    with _open_url(url, start) as response:
+    with _open_url(url, start, most_hops) as response:
         resumed = start > 0 and getattr(response, "status", None) == 206
         start = start if resumed else 0
         length = response.length
@@ -112,8 +122,9 @@ def download_url(
     Args:
         filename: default: the last part of the address.
         md5: what the file must have.
-        max_redirect_hops: accepted; redirections are followed by urllib, ten at most.
-    Raises: URLError if the address cannot be reached, RuntimeError for another MD5.
+        max_redirect_hops: how many redirections are followed.
+    Raises: URLError if the address cannot be reached, RecursionError for more redirections,
+        RuntimeError for another MD5.
     """
     root = os.path.expanduser(root)
     fpath = os.path.join(root, os.fspath(filename or os.path.basename(url)))
@@ -124,7 +135,7 @@ def download_url(
     if file_id is not None:
         return download_file_from_google_drive(file_id, root, filename, md5)
     try:
-        _fetch(url, fpath)
+        _fetch(url, fpath, max_redirect_hops)
     except OSError as error:  # URLError is one
         reason = getattr(error, "reason", None) or error
         raise urllib.error.URLError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,14 @@ def unfold(tensor: Tensor, size: int, step: int, dilation: int = 1) -> Tensor:
     return tensor_of(array_of(tensor)[index])
 
 
+def _timestamps(paths: list[str], workers: int) -> list[tuple[list[Any], float | None]]:
+    """Times and rate of each video; decoders work outside of Python's lock."""
+    if workers < 1:
+        return [read_video_timestamps(path) for path in paths]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(read_video_timestamps, paths))
+
+
 class VideoClips:
     """All clips of equal length of a list of videos.
 
@@ -34,7 +43,7 @@ class VideoClips:
         clip_length_in_frames: frames in a clip.
         frames_between_clips: from the start of one to that of the next.
         frame_rate: frames a second to resample to; default: as they are.
-        num_workers: accepted; times are read one video after another.
+        num_workers: threads that read the times of the frames; 0: one video after another.
         output_format: "THWC" or "TCHW".
     Raises: ValueError for other formats, NotSupportedError without PyAV.
     """
@@ -63,7 +72,7 @@ class VideoClips:
                 f"output_format should be either 'THWC' or 'TCHW', got {output_format}."
             )
         if _precomputed_metadata is None:
-            times = [read_video_timestamps(path) for path in video_paths]
+            times = _timestamps(video_paths, num_workers)
             self.video_pts = [tensor_of(np.array(t, np.int64)) for t, _ in times]
             self.video_fps = [rate for _, rate in times]
         else:
