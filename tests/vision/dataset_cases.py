@@ -1,17 +1,11 @@
-"""Small files in the formats of torchvision's data sets, and what is read from them.
-
-`python -m tests.vision.dataset_cases` records what torchvision reads in `dataset_expected.json`.
-"""
+"""Small files in the formats of torchvision's data sets; dataset_reading.py reads them."""
 
 from __future__ import annotations
 
 import bz2
-import hashlib
-import importlib
 import json
 import pickle
 import tarfile
-import tempfile
 from collections.abc import Callable
 from os.path import basename
 from pathlib import Path
@@ -20,12 +14,8 @@ from typing import Any
 import numpy as np
 import scipy.io
 import scipy.sparse
-from PIL import Image
 
 from tests.vision.small_files import flo, gray16, idx, img, mat, noise, pfm, txt
-
-EXPECTED = Path(__file__).with_name("dataset_expected.json")
-
 
 Made = list[tuple[str, dict[str, Any]]]
 BUILDERS: dict[str, Callable[[Path], Made]] = {}
@@ -92,6 +82,7 @@ def arrays(r: Path) -> Made:
     txt(r / "fer2013/test.csv", f"pixels\n{pixels}\n")
     return [
         ("CIFAR10", {}),
+        ("CIFAR10", {"train": False}),
         ("CIFAR100", {"train": False}),
         ("SEMEION", {"download": False}),
         ("SVHN", {}),
@@ -485,7 +476,10 @@ def databases(r: Path) -> Made:
             for k in range(count):
                 img(r / "one.png", k)
                 transaction.put(f"key{k}".encode(), (r / "one.png").read_bytes())
-    return [("LSUN", {"classes": ["bridge_val", "tower_val"]})]
+    return [
+        ("LSUN", {"classes": ["bridge_val", "tower_val"]}),
+        ("LSUNClass", {"folder": "bridge_val_lmdb"}),
+    ]
 
 
 @builder
@@ -502,81 +496,3 @@ def tissue(r: Path) -> Made:
 
 # Packages that a builder's data sets are read with.
 NEEDS = {"coco": "pycocotools", "databases": "lmdb", "tissue": "h5py"}
-
-
-# -- what is read ----------------------------------------------------------------------------------
-
-
-def _digest(array: np.ndarray) -> str:
-    content = np.ascontiguousarray(array).tobytes()
-    return f"{array.dtype}{array.shape} {hashlib.sha256(content).hexdigest()[:12]}"
-
-
-def plain(item: Any) -> Any:
-    """An item of a sample as something that JSON keeps."""
-    if isinstance(item, dict):
-        return {str(key): plain(item[key]) for key in sorted(item)}
-    if isinstance(item, (list, tuple)) and not hasattr(item, "dtype"):
-        return [plain(part) for part in item]
-    if isinstance(item, Image.Image):
-        return f"{item.mode} {_digest(np.asarray(item))}"
-    if hasattr(item, "numpy"):
-        return f"{type(item).__name__} {_digest(np.asarray(item.numpy()))}"
-    if isinstance(item, np.ndarray):
-        return _digest(item)
-    return item if item is None or isinstance(item, (str, bool)) else float(item)
-
-
-def clip(torch: Any, place: int) -> Any:
-    """What a decoder would give of a video: frames, sound, facts, which video."""
-    frames = torch.from_numpy(noise(2, 3, 4, 5, seed=place))
-    return frames, torch.zeros(1, 0), {}, place
-
-
-def read(vision: str, name: str, options: dict[str, Any], root: Path) -> Any:
-    """The length, all samples and the text of a data set.
-
-    Options that are no arguments of its class: the `folder` below the root, `target_keys` of the
-    wrapper, and the number of `videos`, each of four frames.
-    """
-    datasets = importlib.import_module(f"{vision}.datasets")
-    utils = importlib.import_module(f"{vision}.datasets.utils")
-    utils.check_md5 = lambda *args, **kwargs: True  # small files cannot have the real checksums
-    kind, _, wrapped = name.rpartition(":")[::-1]
-    own = dict(options)
-    folder, keys = own.pop("folder", ""), own.pop("target_keys", None)
-    if "videos" in own:
-        torch = importlib.import_module({"torchvision": "torch"}.get(vision, "torchish"))
-        clips = importlib.import_module(f"{vision}.datasets.video_utils").VideoClips
-        clips.get_clip = lambda self, k: clip(torch, self.get_clip_location(k)[0])
-        count = own.pop("videos")
-        own["_precomputed_metadata"] = {
-            "video_paths": [str(k) for k in range(count)],
-            "video_pts": [torch.arange(4) for _ in range(count)],
-            "video_fps": [30.0] * count,
-        }
-    dataset = getattr(datasets, kind)(str(root / folder), **own)
-    text = repr(dataset).replace(str(root), "ROOT")
-    if wrapped:
-        dataset = datasets.wrap_dataset_for_transforms_v2(dataset, target_keys=keys)
-    samples = [plain(dataset[k]) for k in range(len(dataset))]
-    return [len(dataset), samples, text]
-
-
-def key(name: str, options: dict[str, Any], root: Path) -> str:
-    text = json.dumps(options, default=lambda value: value.__name__)
-    return f"{name} {text}".replace(str(root), "ROOT")
-
-
-def record() -> None:
-    found = {}
-    for build in BUILDERS.values():
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            for name, options in build(root):
-                found[key(name, options, root)] = read("torchvision", name, options, root)
-    EXPECTED.write_text(json.dumps(found, indent=0) + "\n")
-
-
-if __name__ == "__main__":
-    record()

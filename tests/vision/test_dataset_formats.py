@@ -1,23 +1,47 @@
 """Every data set's reader on small files, against what torchvision reads; downloads."""
 
 import hashlib
+import http.server
 import importlib.util
+import inspect
 import io
 import json
 import pickle
 import tarfile
+import threading
 import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
 
-from tests.vision import dataset_cases, small_files
+from tests.vision import dataset_cases, dataset_reading, public_names, small_files
 from torchish.vision import datasets, tv_tensors
 from torchish.vision.datasets import utils
 from torchish.vision.datasets.video_utils import VideoClips
 
 LIVE = importlib.util.find_spec("torchvision") is not None
+# Arguments that no case need give: every case with a transform, a loader or the network.
+COMMON = {"root", "transform", "target_transform", "transforms", "download", "loader",
+          "num_workers", "num_download_workers", "kwargs"}  # fmt: skip
+# The base class, and one that reads no files (test_datasets.py).
+NO_FILES = {"VisionDataset", "FakeData"}
+
+
+def test_every_data_set_has_cases_for_every_option():
+    names = json.loads(public_names.TABLE.read_text())["names"]["datasets"]
+    given: dict[str, set[str]] = {}
+    for key in json.loads(dataset_reading.EXPECTED.read_text()):
+        kind, _, options = key.partition(" ")
+        given.setdefault(kind.removeprefix("wrap:"), set()).update(json.loads(options))
+    classes = {name for name in names if isinstance(getattr(datasets, name), type)} - NO_FILES
+    assert given.keys() == classes
+    missing = []
+    for name, options in given.items():
+        parameters = inspect.signature(getattr(datasets, name)).parameters.keys() - COMMON
+        own = {option for option in parameters if not option.startswith("_")}
+        missing += [f"{name}({option})" for option in sorted(own - options)]
+    assert not missing, missing
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
@@ -27,15 +51,15 @@ def test_readers(name, tmp_path, monkeypatch):
     # What `read` replaces is restored afterwards.
     monkeypatch.setattr(utils, "check_md5", utils.check_md5)
     monkeypatch.setattr(VideoClips, "get_clip", VideoClips.get_clip)
-    recorded = json.loads(dataset_cases.EXPECTED.read_text())
+    recorded = json.loads(dataset_reading.EXPECTED.read_text())
     wrong = []
     for kind, options in dataset_cases.BUILDERS[name](tmp_path):
-        key = dataset_cases.key(kind, options, tmp_path)
+        key = dataset_reading.key(kind, options, tmp_path)
         expected = recorded[key]
         if LIVE:
-            theirs = dataset_cases.read("torchvision", kind, options, tmp_path)
+            theirs = dataset_reading.read("torchvision", kind, options, tmp_path)
             expected = json.loads(json.dumps(theirs))
-        ours = dataset_cases.read("torchish.vision", kind, options, tmp_path)
+        ours = dataset_reading.read("torchish.vision", kind, options, tmp_path)
         if json.loads(json.dumps(ours)) != expected:
             wrong.append(f"{key}: {ours} for {expected}")
     assert not wrong, "\n".join(wrong)
@@ -56,6 +80,13 @@ def test_flow_in_pictures_of_16_bits(tmp_path):
     np.testing.assert_array_equal(flow, wanted.astype(np.float32))
     np.testing.assert_array_equal(valid, stored[..., 2] != 0)
     assert flow.dtype == np.float32 and valid.dtype == bool
+    for k in range(3):  # of a sequence, each picture with the next
+        small_files.img(tmp_path / f"hd1k/hd1k_input/image_2/000001_{k}.png", k, size=(4, 3))
+        small_files.rgb16(tmp_path / f"hd1k/hd1k_flow_gt/flow_occ/000001_{k}.png", stored)
+    sequence = datasets.HD1K(str(tmp_path))
+    assert len(sequence) == 2
+    np.testing.assert_array_equal(sequence[1][2], flow)
+    np.testing.assert_array_equal(sequence[1][3], valid)
     with pytest.raises(FileNotFoundError, match="Could not find the Kitti flow images"):
         datasets.KittiFlow(str(tmp_path), split="test")
 
@@ -155,6 +186,39 @@ def test_downloads_are_whole_or_absent(tmp_path, web, capsys):
     with pytest.raises(RuntimeError, match="File not found or corrupted"):
         utils.download_url("http://x/b.bin", tmp_path, md5="0" * 32)
     assert not list(tmp_path.glob("b.bin*"))
+
+
+class _Hops(http.server.BaseHTTPRequestHandler):
+    """/3 leads to /2, /2 to /1, /1 to /0, which is the file."""
+
+    def do_GET(self):
+        left = int(self.path[1:])
+        self.send_response(302 if left else 200)
+        if left:
+            self.send_header("Location", f"/{left - 1}")
+        self.send_header("Content-Length", "0" if left else "2")
+        self.end_headers()
+        self.wfile.write(b"" if left else b"hi")
+
+    def log_message(self, *args):
+        pass
+
+
+def test_redirections_are_followed_up_to_a_number(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    with http.server.HTTPServer(("127.0.0.1", 0), _Hops) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/3"
+        try:
+            utils.download_url(url, tmp_path, "a")
+            with pytest.raises(RecursionError, match="/3 exceeded 2 redirects. The last .*/0"):
+                utils.download_url(url, tmp_path, "b", max_redirect_hops=2)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"hi"
 
 
 def test_without_a_network(tmp_path, monkeypatch):
