@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from tests.vision import v2_cases
+from tests.vision import answers, v2_cases
 
 LIVE = importlib.util.find_spec("torchvision") is not None
 CASES = v2_cases.cases()
@@ -12,17 +12,17 @@ CASES = v2_cases.cases()
 
 @pytest.fixture(scope="module")
 def ours():
-    return v2_cases.Library("torchish", "torchish.vision")
+    return answers.Library("torchish", "torchish.vision")
 
 
 @pytest.fixture(scope="module")
 def expected():
     """A function from cases to torchvision's answers."""
     if LIVE:
-        theirs = v2_cases.Library("torch", "torchvision")
-        return lambda case: v2_cases.answers(theirs, case)
-    answers = v2_cases.recorded()
-    return lambda case: answers[case.name]
+        theirs = answers.Library("torch", "torchvision")
+        return lambda case: answers.answers(theirs, case)
+    recorded = answers.recorded(v2_cases.EXPECTED)
+    return lambda case: recorded[case.name]
 
 
 def group(case):
@@ -34,7 +34,7 @@ def group(case):
 def test_same_answers(name, ours, expected):
     wrong = []
     for case in (c for c in CASES if group(c) == name):
-        difference = v2_cases.differences(v2_cases.answers(ours, case), expected(case), case)
+        difference = answers.differences(answers.answers(ours, case), expected(case), case)
         if difference:
             wrong.append(f"{case.name}: {difference}")
     assert not wrong, "\n".join(wrong)

@@ -1,18 +1,11 @@
-"""Calls of the second API that torchish and torchvision must answer alike.
+"""Calls of the second API that torchish and torchvision must answer alike (see answers.py).
 
-A case is a function of a library (`Library`): it builds its inputs from fixed arrays, seeds the
-generator where it draws, and returns a result. `plain` turns results of either library into arrays
-and texts. `python -m tests.vision.v2_cases` records torchvision's results in `v2_expected.npz`, for
-machines where torchvision is not installed.
+`python -m tests.vision.v2_cases` records torchvision's results in `v2_expected.npz`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import itertools
-import json
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,45 +13,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tests.vision import answers
+from tests.vision.answers import Case, Library
+
 EXPECTED = Path(__file__).with_name("v2_expected.npz")
 HEIGHT, WIDTH = 11, 14
 CANVAS = (HEIGHT, WIDTH)
-
-
-class Library:
-    """torch and torchvision, or what stands for them."""
-
-    def __init__(self, torch: str, vision: str) -> None:
-        self.torch: Any = importlib.import_module(torch)
-        self.v2: Any = importlib.import_module(f"{vision}.transforms.v2")
-        self.F: Any = importlib.import_module(f"{vision}.transforms.v2.functional")
-        self.v1: Any = importlib.import_module(f"{vision}.transforms")
-        self.tv: Any = importlib.import_module(f"{vision}.tv_tensors")
-        self.utils: Any = importlib.import_module(f"{vision}.utils")
-        self.presets: Any = importlib.import_module(f"{vision}.transforms._presets")
-
-    def tensor(self, array: np.ndarray) -> Any:
-        return self.torch.from_numpy(array.copy())
-
-
-@dataclasses.dataclass
-class Case:
-    name: str
-    run: Callable[[Library], Any]
-
-    @property
-    def tolerance(self) -> float:
-        """For floats, relative where they exceed 1.
-
-        Angles of turned boxes are in degrees, and known to about 1e-6 radians in single precision.
-        """
-        turned = any(word in self.name for word in (".XYWHR", ".CXCYWHR", ".XYXYXYXY", ".hard"))
-        return 5e-5 if turned else 1e-6
-
-    @property
-    def halves(self) -> bool:
-        """Whether float sums are rounded to whole numbers: a half may go either way."""
-        return any(word in self.name for word in ("int16", "perspective.bytes", "TrivialAugment"))
 
 
 # -- inputs ----------------------------------------------------------------------------------------
@@ -538,95 +498,5 @@ def cases() -> list[Case]:
     return [*preset_cases(), *function_cases(), *transform_cases(), *drawing_cases()]
 
 
-# -- results ---------------------------------------------------------------------------------------
-
-
-def plain(result: Any) -> list[Any]:
-    """Arrays, numbers and texts in order."""
-    if isinstance(result, dict):
-        return [item for key in result for item in plain(result[key])]
-    if isinstance(result, (list, tuple)) and not hasattr(result, "dtype"):
-        return [item for part in result for item in plain(part)]
-    if isinstance(result, Image.Image):
-        return [result.mode, np.asarray(result)]
-    if hasattr(result, "numpy"):
-        facts = [type(result).__name__, str(result.dtype)]
-        for fact in ("format", "canvas_size", "clamping_mode"):
-            if fact in getattr(result, "__dict__", {}):
-                facts.append(str(getattr(result, fact)))
-        return [" ".join(facts), np.asarray(result.detach().numpy())]
-    return [str(result)]
-
-
-def answers(lib: Library, case: Case) -> list[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return plain(case.run(lib))
-        except (TypeError, ValueError) as error:  # a refusal is an answer too
-            return [f"{type(error).__name__}: {str(error)[:30]}"]
-
-
-def differences(ours: list[Any], theirs: list[Any], case: Case) -> str:
-    """What differs, in a line; empty if nothing does."""
-    if len(ours) != len(theirs):
-        return f"{len(ours)} results for {len(theirs)}"
-    for mine, other in zip(ours, theirs, strict=True):
-        if isinstance(other, str) or isinstance(mine, str):
-            if mine != other:
-                return f"{mine!r} for {other!r}"
-        elif mine.shape != other.shape or mine.dtype != other.dtype:
-            return f"{mine.dtype}{mine.shape} for {other.dtype}{other.shape}"
-        elif other.dtype.kind == "f":
-            limit = case.tolerance * np.maximum(1.0, np.abs(other))
-            off = ~((np.abs(mine - other) <= limit) | (mine == other))
-            off &= ~(np.isnan(mine) & np.isnan(other))
-            if off.any():
-                return f"{off.sum()} of {off.size} off by {np.nanmax(np.abs(mine - other))}"
-        elif not np.array_equal(mine, other):
-            off = mine != other
-            distance = np.abs(mine.astype(np.int64) - other.astype(np.int64)).max()
-            if case.halves and distance <= 1 and off.mean() < 0.01:
-                continue
-            return f"{off.sum()} of {off.size} whole numbers off"
-    return ""
-
-
-def record() -> None:
-    """Write torchvision's answers: an index, and the bytes of all arrays in a row."""
-    lib = Library("torch", "torchvision")
-    index: dict[str, list[Any]] = {}
-    parts = []
-    for case in cases():
-        index[case.name] = []
-        for item in answers(lib, case):
-            if isinstance(item, str):
-                index[case.name].append(item)
-            else:
-                index[case.name].append([item.dtype.str, item.shape])
-                parts.append(np.ascontiguousarray(item).tobytes())
-    texts = json.dumps(index, separators=(",", ":"))
-    blob = np.frombuffer(b"".join(parts), np.uint8)
-    np.savez_compressed(EXPECTED, index=np.array(texts), data=blob)
-
-
-def recorded() -> dict[str, list[Any]]:
-    """What `record` wrote, by name of the case."""
-    with np.load(EXPECTED) as stored:
-        index, data = json.loads(str(stored["index"])), stored["data"].tobytes()
-    place = 0
-    found: dict[str, list[Any]] = {}
-    for name, items in index.items():
-        found[name] = []
-        for item in items:
-            if isinstance(item, list):
-                dtype, shape = np.dtype(item[0]), tuple(item[1])
-                count = int(np.prod(shape))
-                item = np.frombuffer(data, dtype, count, place).reshape(shape)
-                place += item.nbytes
-            found[name].append(item)
-    return found
-
-
 if __name__ == "__main__":
-    record()
+    answers.record(cases(), EXPECTED)
