@@ -2,7 +2,7 @@
 
 Run with the real torch and torchvision: `python tools/vision_expectations.py [name ...]`; with
 names only those entries are written anew. `--training` writes what small detectors and a segmenter
-do in two steps instead.
+do in two steps instead, `--small` what the small members of all families are.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ import torch
 import torchvision
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.vision import detection_probe, model_probe as probe, torch_regions
+from tests.vision import detection_probe, model_probe as probe, small_models, torch_regions
 
 TRAINING = probe.TABLE.parent / "training_expectations.json"
+
+
+def write(path: Path, table: dict) -> None:
+    """One line an entry."""
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def entry(name: str) -> dict:
@@ -42,11 +48,20 @@ def training() -> None:
     detection, ops = torchvision.models.detection, torchvision.ops
     table = {k: detection_probe.steps(torch, detection, ops, k) for k in detection_probe.KINDS}
     table["segmentation"] = detection_probe.segmentation(torch, torchvision.models)
-    lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()]
-    TRAINING.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    write(TRAINING, table)
+
+
+def small() -> None:
+    """A small member of each family."""
+    families = small_models.FAMILIES
+    compared = {k: small_models.compared(torch, torchvision.models, k) for k in families}
+    write(small_models.TABLE, compared)
 
 
 def main() -> None:
+    if "--small" in sys.argv:
+        small()
+        return
     if "--training" in sys.argv:
         training()
         return
@@ -58,8 +73,7 @@ def main() -> None:
             continue
         table[name] = entry(name)
         print(name, flush=True)
-        lines = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(table.items())]
-        probe.TABLE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        write(probe.TABLE, dict(sorted(table.items())))
 
 
 if __name__ == "__main__":

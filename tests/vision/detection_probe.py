@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tests.vision.model_probe import wave
+from tests.vision.model_probe import detected, tell_apart, wave
 
-KINDS = ("faster", "mask", "keypoint", "retinanet", "fcos", "ssd")
+KINDS = ("faster", "mask", "keypoint", "retinanet", "fcos", "ssd", "ssdlite")
+_MODULES = ("anchor_utils", "faster_rcnn", "mask_rcnn", "keypoint_rcnn", "ssd", "ssdlite")
 
 
 def backbone(nn: Any, width: int = 8) -> Any:
@@ -33,8 +34,7 @@ def detector(torch: Any, detection: Any, ops: Any, kind: str) -> Any:
     """A detector of three categories for images of 64 pixels."""
     nn = torch.nn
     modules = {
-        name: __import__(f"{detection.__name__}.{name}", fromlist=["_"])
-        for name in ("anchor_utils", "faster_rcnn", "fcos", "mask_rcnn", "keypoint_rcnn", "ssd")
+        name: __import__(f"{detection.__name__}.{name}", fromlist=["_"]) for name in _MODULES
     }
     anchors = modules["anchor_utils"]
     size: dict[str, Any] = {"min_size": 64, "max_size": 96}
@@ -81,7 +81,12 @@ def detector(torch: Any, detection: Any, ops: Any, kind: str) -> Any:
     generator = anchors.DefaultBoxGenerator([[2], [2]])
     base = backbone(nn)
     base.out_channels = [8, 8]
-    return modules["ssd"].SSD(base, generator, (64, 64), 3, topk_candidates=20)
+    options: dict[str, Any] = {"topk_candidates": 20}
+    if kind == "ssdlite":
+        options["head"] = modules["ssdlite"].SSDLiteHead(
+            [8, 8], generator.num_anchors_per_location(), 3, nn.BatchNorm2d
+        )
+    return modules["ssd"].SSD(base, generator, (64, 64), 3, **options)
 
 
 def targets(torch: Any) -> list[dict[str, Any]]:
@@ -124,17 +129,10 @@ def steps(torch: Any, detection: Any, ops: Any, kind: str) -> dict[str, Any]:
         sum(found.values()).backward()
         optimizer.step()
     model.eval()
+    tell_apart(torch, model, images(torch))
     with torch.no_grad():
         detections = model(images(torch))
-    seen = []
-    for image in detections:
-        best = {k: v[:4].float().reshape(min(4, len(v)), -1) for k, v in sorted(image.items())}
-        seen.append(
-            {
-                "count": len(image["scores"]),
-                **{k: [float(x) for x in v.mean(1)] for k, v in best.items()},
-            }
-        )
+    seen = [{"count": len(image["scores"]), **detected(image, 4)} for image in detections]
     return {"losses": losses, "detections": seen}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -125,15 +126,80 @@ def wave(*shape: int) -> np.ndarray:
     return values.reshape(shape).astype(np.float32)
 
 
+# The convolutions that give one-stage detectors' class scores.
+_CLASS_SCORES = re.compile(r"classification_head\.(cls_logits|module_list\.\d+(\.1)?)$")
+
+
+def tell_apart(torch: Any, model: Any, images: list[Any]) -> None:
+    """Spread a one-stage detector's class scores on these images.
+
+    As initialized they are equal but for rounding, so that which boxes are kept, and in what
+    order, would be chance. Their convolutions are centred and scaled, by numbers so round that
+    both libraries choose the same.
+    """
+    convs = {
+        name: module
+        for name, module in model.named_modules()
+        if _CLASS_SCORES.search(name) and hasattr(module, "bias")
+    }
+    seen: dict[str, list[np.ndarray]] = {name: [] for name in convs}
+
+    def keep(name: str) -> Any:
+        def hook(module: Any, given: Any, logits: Any) -> None:
+            rows = logits.numpy().transpose(0, 2, 3, 1).reshape(-1, logits.shape[1])
+            seen[name].append(rows.astype(np.float64))
+
+        return hook
+
+    with torch.no_grad():
+        for module in convs.values():
+            module.bias.zero_()
+        hooks = [module.register_forward_hook(keep(name)) for name, module in convs.items()]
+        model(images)
+        for hook in hooks:
+            hook.remove()
+        for name, module in convs.items():
+            rows = np.concatenate(seen[name])
+            factor = 1.0 if len(rows) == 1 else 2.0 ** round(-math.log2(rows.std(0).mean()))
+            module.weight.mul_(factor)
+            center = np.round(-4 * factor * rows.mean(0)) / 4
+            module.bias.copy_(torch.from_numpy(center.astype(np.float32)))
+
+
+def detected(found: dict[str, Any], most: int = 8) -> dict[str, list[Any]]:
+    """The best detections: scores, labels and boxes in full, masks by their means."""
+    plain = {name: value[:most].numpy() for name, value in sorted(found.items())}
+    if "masks" in plain:
+        plain["masks"] = plain["masks"].reshape(len(plain["masks"]), -1).mean(1)
+    return {name: value.reshape(-1).tolist() for name, value in plain.items()}
+
+
+def _settled(found: dict[str, np.ndarray], scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Detections whose scores are equal but for rounding, in the order of labels and boxes."""
+    group = np.concatenate([[0], np.cumsum(np.abs(np.diff(scores)) > 1e-5 * scores[:-1])])
+    places = np.round(found["boxes"].reshape(-1, 4)).T
+    order = np.lexsort((*places, found["labels"], group))
+    return {name: value.reshape(len(order), -1)[order] for name, value in found.items()}
+
+
+def same_detections(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> None:
+    """The same boxes in the same order, with their labels and scores, masks and points."""
+    assert found.keys() == expected.keys()
+    scores = np.array(expected["scores"])
+    ours, theirs = (
+        _settled({name: np.array(item[name]) for name in item if name != "count"}, scores)
+        for item in (found, expected)
+    )
+    np.testing.assert_array_equal(ours["labels"], theirs["labels"])
+    for name, atol in (("scores", 1e-4), ("boxes", 2e-2), ("masks", 1e-4), ("keypoints", 2e-2),
+                       ("keypoints_scores", 1e-2)):  # fmt: skip
+        if name in theirs:
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-3, atol=atol)
+
+
 def _result(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> Any:
-    """What the model gives in evaluation, as one flat tensor."""
+    """What the model gives in evaluation, as one tensor."""
     image = torch.from_numpy(wave(*shape))
-    if is_detector(name):
-        (found,) = model([image[0] * 0.5 + 0.5])
-        # These give scores that are equal but for rounding: their boxes stand in any order.
-        tied = name.startswith(("retinanet", "ssd"))
-        boxes = [] if tied else [found["boxes"].mean(0)]
-        return torch.cat([found["scores"], *boxes])
     if name.startswith("raft"):
         return model(image, image.roll(2, -1), num_flow_updates=2)[-1]
     result = model(image)
@@ -142,10 +208,19 @@ def _result(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> Any:
     return result
 
 
-def computed(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> list[float]:
-    """What the stirred model gives in evaluation: ten values spread over the result."""
+def computed(torch: Any, model: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """What the stirred model gives in evaluation: ten values spread over the result.
+
+    Of a detector, all that it finds.
+    """
     stir(torch, model)
     model.eval()
+    if is_detector(name):
+        images = [torch.from_numpy(wave(*shape))[0] * 0.5 + 0.5]
+        tell_apart(torch, model, images)
+        with torch.no_grad():
+            (found,) = model(images)
+        return detected(found)
     with torch.no_grad():
         flat = _result(torch, model, name, shape).detach().numpy().reshape(-1)
     picked = flat[np.linspace(0, flat.size - 1, 10).astype(int)]
