@@ -157,7 +157,9 @@ def opcheck(
             found[name] = repr(error)
 
     wanted = (test_utils,) if isinstance(test_utils, str) else test_utils
-    near = {name: x for name, x in (("atol", atol), ("rtol", rtol)) if x is not None}
+    near: dict[str, Any] = {
+        name: x for name, x in (("atol", atol), ("rtol", rtol)) if x is not None
+    }
     if wanted is None or "test_schema" in wanted:
         check("test_schema", lambda: op(*args, **named))
     wide = [a for a in args if isinstance(a, Tensor) and a.requires_grad]

@@ -178,7 +178,7 @@ def _no_copy(self: Any, memo: Any) -> NoReturn:
 
 
 @functools.cache
-def _class_of(before: type) -> type:
+def _class_of(before: Any) -> Any:
     space = {"__deepcopy__": _no_copy, "__module__": before.__module__}
     return type(f"FSDP{before.__name__}", (FSDPModule, before), space)
 
