@@ -30,6 +30,8 @@ SAMPLES = {
     "torch.sinc": [*unary(), S(_EDGES).no_grad(), S(_AT_ZERO)],
     "torch.i0": [*unary(), S(_AT_ZERO)],
     "torch.igamma": [S(pos(3, 4), pos(4)).no_grad()],
+    "special.gammainc": [S(pos(3, 4), pos(4)).no_grad()],
+    "special.gammaincc": [S(pos(3, 4), pos(4)).no_grad()],
     "torch.igammac": [S(pos(3, 4), pos(4)).no_grad()],
     "special.i0e": [*unary(), S(_AT_ZERO)],
     "special.i1": [*unary(), S(_AT_ZERO)],
