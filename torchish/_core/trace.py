@@ -42,8 +42,6 @@ from .structures import Structure, place_of, structures
 from .values import Value, check_readable
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
-# Whether a code object belongs to this package (a node's site is the innermost frame outside).
-_is_ours: dict[Any, bool] = {}
 _cache = ProgramCache()
 _arrangements = ProgramCache()
 _cache_lock = new_rlock()
@@ -53,6 +51,20 @@ _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
 _new_value = Value.__new__
 _ref = weakref.ref
 _frame = sys._getframe
+
+
+class _Own(dict[str, bool]):
+    """Whether a file is this package's: a node's site is the innermost frame outside.
+
+    By name, whose hash Python keeps; hashing a code object goes through its constants each time.
+    """
+
+    def __missing__(self, file: str) -> bool:
+        found = self[file] = file.startswith(_PACKAGE)
+        return found
+
+
+_own = _Own()
 
 
 class Trace:
@@ -122,12 +134,7 @@ class Trace:
                 frame = _frame(depth)
             except ValueError:  # called from C, with no frame of the user's
                 frame = _frame(1)
-            while _is_ours.get(frame.f_code, True) and frame.f_back is not None:
-                code = frame.f_code
-                if code not in _is_ours:
-                    _is_ours[code] = ours = code.co_filename.startswith(_PACKAGE)
-                    if not ours:
-                        break
+            while _own[frame.f_code.co_filename] and frame.f_back is not None:
                 frame = frame.f_back
             self.sites.append((frame.f_code, frame.f_lasti))
             self.bytes += kernel.out_bytes
