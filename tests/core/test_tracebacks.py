@@ -90,7 +90,7 @@ def test_printed_errors_show_the_program_only() -> None:
 
 def test_full_tracebacks_on_demand() -> None:
     text = uncaught(TORCHISH_TRACEBACK="full")
-    assert "kernels.py" in text and text.count("File ") > 6
+    assert "calling.py" in text and text.count("File ") > 6
 
 
 TESTED = """
