@@ -1,5 +1,6 @@
 """The gallery of examples, with few steps: each runs, says what it learned and writes a picture."""
 
+import os
 import re
 
 import numpy as np
@@ -32,10 +33,15 @@ def test_all_programs_are_here():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
+@pytest.mark.usefixtures("jax_libraries")
+@pytest.mark.filterwarnings("ignore")  # of Flax's own
 def test_program(name, tmp_path):
     options, said = SMALL[name]
     picture = tmp_path / f"{name}.png"
     env = DEVICES if name == "data_parallel" else {"TORCHISH_EAGER": "1"}
+    if name == "flax_model":
+        pytest.importorskip("flax.nnx")
+        env["PYTHONPATH"] = os.environ.get("TORCHISH_LIBRARIES", "")
     done = run(GALLERY / f"{name}.py", *options.split(), "--out", picture, env=env)
     assert re.search(f"^{said}", done.stdout, re.MULTILINE), done.stdout
     assert f"picture: {picture}" in done.stdout

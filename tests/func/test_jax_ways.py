@@ -250,7 +250,7 @@ from torchish.func import to_jax
 
 assert len(jax.devices()) == 4
 torch.manual_seed(0)
-net = nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Dropout(0.0), nn.Linear(8, 1))
+net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 1))
 apply, params = to_jax(net)
 mesh = Mesh(np.array(jax.devices()), ("data",))
 x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 3)), jnp.float32)
@@ -275,7 +275,7 @@ print(torch.from_jax(cut).sum().item() == torch.from_jax(x).sum().item())
 
 
 def test_shard_map_over_four_devices() -> None:
-    env = {**os.environ, "PYTHONPATH": str(ROOT),
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]]),
            "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", PARALLEL], capture_output=True, text=True, timeout=300, env=env
