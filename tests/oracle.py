@@ -126,3 +126,39 @@ def tell(program: Callable[[Any, Callable[..., None]], None], *, least: int = 1)
     assert len(said[0]) >= least and said[0] != [""]
     told = difflib.unified_diff(*said, "PyTorch", "torchish", lineterm="", n=1)
     assert "\n".join(told) == ""
+
+
+def described(value: Any) -> Any:
+    """What there is to see of a value: tensors by class, layout, dtype, elements and flags."""
+    if isinstance(value, dict):
+        return {key: described(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [described(item) for item in value]
+    if isinstance(value, type):
+        return value.__name__
+    if not hasattr(value, "detach"):
+        return value
+    if value.is_meta:
+        return ["meta", tuple(value.shape), str(value.dtype)]
+    flat = value.detach().resolve_conj().reshape(-1)
+    flat = flat if flat.is_complex() or not flat.is_floating_point() else flat.double()
+    shown = [_rounded(x) for x in flat.tolist()]
+    facts = [tuple(value.shape), tuple(value.stride()), str(value.dtype), value.requires_grad]
+    return [type(value).__name__, *facts, shown]
+
+
+def _rounded(x: Any) -> Any:
+    if x != x:
+        return "nan"
+    return complex(round(x.real, 4), round(x.imag, 4)) if isinstance(x, complex) else round(x, 4)
+
+
+def tries(*calls: Callable[[], Any]) -> list[Any]:
+    """What each call gives, or the first line of its error."""
+    found = []
+    for call in calls:
+        try:
+            found.append(call())
+        except Exception as error:
+            found.append(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}")
+    return found

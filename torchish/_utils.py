@@ -43,7 +43,7 @@ def _finish(tensor: Any, requires_grad: bool, metadata: Any) -> Any:
     if metadata and metadata.get("conj"):
         tensor = tensor.conj()
     if metadata and metadata.get("neg"):
-        tensor = tensor.neg()
+        tensor = ops._neg_view(tensor)
     if requires_grad:
         tensor.requires_grad_()
     return tensor
@@ -251,8 +251,9 @@ def _reduce_dense(tensor: Any) -> tuple[Any, ...]:
     )
     if not legacy:
         args = (*args, tensor.dtype)
-    if tensor.is_conj():
-        args = (*args, {"conj": True})
+    bits = {name: True for name in ("conj", "neg") if getattr(tensor, f"is_{name}")()}
+    if bits:
+        args = (*args, bits)
     return (_rebuild_tensor_v2 if legacy else _rebuild_tensor_v3), args
 
 
@@ -331,6 +332,8 @@ def _copy_memory(tensor: Any, memo: dict[int, Any]) -> Any:
         memo[key] = _host.storage_of(whole)
         memo.setdefault(id(memo), []).append(cell)  # ids stay taken while copying goes on
     copied = _host.tensor_on(memo[key], tensor.storage_offset(), tensor.shape, tensor.stride())
+    if tensor.is_neg():
+        return copied.neg()
     return copied.conj() if tensor.is_conj() else copied
 
 

@@ -248,9 +248,11 @@ class UntypedStorage(StorageEditing):
         self._whole()[index] = value
 
     def __getitem__(self, index: Any) -> Any:
-        found = self._bytes()[index]
         if not isinstance(index, slice):
-            return int(found)
+            if not -self.nbytes() <= index < self.nbytes():
+                raise IndexError(f"index {index} out of range for storage of size {self.nbytes()}")
+            return int(self._bytes()[index])
+        found = self._bytes()[index]
         part = UntypedStorage._of_bytes(found)
         part._exposed = self._exposed
         return part

@@ -90,7 +90,11 @@ def fork_in_thread(step: int) -> None:
         time.sleep(0.002 * (step % 5))
         pid = os.fork()
         if pid == 0:
-            os._exit(0 if total(rows) == 15.0 and torch.rand(2).shape == (2,) else 1)
+            code = 1
+            try:
+                code = int(total(rows) != 15.0 or torch.rand(2).shape != (2,))
+            finally:
+                os._exit(code)
         status.append(os.waitpid(pid, 0)[1])
 
     thread = threading.Thread(target=fork)

@@ -96,6 +96,47 @@ def test_what_the_forking_thread_holds_stays_its_own() -> None:
         assert in_child(lambda: torchish.ones(2).mul(3).sum().item()) == 0
 
 
+def test_a_fork_waits_for_what_other_threads_run() -> None:
+    """A value that another thread was computing has its array in the child."""
+    ready, done = threading.Event(), threading.Event()
+    made: list[Any] = []
+
+    def other() -> None:
+        made.append(torchish.ones(3) * 2)
+        trace_of = torchish._core.trace.current_trace(torchish._basics.devices.CPU)  # type: ignore[attr-defined]
+        with trace_of.lock:
+            taken = trace._Taken(trace_of)
+            trace_of._clear()
+            ready.set()
+            time.sleep(0.3)
+            taken.run()
+        done.wait(30)
+
+    def work() -> None:
+        assert (made[0] + torchish.ones(3)).tolist() == [3, 3, 3]
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert ready.wait(30)
+    assert in_child(work) == 0
+    done.set()
+    thread.join()
+
+
+def test_threads_fork_at_once() -> None:
+    codes: list[int] = []
+
+    def fork() -> None:
+        codes.extend(in_child(lambda: torchish.ones(2).sum().item()) for _ in range(4))
+
+    threads = [threading.Thread(target=fork) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0] * 12
+
+
 def test_locks_are_kept_by_nobody() -> None:
     before = len(forking._locks)
     made = [forking.new_lock() for _ in range(5)]

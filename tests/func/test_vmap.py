@@ -148,7 +148,7 @@ def test_vmap(name: str) -> None:
 
 def test_reading_a_number_is_refused() -> None:
     for read in (lambda x: x.item(), lambda x: x if x > 0 else -x, lambda x: x.nonzero()):
-        with pytest.raises(RuntimeError, match=r"calling \.item\(\)"):
+        with pytest.raises(RuntimeError, match=r"calling \.item\(\)|data-dependent control flow"):
             torchish.vmap(read)(torchish.ones(2))
     assert torchish.ones(2).sum().item() == 2
 

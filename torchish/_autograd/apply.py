@@ -230,10 +230,12 @@ def write_inplace(
     overlap: str = "merge",
     expanded: str = "refuse",
     key: Sequence[Any] = (),
+    first: Callable[[], object] | None = None,
 ) -> Any:
     """Run a kernel and write its (first) result into `target`, with torch's history rules.
 
     `make` gives the kernel; it runs after the checks that torch makes before it looks at shapes.
+    `first` raises for shapes and dims where torch looks at these before it looks at the memory.
     `overlap` is how elements that share memory are written (see overlap.py; `key` is the
     operator's: avals and static arguments), `expanded`
     whether torch writes through expanded dims: "refuse", "write", or the name that it warns about.
@@ -250,8 +252,8 @@ def write_inplace(
         fresh = _region_edge(target)
         edges = [fresh if x is target else e for x, e in zip(operands, edges, strict=True)]
     if expanded == "refuse":
-        if overlap == "lines" and target._layout is not None and not isinstance(make, Kernel):
-            make()  # torch looks at the dim first
+        if first is not None and target._layout is not None:
+            first()
         check_overlap(target, operands)
     elif expanded != "write" and target._layout is not None:
         warn_expanded(target, expanded)

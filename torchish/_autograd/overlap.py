@@ -25,7 +25,7 @@ from .._basics import dtypes
 from .._basics.memo import memoised
 from .._basics.strides import Ints, elementwise_strides
 from .._core.kernels import Kernel
-from .._core.layout import Geometry, Slab, flat_of, gather_slab, unflat_of
+from .._core.layout import Geometry, Slab, flat_of, flipped, gather_slab, unflat_of
 from .._core.trace import record
 from .._core.values import Aval, Value, aval_of, host_value
 from .casting import cast_kernel
@@ -169,7 +169,7 @@ def _put(
 def _kernel(base: Geometry, slab: Slab, how: str, conj: bool, count: int) -> Kernel:
     def fn(x: Any, new: Any, old: Any, elements: Any, places: Any) -> tuple[Any]:
         if conj:
-            new, old = jnp.conj(new), jnp.conj(old)
+            new, old = flipped(new), flipped(old)
         flat = flat_of(x, slab)
         new, old = new.reshape(-1)[elements], old.reshape(-1)[elements]
         if how == "sum" and new.dtype != bool:

@@ -262,7 +262,7 @@ _REBASE_REASONS = {
 
 def region_read(base: TensorState, view: TensorState) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that read `view` out of the value of `base`."""
-    conj = view._conjugated ^ base._conjugated
+    conj = _flips(base, view)
     if _covers(base, view):
         geometry, offset = _region(base, view)
         return read_step(
@@ -273,13 +273,20 @@ def region_read(base: TensorState, view: TensorState) -> tuple[Kernel, Ints]:
 
 def region_write(base: TensorState, view: TensorState) -> tuple[Kernel, Ints]:
     """Kernel, and its start operands, that write `view`'s part into the value of `base`."""
-    conj = view._conjugated ^ base._conjugated
+    conj = _flips(base, view)
     if _covers(base, view):
         geometry, offset = _region(base, view)
         return write_step(
             geometry, tuple(view._aval.shape), view._strides, offset, view._aval.dtype, conj
         )
     return relate_write(_layout(base), _layout(view), _same_dtype(base, view), conj), ()
+
+
+def _flips(base: TensorState, view: TensorState) -> bool:
+    """Whether `view` is a lazy flip of what it reads in the value of `base`."""
+    if base._conjugated and base._aval.dtype.is_complex and not view._aval.dtype.is_complex:
+        return view._conjugated ^ bool(view._offset % 2)  # the conjugate has the same real parts
+    return view._conjugated ^ base._conjugated
 
 
 def _covers(base: TensorState, view: TensorState) -> bool:

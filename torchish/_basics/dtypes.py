@@ -44,6 +44,9 @@ class dtype:
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError(f"'torch.dtype' object has no attribute '{name}'")
+
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (by_name, (self.name,))
 

@@ -3,9 +3,10 @@
 Invariants: a child of a process whose XLA has run never touches XLA again, because the threads that
 would do the work were not copied; it reads arrays that were finished before the fork and interprets
 everything else in numpy (`process.interpret_only`). No lock that the child can reach is held by a
-thread that the child lacks: whoever traces holds `tracing`, which a fork waits for, as it does for
-modules that are being imported and for what `before_fork_wait` names; every other lock of the
-engine is made by `new_lock` or `new_rlock`, and a child finds those free.
+thread that the child lacks: a fork waits until it holds the locks made by `new_fork_lock` itself
+(of what other threads run, and of JAX's tracing: a child goes on with both), for modules that are
+being imported and for what `before_fork_wait` names; every other lock of the engine is made by
+`new_lock` or `new_rlock`, and a child finds those free.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from .state import process
 
-# Seconds that a fork waits for another thread's trace to become a program, and for the rest.
+# Seconds that a fork waits for what other threads trace and run, and for the rest.
 _PATIENCE = 60.0
 _QUIET = 5.0
 
@@ -32,6 +33,17 @@ _quiet: list[Callable[[], bool]] = []
 # XLA's clients besides JAX's own.
 _clients: list[Any] = []
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
+_fork_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class _Held(threading.local):
+    """The locks that this thread has taken for its fork."""
+
+    def __init__(self) -> None:
+        self.locks: list[Any] = []
+
+
+_held = _Held()
 
 
 def new_lock() -> Any:
@@ -42,6 +54,13 @@ def new_lock() -> Any:
 def new_rlock() -> Any:
     """A `threading.RLock` that a child finds free unless the thread that forked holds it."""
     return free_in_children(threading.RLock())
+
+
+def new_fork_lock() -> Any:
+    """A `threading.RLock` of state that a child needs whole: a fork waits until nobody holds it."""
+    made = new_rlock()
+    _fork_locks.add(made)
+    return made
 
 
 def free_in_children(lock: Any) -> Any:
@@ -62,8 +81,7 @@ class _Tracing:
     """Held while JAX traces: its caches make other threads wait for a trace that is under way."""
 
     def __init__(self) -> None:
-        self.lock = new_rlock()
-        self.is_held_for_fork = False
+        self.lock = new_fork_lock()
 
     def __enter__(self) -> None:
         self.lock.acquire()
@@ -116,7 +134,7 @@ def _prepare() -> None:
         except RuntimeError:
             # The values that a failed program should have filled say so when they are read.
             continue
-    tracing.is_held_for_fork = tracing.lock.acquire(timeout=_PATIENCE)
+    _hold()
     if xla_has_started() and not process.interpret_only:
         _finish_arrays()
     end = time.monotonic() + _QUIET
@@ -146,10 +164,25 @@ def _finish_arrays() -> None:
                 continue  # given away, or failed: reading it raises there as it does here
 
 
+def _hold() -> None:
+    """Take the locks all at once: who holds one of them may be waiting for another."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        for lock in list(_fork_locks):
+            if not lock.acquire(blocking=False):
+                break
+            _held.locks.append(lock)
+        else:
+            return
+        if time.monotonic() > end:
+            return
+        _release()
+        time.sleep(0.0005)
+
+
 def _release() -> None:
-    if tracing.is_held_for_fork:
-        tracing.is_held_for_fork = False
-        tracing.lock.release()
+    while _held.locks:
+        _held.locks.pop().release()
 
 
 def _begin_child() -> None:

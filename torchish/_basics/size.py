@@ -37,6 +37,9 @@ class Size(tuple[int, ...]):
     @overload
     def __getitem__(self, index: slice) -> Size: ...
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'torch.Size' object has no attribute '{name}'")
+
     def __getitem__(self, index: SupportsIndex | slice) -> int | Size:
         got = tuple.__getitem__(self, index)
         return tuple.__new__(Size, got) if isinstance(got, tuple) else got

@@ -236,7 +236,12 @@ def read_array(slab: Slab, x: Any, *starts: Any) -> Any:
             out = jnp.transpose(out, slab.back)
     if slab.unit != slab.shape:
         out = jnp.broadcast_to(out, slab.shape)
-    return jnp.conj(out) if slab.conj else out
+    return flipped(out) if slab.conj else out
+
+
+def flipped(x: Any) -> Any:
+    """What a lazy flip stands for: the conjugate of complex numbers, real ones negated."""
+    return jnp.conj(x) if jnp.issubdtype(x.dtype, jnp.complexfloating) else -x
 
 
 def _gather(slab: Slab, flat: Any, offset: Any) -> Any:
@@ -250,7 +255,7 @@ def write_array(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> A
     if 0 in slab.shape:
         return x
     if slab.conj:
-        new = jnp.conj(new)
+        new = flipped(new)
     if slab.unit != slab.shape:  # expanded dims: torch lets only size-1 expansions be written
         new = new[tuple(slice(0, n) for n in slab.unit)]
     flat = flat_of(x, slab)

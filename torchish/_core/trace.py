@@ -20,7 +20,7 @@ from .._basics import notices
 from .._basics.allocator import trim
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
-from .._basics.forking import before_fork, new_rlock, tracing
+from .._basics.forking import before_fork, new_fork_lock, new_rlock, tracing
 from .._basics.memory import as_out_of_memory, check_size
 from .._basics.settings import settings
 from .._basics.shared_memory import block_of
@@ -81,7 +81,7 @@ class Trace:
 
     def __init__(self, dev: device) -> None:
         self.device = dev
-        self.lock = new_rlock()
+        self.lock = new_fork_lock()
         self._clear()
 
     def _clear(self) -> None:
@@ -179,7 +179,9 @@ class Trace:
         """Run what an input from outside still waits for."""
         if value.array is None:
             if value.trace is None:
-                raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+                raise RuntimeError(
+                    f"Tensor on device meta is not on the expected device {self.device}!"
+                )
             value.trace.flush("another thread or device needs a value")
 
     def _moved(self, value: Value) -> Value:
@@ -514,6 +516,7 @@ def record(kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Valu
         if dev is None:
             raise RuntimeError(f"{kernel.name}: no tensor operand tells the device")
         if dev is META:
+            _check_meta(operands)
             return [_meta_value(a) for a in kernel.out_avals]
         trace = current_trace(dev)
     return trace.record(kernel, operands, depth)
@@ -534,6 +537,16 @@ def record_spmd(kernel: MeshKernel, operands: Sequence[Any], home: device) -> li
     values = trace.record(kernel, operands)
     trace.mesh = kernel.mesh
     return values
+
+
+def _check_meta(operands: Sequence[Any]) -> None:
+    """Numbers of the CPU may join meta tensors, indices may too: nothing looks at them."""
+    for v in operands:
+        if type(v) is Value and v.device is not META and v.aval.ndim:
+            if v.aval.dtype.is_floating_point or v.aval.dtype.is_complex:
+                raise RuntimeError(
+                    f"Tensor on device {v.device} is not on the expected device meta!"
+                )
 
 
 def _meta_value(aval: Any) -> Value:

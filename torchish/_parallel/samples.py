@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Any
 
 import jax
@@ -24,9 +25,14 @@ from .._core.values import Aval, Value, aval_of
 from .mapped import MappedCall, Operand, Piece
 
 _READS = (
-    "vmap: It looks like you're calling .item() on a Tensor, or using a Tensor in some "
-    "data-dependent control flow. We don't support vmap over either, please try to rewrite what "
-    "you're doing with other operations (torch.where for a choice)."
+    "vmap: It looks like you're calling .item() on a Tensor. We don't support vmap over calling "
+    ".item() on a Tensor, please try to rewrite what you're doing with other operations. If error "
+    "is occurring somewhere inside PyTorch internals, please file a bug report."
+)
+_CHOOSES = (
+    "vmap: It looks like you're attempting to use a Tensor in some data-dependent control flow. We "
+    "don't support that yet, please file an issue at https://github.com/pytorch/pytorch/issues . "
+    "(torch.where chooses elementwise.)"
 )
 _RANDOM = (
     "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
@@ -94,8 +100,9 @@ class SampleCall(MappedCall):
         try:
             with super().recording(number):
                 yield
-        except DataDependent:
-            raise RuntimeError(_READS) from None
+        except DataDependent as error:
+            names = {frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__)}
+            raise RuntimeError(_CHOOSES if "__bool__" in names else _READS) from None
 
     def varies(self, value: Value) -> bool:
         """Whether a value of one sample depends on the sample."""

@@ -44,6 +44,15 @@ _INVALID = (
 )
 
 
+class _Writable:
+    """The memory of an array that numpy keeps from being written, though its capsule does not."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array  # keeps the memory
+        about = array.__array_interface__
+        self.__array_interface__ = {**about, "data": (about["data"][0], False)}
+
+
 class _Carrier:
     """A bare capsule as the object that the protocol asks for."""
 
@@ -84,11 +93,17 @@ def _taken(source: Any) -> tuple[Any, bool]:
     if isinstance(source, jax.Array):
         return from_jax(source), True
     if isinstance(source, np.ndarray):
+        if source.dtype.kind not in "biufc" and source.dtype.type.__module__ == "numpy":
+            raise BufferError(
+                "DLPack only supports signed/unsigned integers, float and complex dtypes."
+            )
         array = source  # numpy's own reader refuses arrays that it may not write to
     else:
         carrier = source if hasattr(source, "__dlpack__") else _Carrier(source)
         try:
             array = np.from_dlpack(carrier)
+            if carrier is not source:  # a capsule of before flags were invented
+                array = np.asarray(_Writable(array))
         except (TypeError, ValueError, AttributeError) as error:
             raise RuntimeError(_INVALID) from error
         except BufferError:  # a device or dtype that numpy does not know
@@ -131,5 +146,5 @@ def device_of(tensor: Any) -> tuple[DLDeviceType, int]:
 
 
 def to_dlpack(tensor: Any) -> Any:
-    """The DLPack capsule of a tensor."""
-    return tensor.__dlpack__()
+    """The capsule of a tensor's memory; unlike `__dlpack__`, of one that requires grad too."""
+    return tensor.detach().__dlpack__()

@@ -118,11 +118,11 @@ class TensorFacts(TensorState):
 
     def is_conj(self) -> bool:
         """Whether a lazy conjugation is pending."""
-        return self._conjugated
+        return self._conjugated and self._aval.dtype.is_complex
 
     def is_neg(self) -> bool:
-        """Always False: torchish has no lazy negation."""
-        return False
+        """Whether a lazy negation is pending: the imaginary part of a lazy conjugate has one."""
+        return self._conjugated and not self._aval.dtype.is_complex
 
     def is_inference(self) -> bool:
         """Whether the tensor was made in inference mode."""

@@ -16,6 +16,7 @@ from .. import _ops  # noqa: F401 - registers every operator
 from .._autograd.interop import host_array, is_recording, strided_view, to_jax
 from .._autograd.tensor_base import TensorBase, detached
 from .._basics import dtypes
+from .._basics.devices import META
 from .._basics.dtypes import dtype
 from .._basics.errors import not_supported
 from .._basics.later import later
@@ -157,6 +158,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
             raise RuntimeError(
                 f"a Tensor with {self._aval.numel} elements cannot be converted to Scalar"
             )
+        if self._storage.device is META:
+            raise RuntimeError("Tensor.item() cannot be called on meta tensors")
         return _number(self._value().host().reshape(-1)[0], self._aval.dtype)
 
     def tolist(self) -> Any:
@@ -173,7 +176,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
         where gradients are recorded.
         """
         if force:
-            return self.detach().cpu().resolve_conj().numpy()  # type: ignore[attr-defined]
+            return self.detach().cpu().resolve_conj().resolve_neg().numpy()  # type: ignore[attr-defined]
         if not self.is_cpu:
             raise TypeError(
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
@@ -185,9 +188,10 @@ class Tensor(Methods, metaclass=_TensorMeta):
                 "instead."
             )
         if self._conjugated:
+            bit, way = ("negative", "neg") if self.is_neg() else ("conjugate", "conj")  # type: ignore[attr-defined]
             raise RuntimeError(
-                "Can't call numpy() on Tensor that has conjugate bit set. Use "
-                "tensor.resolve_conj().numpy() instead."
+                f"Can't call numpy() on Tensor that has {bit} bit set. Use "
+                f"tensor.resolve_{way}().numpy() instead."
             )
         if self._aval.dtype is dtypes.bfloat16:
             raise TypeError("Got unsupported ScalarType BFloat16")
@@ -306,7 +310,7 @@ class Tensor(Methods, metaclass=_TensorMeta):
             device=str(self.device),
             default_dtype_name=process.default_dtype.name,
             requires_grad=self._requires_grad,
-            grad_fn_name=None if fn is None else fn.name(),
+            grad_fn_name=None if fn is None else fn.name().rsplit("::", 1)[-1],
             class_name=type(self).__dict__.get("_shown_as", type(self).__name__),
             contents=tensor_contents,
         )

@@ -17,6 +17,7 @@ from .._autograd.tensor_base import TensorBase
 from .._basics.later import later
 from .._basics.state import state
 from .._ops.create.copying import born_with_grad
+from .._ops.protocol import overriding
 from .._tensor.tensor import Tensor
 from . import forward_ad as forward_ad, graph as graph
 from .function import Function as Function, once_differentiable as once_differentiable
@@ -130,6 +131,14 @@ def grad(
 
     Raises: RuntimeError for inputs that the outputs do not depend on (unless `allow_unused`).
     """
+    found = overriding.look((*_as_tuple(outputs, 1), *_as_tuple(inputs, 1)), {})
+    if found is not None:
+        options = {
+            "grad_outputs": grad_outputs, "retain_graph": retain_graph,
+            "create_graph": create_graph, "only_inputs": only_inputs, "allow_unused": allow_unused,
+            "is_grads_batched": is_grads_batched, "materialize_grads": materialize_grads,
+        }  # fmt: skip
+        return overriding.dispatch(grad, found, (outputs, inputs), options, python=True)  # type: ignore[no-any-return]
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
@@ -145,10 +154,10 @@ def grad(
     if state.compiled is not None:
         state.compiled.leave("autograd")
     if is_grads_batched:
-        found = _batched(roots, grads, keep, create_graph, wanted)
+        made = _batched(roots, grads, keep, create_graph, wanted)
     else:
-        found = run_backward(roots, grads, keep, create_graph, wanted)
-    for index, found_grad in enumerate(found):
+        made = run_backward(roots, grads, keep, create_graph, wanted)
+    for index, found_grad in enumerate(made):
         if found_grad is None and not unused:
             raise RuntimeError(
                 f"The differentiated Tensor at index {index} appears to not have been used in the "
@@ -157,11 +166,11 @@ def grad(
     if materialize_grads:
         from .._ops.registry import ops
 
-        found = [
+        made = [
             ops.zeros_like(t, requires_grad=True) if g is None else g
-            for g, t in zip(found, wanted, strict=True)
+            for g, t in zip(made, wanted, strict=True)
         ]
-    return tuple(found)
+    return tuple(made)
 
 
 # These two use `grad`. The function takes the name of its module, as in torch.

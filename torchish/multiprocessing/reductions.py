@@ -55,8 +55,8 @@ def reduce_tensor(tensor: Tensor) -> Any:
         )
     _utils.warn_of_hooks(tensor)
     source: Any = tensor.detach()
-    if tensor.is_conj() or source._storage.dtype is not tensor.dtype:
-        source = source.resolve_conj().clone()
+    if tensor._conjugated or source._storage.dtype is not tensor.dtype:
+        source = source.clone()
     cell = source._storage
     made = (
         _utils.class_token(tensor), _sent(cell), cell.dtype.np, cell.numel,

@@ -102,7 +102,7 @@ class StridedNested(NestedBase):
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         tail = ""
         if self.grad_fn is not None:
-            tail = f", grad_fn=<{self.grad_fn.name()}>"
+            tail = f", grad_fn=<{self.grad_fn.name().rsplit('::', 1)[-1]}>"
         elif self.requires_grad:
             tail = ", requires_grad=True"
         leaf = self.requires_grad

@@ -430,7 +430,7 @@ def shown(x: Any, parts: list[tuple[str, Any]]) -> str:
         suffixes.append(f"dtype={x._v.dtype}")
     suffixes.append(f"layout={x.layout}")
     if x._v.grad_fn is not None:
-        suffixes.append(f"grad_fn=<{x._v.grad_fn.name()}>")
+        suffixes.append(f"grad_fn=<{x._v.grad_fn.name().rsplit('::', 1)[-1]}>")
     elif x._v.requires_grad:
         suffixes.append("requires_grad=True")
     body = "tensor(" + "".join(lines) + values

@@ -178,6 +178,10 @@ def _dress(
     return function
 
 
+# What torch writes as it does elementwise operators: the memory is looked at before the shapes.
+_AS_ELEMENTWISE = frozenset({"masked_scatter"})
+
+
 def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: Any) -> Any:
     """Functional form, then one write into `target`."""
     if not isinstance(target, TensorBase):
@@ -187,9 +191,11 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
         )
     operands, key = operator.binder.bind((target, *args), kwargs)
     found = tuple(key)
+    memory_first = operator.elementwise or operator.name in _AS_ELEMENTWISE
     return write_inplace(
         target, lambda: operator.kernel_for(operands, found), operands,
         overlap=operator.overlap, expanded=operator.expanded, key=found,
+        first=None if memory_first else lambda: operator.fitting(found),
     )  # fmt: skip
 
 
@@ -223,6 +229,13 @@ def check_out(
     for target, aval in zip(targets, avals, strict=True):
         if not isinstance(target, TensorBase):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(target).__name__}")
+        home = next((x._storage.device for x in operands if isinstance(x, TensorBase)), None)
+        if home is not None and "meta" in (home.type, target._storage.device.type):
+            if home is not target._storage.device:
+                raise RuntimeError(
+                    f"Attempting to copy from device {home} to device {target._storage.device}, "
+                    "but cross-device copies are not allowed!"
+                )
         if operator.elementwise and target._aval.shape != aval.shape:
             if any(x is target for x in operands):  # what is read too is not resized
                 raise RuntimeError(

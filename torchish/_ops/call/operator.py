@@ -113,9 +113,13 @@ class Operator:
         self.kernels[key] = kernel
         return kernel
 
+    def fitting(self, key: tuple[Any, ...]) -> Kernel:
+        """The kernel of a key, without a look at values. Raises for shapes that do not fit."""
+        return self.kernels.get(key) or self.specialise(key)
+
     def kernel_for(self, operands: Sequence[Any], key: tuple[Any, ...]) -> Kernel:
         """The kernel of one call; errors of shapes come before those of values."""
-        kernel = self.kernels.get(key) or self.specialise(key)
+        kernel = self.fitting(key)
         if self.guard is not None:
             self.guard(**_arguments(self.binder.params, operands, key))
         return kernel

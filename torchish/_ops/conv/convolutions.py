@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -236,20 +237,44 @@ def _convolve_transposed(
 
 
 _GRAD = "ConvolutionBackward0"
+_FEW = 20480  # of an input's first four sizes' product
 
 
 def _windows(spatial: int) -> Any:
     """Strides: channels-last where the input or the weight is.
 
-    In one dim torch lays the input out anew first; in three a single sample takes another way.
+    In one dim torch lays the input out anew first; in three it has a way for small inputs, whose
+    results lie row by row.
     """
 
     def layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
-        if spatial == 3 and (len(avals[0].shape) == 4 or avals[0].shape[0] == 1):
+        if spatial == 3 and _is_small(operands, key[-1]):
             return None
         return follow_windows(avals, operands[spatial == 1 : 2], spatial)
 
     return layout
+
+
+def _is_small(operands: Any, groups: int) -> bool:
+    """Whether torch does without its library for a convolution in three dims."""
+    shape, window = tuple(operands[0]._aval.shape), operands[1]._aval.shape[-2:]
+    batched = shape if len(shape) == 5 else (1, *shape)
+    few = batched[0] == 1 and math.prod(batched[:4]) <= _FEW
+    return few and groups == 1 and min(window) <= 3
+
+
+def _transposed_windows(avals: Any, operands: Any, key: Any) -> list[Any] | None:
+    """Strides in three dims; output padding that reaches a stride has a way of its own too."""
+    stride, padding = (_per_dim(x, 3) for x in (key[-5], key[-3]))
+    big = any(p >= s for p, s in zip(padding, stride, strict=True))
+    if big or _is_small(operands, key[-2]):
+        return None
+    return follow_windows(avals, operands[:2], 3)
+
+
+def _per_dim(given: Any, spatial: int) -> tuple[int, ...]:
+    numbers = (given,) if isinstance(given, int) else tuple(given)
+    return numbers * spatial if len(numbers) == 1 else numbers
 
 
 @op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(1))
@@ -303,7 +328,7 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_windows(3))
+@op("none", into=PLACES, out=False, grad_name=_GRAD, layout=_transposed_windows)
 def conv_transpose3d(
     input: Tensor, weight: Tensor, bias: OptTensor = None, stride: Any = 1, padding: Any = 0,
     output_padding: Any = 0, groups: int = 1, dilation: Any = 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 from typing import Any
 
@@ -64,13 +65,15 @@ def contiguous(self: Any, memory_format: Any = contiguous_format) -> Tensor:
     """The tensor itself if its layout is `memory_format` already, else a copy that is."""
     if is_contiguous(self, memory_format):
         return self
+    if memory_format is preserve_format:
+        raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     return clone(self, memory_format=memory_format)
 
 
 @composite(into=("method",))
 def is_contiguous(self: Any, memory_format: Any = contiguous_format) -> bool:
     """Whether elements lie in memory in the order of `memory_format`."""
-    if memory_format is contiguous_format:
+    if memory_format is contiguous_format or memory_format is preserve_format:
         return bool(self._is_contiguous())
     shape, strides = tuple(self._aval.shape), tuple(self._strides)
     wanted = channels_last_strides(shape, memory_format)
@@ -268,8 +271,10 @@ def convert(
         made = apply_kernel(cast_kernel(made._aval, dt), (made,), strides)[0]
     if memory_format is not None and memory_format is not preserve_format:
         layout = tuple(made._aval.shape), tuple(made._strides)
-        if made is not input or suggested(*layout) is not memory_format:
-            made = contiguous(made, memory_format)
+        wanted = _format_strides(made, memory_format) or contiguous_strides(layout[0])
+        kept = made is input and suggested(*layout) is memory_format
+        if not kept and layout[1] != wanted:
+            made = clone(made, memory_format=memory_format)
     return clone(made) if copy and made is input else made
 
 
@@ -334,13 +339,13 @@ def cuda(
 @composite()
 def resolve_conj(input: Any) -> Any:
     """The tensor with a lazy conjugation carried out."""
-    return clone(input) if input._conjugated else input
+    return clone(input) if input.is_conj() else input
 
 
 @composite()
 def resolve_neg(input: Any) -> Any:
-    """The tensor itself: torchish has no lazy negation."""
-    return input
+    """The tensor with a lazy negation carried out."""
+    return clone(input) if input.is_neg() else input
 
 
 @composite(into=("method",))
@@ -411,6 +416,8 @@ def set_(
 
 def _reaching(input: Any, offset: int, shape: tuple[int, ...], stride: Any) -> Any:
     """Another layout of a tensor's memory, which grows where the layout reaches past its end."""
+    if any(n < 0 for n in shape):
+        raise RuntimeError("numel: integer multiplication overflow")
     strides = contiguous_strides(shape) if stride is None else tuple(stride)
     reach = (offset + dense_span(shape, strides)) * input._aval.dtype.itemsize
     storage = input._storage
@@ -445,18 +452,27 @@ def resize_(self: Any, *sizes: Any, memory_format: Any = None) -> Any:
     shape = as_sizes(sizes, "resize_")
     if self._needs_grad():
         raise RuntimeError("cannot resize variables that require grad")
-    if shape == tuple(self._aval.shape):
+    strides = _resized_strides(shape, memory_format)
+    if shape == tuple(self._aval.shape) and memory_format is None:
         return self
-    numel = 1
-    for n in shape:
-        numel *= n
+    if any(n < 0 for n in shape):
+        raise RuntimeError("numel: integer multiplication overflow")
+    numel = math.prod(shape)
     storage = self._storage
     reach, width = (self._offset + numel) * self._aval.dtype.itemsize, storage.dtype.itemsize
     if reach > storage.numel * width:
         _grow(storage, -(-reach // width))
-    found = ops.as_strided(detached(self), shape, contiguous_strides(shape), self._offset)
+    found = ops.as_strided(detached(self), shape, strides, self._offset)
     self._aval, self._layout, self._memo = found._aval, found._layout, None
     return self
+
+
+def _resized_strides(shape: tuple[int, ...], memory_format: Any) -> tuple[int, ...]:
+    if memory_format is None or memory_format is contiguous_format:
+        return contiguous_strides(shape)
+    if memory_format is preserve_format:
+        raise RuntimeError("Unsupported memory formatPreserve")
+    return channels_last_strides(shape, memory_format)
 
 
 def _keep_layouts(storage: Any) -> None:

@@ -69,7 +69,7 @@ def as_size(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int
             )
         size.append(int(item))
     if any(n < 0 for n in size):
-        if name == "empty":
+        if name in ("empty", "full", "new_empty"):
             bad = next(n for n in size if n < 0)
             raise RuntimeError(f"Trying to create tensor with negative dimension {bad}: {size}")
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")

@@ -188,19 +188,22 @@ def dispatch(
     raise _nobody(func, types, python)
 
 
-class Unhandled(TypeError):
-    """No `__torch_function__` implements the function."""
+def _nobody(func: Any, types: Sequence[type], python: bool) -> TypeError:
+    """The error when no `__torch_function__` implements the function."""
+    error = TypeError(_nobodys_text(func, types, python))
+    error._is_unhandled = True  # type: ignore[attr-defined]
+    return error
 
 
-def _nobody(func: Any, types: Sequence[type], python: bool) -> Unhandled:
+def _nobodys_text(func: Any, types: Sequence[type], python: bool) -> str:
     name = qualified_name(func)
     if python:
-        return Unhandled(
+        return (
             f"no implementation found for '{name}' on types that implement "
             f"__torch_function__: {list(types)}"
         )
     lines = "".join(f"\n  - tensor subclass {t}" for t in types)
-    return Unhandled(
+    return (
         f"Multiple dispatch failed for '{name}'; all __torch_function__ handlers returned "
         f"NotImplemented:\n{lines}\n\nFor more information, try re-running with "
         "TORCH_LOGS=not_implemented"
@@ -223,7 +226,7 @@ def qualified_name(func: Any) -> str:
 
 def refused(func: Any, args: Sequence[Any], kwargs: dict[str, Any], error: Exception) -> Any:
     """After an operator refused its arguments: dispatch if one of them overrides, else raise."""
-    if not isinstance(error, Unhandled) and not state.overriding_off:
+    if not hasattr(error, "_is_unhandled") and not state.overriding_off:
         found = collect((*args, *kwargs.values()))
         if found:
             return send(func, found, args, kwargs)

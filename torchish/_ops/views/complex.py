@@ -7,7 +7,7 @@ from typing import Any
 from ..._autograd.tensor_base import view_of
 from ..._basics import dtypes
 from ..._basics.dtypes import SCALAR_NAMES
-from ..registry import composite, methods, ops
+from ..registry import composite, ops
 
 
 @composite()
@@ -62,7 +62,7 @@ def real(input: Any) -> Any:
     """The real parts (a view; a real tensor itself)."""
     if not input._aval.dtype.is_complex:
         return input
-    return ops.select(view_as_real(methods.resolve_conj(input)), -1, 0)
+    return ops.select(view_as_real(_plain(input)), -1, 0)
 
 
 @composite()
@@ -73,9 +73,18 @@ def imag(input: Any) -> Any:
     """
     if not input._aval.dtype.is_complex:
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    if input._conjugated:
-        return ops.neg(imag(conj(input)))
-    return ops.select(view_as_real(input), -1, 1)
+    parts = view_as_real(_plain(input))
+    return ops.select(_neg_view(parts) if input._conjugated else parts, -1, 1)
+
+
+def _plain(input: Any) -> Any:
+    return conj(input) if input._conjugated else input
+
+
+@composite()
+def _neg_view(input: Any) -> Any:
+    """The negative, as a view: writes to either show in the other."""
+    return view_of(input, "NegViewBackward0", lambda s, t, o: (s, t, o), flip=True)
 
 
 @composite()

@@ -6,7 +6,9 @@ from typing import Any
 
 from ..._autograd.apply import check_history
 from ..._autograd.nodes import OpNode, node_class
+from ..._autograd.tensor_base import TensorBase
 from ..registry import composite, methods, ops
+from ..shared.memory_format import preserve_format, suggested
 
 # The grad nodes of in-place forms have numbers of their own in torch.
 _IN_PLACE = {
@@ -61,4 +63,11 @@ def as_strided_(self: Any, size: Any, stride: Any, storage_offset: Any = None) -
 @composite()
 def resize_as_(self: Any, the_template: Any, *, memory_format: Any = None) -> Any:
     """Resize to the shape of another tensor; new elements are undefined."""
+    if not isinstance(the_template, TensorBase):
+        raise TypeError(
+            "resize_as_(): argument 'the_template' (position 1) must be Tensor, not "
+            f"{type(the_template).__name__}"
+        )
+    if memory_format is preserve_format:  # of the template
+        memory_format = suggested(tuple(the_template.shape), tuple(the_template.stride()))
     return self.resize_(the_template.shape, memory_format=memory_format)

@@ -289,6 +289,11 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: Any = None) -
     start = input._offset if storage_offset is None else int(storage_offset)
     if len(shape) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
+    if any(n < 0 for n in shape):
+        raise RuntimeError(
+            f"Storage size calculation overflowed with sizes={list(shape)} and strides="
+            f"{list(strides)}"
+        )
     if any(s < 0 for s in strides):
         raise RuntimeError(
             "as_strided: Negative strides are not supported at the moment, got strides: "

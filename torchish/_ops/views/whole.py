@@ -99,6 +99,11 @@ def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
 def view_dtype(input: Any, to: dtype) -> Any:
     """The same bytes as elements of another dtype, without history; the last dim is rescaled."""
     have = input._aval.dtype
+    if input._conjugated:
+        kind = "conjugate view tensors" if have.is_complex else "tensors with negative bit set"
+        raise RuntimeError(
+            f"torch.Tensor.view is not supported for {kind} when converting to a different dtype."
+        )
     a, b = have.itemsize, to.itemsize
     if a == b:
         return _same_bytes(input, to, input._aval.shape, input._strides, input._offset)

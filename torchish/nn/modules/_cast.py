@@ -37,6 +37,12 @@ def conversion(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tenso
         extra = {}
         if memory_format is not None and t.dim() in (4, 5):
             extra["memory_format"] = memory_format
+        if t.is_meta and device is not None and device.type != "meta":
+            raise NotImplementedError(
+                "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() "
+                "instead of torch.nn.Module.to() when moving module from meta to a different "
+                "device."
+            )
         return t.to(
             t.device if device is None else device,
             t.dtype if target is None else target,

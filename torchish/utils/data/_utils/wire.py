@@ -250,7 +250,7 @@ def _reduce(tensor: Any) -> Any:
     if plain and tensor.is_contiguous():
         array = np.ascontiguousarray(_host.contents(tensor))
         return _restore, (_as_bytes(array), array.dtype, shape)
-    source: Any = tensor.resolve_conj() if tensor.is_conj() else tensor
+    source: Any = tensor.resolve_conj().resolve_neg()
     source = source.detach()
     if _host.storage_of(source).dtype is not tensor.dtype:
         source = source.clone()
