@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -248,7 +249,7 @@ def _windows(spatial: int) -> Any:
     """
 
     def layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
-        if spatial == 3 and _is_small(operands, key[-1]):
+        if spatial == 3 and _is_small(operands, _given(key[-1], 1)):
             return None
         return follow_windows(avals, operands[spatial == 1 : 2], spatial)
 
@@ -265,11 +266,16 @@ def _is_small(operands: Any, groups: int) -> bool:
 
 def _transposed_windows(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """Strides in three dims; output padding that reaches a stride has a way of its own too."""
-    stride, padding = (_per_dim(x, 3) for x in (key[-5], key[-3]))
+    stride, padding = _per_dim(_given(key[-5], 1), 3), _per_dim(_given(key[-3], 0), 3)
     big = any(p >= s for p, s in zip(padding, stride, strict=True))
-    if big or _is_small(operands, key[-2]):
+    if big or _is_small(operands, _given(key[-2], 1)):
         return None
     return follow_windows(avals, operands[:2], 3)
+
+
+def _given(argument: Any, default: int) -> Any:
+    """An argument as a key has it: what was not given stands there as `Parameter.empty`."""
+    return default if argument is inspect.Parameter.empty else argument
 
 
 def _per_dim(given: Any, spatial: int) -> tuple[int, ...]:
