@@ -130,11 +130,11 @@ def check_dcgan():
     same_state(gen, gens.module)
     same_state(dis, diss.module)
     compiled = []
-    for _ in range(3):
+    for _ in range(5):  # what is cold at first is compiled at one of the first steps
         data, before = gan_data(), stats.compiled
         list(gan_step(gens, diss, opts[2:], *data))
         compiled.append(stats.compiled - before)
-    assert compiled[2:] == [0], compiled
+    assert compiled[3:] == [0, 0], compiled
 
 
 def check_resnet18():
