@@ -63,9 +63,10 @@ class NodePathTracer(LeafModuleAwareTracer):
         kwargs: Any,
         name: str | None = None,
         type_expr: Any = None,
-        *_: Any,
+        *rest: Any,
+        **more: Any,
     ) -> Any:
-        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, *_)
+        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, *rest, **more)
         path = self._get_node_qualname(self.current_module_qualname, proxy.node)
         self.node_to_qualname[proxy.node] = path
         return proxy

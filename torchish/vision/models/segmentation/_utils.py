@@ -32,16 +32,17 @@ class _SimpleSegmentationModel(nn.Module):
         self.aux_classifier = aux_classifier
 
     def forward(self, x: Any) -> OrderedDict[str, Any]:
+        size = x.shape[-2:]
         features = self.backbone(x)
-        result = OrderedDict(out=to_size(self.classifier(features["out"]), x))
+        result = OrderedDict(out=to_size(self.classifier(features["out"]), size))
         if self.aux_classifier is not None:
-            result["aux"] = to_size(self.aux_classifier(features["aux"]), x)
+            result["aux"] = to_size(self.aux_classifier(features["aux"]), size)
         return result
 
 
-def to_size(x: Any, like: Any) -> Any:
-    """A map resized to the size of another one."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+def to_size(x: Any, size: Any) -> Any:
+    """A map resized bilinearly."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def dilated_resnet(builder: Any, weights: Any) -> Any:

@@ -63,7 +63,8 @@ class ASPPPooling(nn.Sequential):
         super().__init__(nn.AdaptiveAvgPool2d(1), *_conv(in_channels, out_channels, 1))
 
     def forward(self, x: Any) -> Any:
-        return to_size(super().forward(x), x)
+        size = x.shape[-2:]
+        return to_size(super().forward(x), size)
 
 
 class ASPP(nn.Module):

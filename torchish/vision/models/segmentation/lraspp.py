@@ -35,7 +35,7 @@ class LRASPP(nn.Module):
         self.classifier = LRASPPHead(low_channels, high_channels, num_classes, inter_channels)
 
     def forward(self, input: Any) -> OrderedDict[str, Any]:
-        return OrderedDict(out=to_size(self.classifier(self.backbone(input)), input))
+        return OrderedDict(out=to_size(self.classifier(self.backbone(input)), input.shape[-2:]))
 
 
 class LRASPPHead(nn.Module):
@@ -60,7 +60,7 @@ class LRASPPHead(nn.Module):
 
     def forward(self, input: dict[str, Any]) -> Any:
         low, high = input["low"], input["high"]
-        weighed = to_size(self.cbr(high) * self.scale(high), low)
+        weighed = to_size(self.cbr(high) * self.scale(high), low.shape[-2:])
         return self.low_classifier(low) + self.high_classifier(weighed)
 
 
