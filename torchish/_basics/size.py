@@ -37,12 +37,12 @@ class Size(tuple[int, ...]):
     @overload
     def __getitem__(self, index: slice) -> Size: ...
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"'torch.Size' object has no attribute '{name}'")
-
     def __getitem__(self, index: SupportsIndex | slice) -> int | Size:
         got = tuple.__getitem__(self, index)
         return tuple.__new__(Size, got) if isinstance(got, tuple) else got
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"'torch.Size' object has no attribute '{name}'")
 
     def __add__(self, other: Any) -> Size:
         if not isinstance(other, tuple):
