@@ -14,6 +14,16 @@ from ._build import model, weights_enum
 __all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]
 
 
+# Of each convolution: widths before and after, kernel, stride, padding; whether a pool follows.
+_LAYERS = (
+    (3, 64, 11, 4, 2, True),
+    (64, 192, 5, 1, 2, True),
+    (192, 384, 3, 1, 1, False),
+    (384, 256, 3, 1, 1, False),
+    (256, 256, 3, 1, 1, True),
+)
+
+
 class AlexNet(nn.Module):
     """Five convolutions, then three linear layers.
 
@@ -22,21 +32,12 @@ class AlexNet(nn.Module):
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
+        layers: list[nn.Module] = []
+        for before, after, kernel, stride, padding, pooled in _LAYERS:
+            layers += [nn.Conv2d(before, after, kernel, stride, padding), nn.ReLU(inplace=True)]
+            if pooled:
+                layers.append(nn.MaxPool2d(kernel_size=3, stride=2))
+        self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
         self.classifier = nn.Sequential(
             nn.Dropout(p=dropout),
