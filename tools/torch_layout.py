@@ -146,7 +146,8 @@ class Names:
                               if a.name != "*"})  # fmt: skip
             if source not in ("torch._C", "torch._C._VariableFunctions"):  # see `compiled`
                 star = any(a.name == "*" for a in node.names)
-                stars = vars(sys.modules[source]) if star and source in sys.modules else ()
+                inner = star and source.split(".")[0] == "torch" and source in sys.modules
+                stars = vars(sys.modules[source]) if inner else ()
                 names.update({n: (source, n) for n in stars if not n.startswith("_")})
             return
         theirs = self.of(source)

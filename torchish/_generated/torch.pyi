@@ -40,6 +40,7 @@ class _NestedSequence(Protocol[_T_co]):
 _Item: TypeAlias = _int | _bool | slice | EllipsisType | Tensor | _ndarray
 _Index: TypeAlias = SupportsIndex | _Item | None | _NestedSequence[_Item | None]
 
+def _neg_view(input: Tensor) -> Tensor: ...
 def _sample_dirichlet(input: Tensor, generator: _Generator | None=None) -> Tensor: ...
 def _standard_gamma(input: Tensor, generator: _Generator | None=None) -> Tensor: ...
 def abs(input: Tensor, *, out: Tensor | None=None) -> Tensor: ...
@@ -1172,17 +1173,38 @@ StorageBase: Any
 from torchish.storage import TypedStorage as TypedStorage
 from torchish.storage import UntypedStorage as UntypedStorage
 def _assert(condition: Any, message: Any) -> None: ...
+@overload
+def _assert_async(input: Tensor) -> None: ...
+@overload
+def _assert_async(input: Tensor, assert_msg: _str) -> None: ...
+def _check(cond: Any, message: Any = None) -> None: ...
+def _check_index(cond: Any, message: Any = None) -> None: ...
+def _check_is_size(i: Any, message: Any = None, *, max: Any = None) -> None: ...
+def _check_not_implemented(cond: Any, message: Any = None) -> None: ...
+def _check_tensor_all(cond: Any, message: Any = None) -> None: ...
+def _check_tensor_all_with(error_type: Any, cond: Any, message: Any = None) -> None: ...
+def _check_type(cond: Any, message: Any = None) -> None: ...
+def _check_value(cond: Any, message: Any = None) -> None: ...
+def _check_with(error_type: Any, cond: Any, message: Any) -> None: ...
+def _shape_as_tensor(input: Tensor) -> Tensor: ...
 def are_deterministic_algorithms_enabled() -> builtins.bool: ...
 bfloat16: _dtype
+bits16: _dtype
+bits1x8: _dtype
+bits2x4: _dtype
+bits4x2: _dtype
+bits8: _dtype
 bool: _dtype
 def broadcast_shapes(*shapes: Any) -> Any: ...
 def can_cast(from_: _dtype, to: _dtype) -> _bool: ...
 cdouble: _dtype
 cfloat: _dtype
+chalf: _dtype
 channels_last: Any
 channels_last_3d: Any
 def compiled_with_cxx11_abi() -> builtins.bool: ...
 complex128: _dtype
+complex32: _dtype
 complex64: _dtype
 contiguous_format: Any
 from torchish._basics.devices import device as device
@@ -1196,9 +1218,13 @@ from torchish._namespace.limits import finfo as finfo
 float: _dtype
 float16: _dtype
 float32: _dtype
+float4_e2m1fn_x2: _dtype
 float64: _dtype
 float8_e4m3fn: _dtype
+float8_e4m3fnuz: _dtype
 float8_e5m2: _dtype
+float8_e5m2fnuz: _dtype
+float8_e8m0fnu: _dtype
 def get_default_device() -> Any: ...
 def get_default_dtype() -> _dtype: ...
 def get_deterministic_debug_mode() -> builtins.int: ...
@@ -1216,9 +1242,16 @@ from torchish._namespace.limits import iinfo as iinfo
 inf: builtins.float
 from torchish._autograd.grad_mode import inference_mode as inference_mode
 int: _dtype
+int1: _dtype
 int16: _dtype
+int2: _dtype
+int3: _dtype
 int32: _dtype
+int4: _dtype
+int5: _dtype
+int6: _dtype
 int64: _dtype
+int7: _dtype
 int8: _dtype
 def is_anomaly_check_nan_enabled() -> builtins.bool: ...
 def is_anomaly_enabled() -> builtins.bool: ...
@@ -1251,6 +1284,11 @@ def numel(self: Tensor) -> _int: ...
 pi: builtins.float
 preserve_format: Any
 def promote_types(type1: _dtype, type2: _dtype) -> _dtype: ...
+qint32: _dtype
+qint8: _dtype
+quint2x4: _dtype
+quint4x2: _dtype
+quint8: _dtype
 @overload
 def result_type(tensor: Tensor, other: Tensor) -> _dtype: ...
 @overload
@@ -1282,9 +1320,16 @@ sparse_csr: Any
 strided: Any
 def symeig(*args: Any, **kwargs: Any) -> Any: ...
 def typename(obj: Any) -> builtins.str: ...
+uint1: _dtype
 uint16: _dtype
+uint2: _dtype
+uint3: _dtype
 uint32: _dtype
+uint4: _dtype
+uint5: _dtype
+uint6: _dtype
 uint64: _dtype
+uint7: _dtype
 uint8: _dtype
 def use_deterministic_algorithms(mode: Any, *, warn_only: builtins.bool = False) -> None: ...
 from .. import _C as _C
