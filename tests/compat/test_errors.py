@@ -465,7 +465,7 @@ def test_bad_input(name):
     own_kind, own_text, after = outcome(SUBJECT, case)
     assert own_kind == kind, own_text
     if case.hint:
-        assert own_text.startswith(f"{text}: ") and "torchish[cuda]" in own_text
+        assert own_text.startswith(f"{text}\n") and "torchish[cuda]" in own_text
     elif case.text:
         assert own_text == text
     for array, left in zip(case.arrays, after, strict=True):
