@@ -74,24 +74,7 @@ def compile_ahead(
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         with tracing:
             lowered = jitted.lower(kept, given, *numbers)  # type: ignore[attr-defined]
-        return _executable(lowered, jdev)
-
-
-# XLA's newer emitters of fused loops (MLIR) take up to twice the time and memory to compile on the
-# CPU, for loops that run no faster here: `docs/performance.md` has the figures.
-_CPU_OPTIONS: dict[str, bool] = {"xla_cpu_use_fusion_emitters": False}
-
-
-def _executable(lowered: Any, jdev: Any) -> Callable[..., list[Any]]:
-    """Compile; an XLA that no longer knows the option decides for itself."""
-    if jdev.platform == "cpu" and _CPU_OPTIONS:
-        try:
-            return lowered.compile(compiler_options=dict(_CPU_OPTIONS))  # type: ignore[no-any-return]
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-            _CPU_OPTIONS.clear()
-    return lowered.compile()  # type: ignore[no-any-return]
+        return lowered.compile()  # type: ignore[no-any-return]
 
 
 def _call(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:
