@@ -7,6 +7,7 @@ their warnings and errors, `tell` programs by what they say.
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 import warnings
 from collections.abc import Callable
@@ -162,3 +163,16 @@ def tries(*calls: Callable[[], Any]) -> list[Any]:
         except Exception as error:
             found.append(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}")
     return found
+
+
+def part(torch: Any, name: str) -> Any:
+    """A module of either library by its name below `torch`."""
+    return importlib.import_module(f"{torch.__name__}.{name}")
+
+
+class Cases(list[Callable[[Any], Any]]):
+    """Functions of `torch` that are run on both libraries; decorating one adds it."""
+
+    def __call__(self, work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        self.append(work)
+        return work

@@ -10,12 +10,7 @@ import pytest
 from tests import oracle
 from tests.oracle import tries
 
-CASES: list[Callable[[Any], Any]] = []
-
-
-def case(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    CASES.append(work)
-    return work
+case = CASES = oracle.Cases()
 
 
 @case

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests import oracle
-from tests.oracle import tries
+from tests.oracle import part, tries
 
-CASES: list[Callable[[Any], Any]] = []
-
-
-def case(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    CASES.append(work)
-    return work
-
-
-def part(torch: Any, name: str) -> Any:
-    return importlib.import_module(f"{torch.__name__}.{name}")
+case = CASES = oracle.Cases()
 
 
 @case

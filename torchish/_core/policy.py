@@ -10,10 +10,10 @@ compilation starts earlier, in a background thread, but the flush at which the p
 is fixed by count, and waits if it must. A structure whose cold run costs less than calling a
 compiled program stays cold for ever. A script's first few steady steps need not save up: what
 compiling them costs is advanced, up to a limit, because a training loop is most of what comes
-four times. While most structures are new (a loop over lengths), a
-structure must pay all of its compilation, not half: few of them will come often enough.
+four times. While most structures are new (a loop over lengths), a structure must pay all of its
+compilation, not half: few of them will come often enough.
 
-On the CPU the cold tier is numpy (`interpret/`). On other devices it is one compiled program a
+On the CPU the cold tier is numpy (`_interpret/`). On other devices it is one compiled program a
 kernel: the first run then costs the compilation of the kernels that are new, and a structure whose
 kernels cost as much to compile as the whole is compiled whole at once. Programs over several
 devices have no cold tier: they are compiled at once, unless structures hardly repeat.
