@@ -134,6 +134,23 @@ def differences(ours: list[Any], theirs: list[Any], case: Case) -> str:
     return ""
 
 
+def group(case: Case) -> str:
+    """Cases are run by function or class, so that a failure names one."""
+    return ".".join(case.name.split(".")[:2])
+
+
+def wrong(
+    cases: list[Case], name: str, ours: Library, expected: Callable[[Case], list[Any]]
+) -> str:
+    """How the answers of one group of cases differ; empty where they do not."""
+    lines = []
+    for case in (c for c in cases if group(c) == name):
+        difference = differences(answers(ours, case), expected(case), case)
+        if difference:
+            lines.append(f"{case.name}: {difference}")
+    return "\n".join(lines)
+
+
 def record(of: list[Case], path: Path) -> None:
     """Write torchvision's answers: an index, and the bytes of all arrays in a row."""
     lib = Library("torch", "torchvision")

@@ -74,15 +74,6 @@ def test_every_function_has_cases_for_every_option(api, module, ours):
         assert options(getattr(F, name), first=1) <= given, name
 
 
-def group(case):
-    return ".".join(case.name.split(".")[:2])
-
-
-@pytest.mark.parametrize("name", sorted({group(case) for case in CASES}))
+@pytest.mark.parametrize("name", sorted(set(map(answers.group, CASES))))
 def test_same_answers(name, ours, expected):
-    wrong = []
-    for case in (c for c in CASES if group(c) == name):
-        difference = answers.differences(answers.answers(ours, case), expected(case), case)
-        if difference:
-            wrong.append(f"{case.name}: {difference}")
-    assert not wrong, "\n".join(wrong)
+    assert not answers.wrong(CASES, name, ours, expected)

@@ -25,16 +25,6 @@ def expected():
     return lambda case: recorded[case.name]
 
 
-def group(case):
-    """Cases are run by function or class, so that a failure names one."""
-    return ".".join(case.name.split(".")[:2])
-
-
-@pytest.mark.parametrize("name", sorted({group(case) for case in CASES}))
+@pytest.mark.parametrize("name", sorted(set(map(answers.group, CASES))))
 def test_same_answers(name, ours, expected):
-    wrong = []
-    for case in (c for c in CASES if group(c) == name):
-        difference = answers.differences(answers.answers(ours, case), expected(case), case)
-        if difference:
-            wrong.append(f"{case.name}: {difference}")
-    assert not wrong, "\n".join(wrong)
+    assert not answers.wrong(CASES, name, ours, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax.numpy as jnp
@@ -71,3 +72,19 @@ def as_var(tensor: TensorBase, graph: bool) -> Var:
     if edge is not None and state.forward is not None and not state.grad_enabled:
         edge = state.forward.forward_only(edge)
     return (tensor._value(), edge)
+
+
+def clear(params: Iterable[Any], set_to_none: bool) -> None:
+    """Drop the gradients of parameters, or fill them with zeros, cut from their history."""
+    for param in params:
+        grad = param.grad
+        if grad is None:
+            continue
+        if set_to_none:
+            param.grad = None
+            continue
+        if grad.grad_fn is not None:
+            grad.detach_()
+        else:
+            grad.requires_grad_(False)
+        grad.zero_()

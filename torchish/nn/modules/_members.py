@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from torchish._autograd.gradients import clear
 from torchish._tensor.tensor import Tensor
 from torchish.nn.parameter import Buffer, Parameter
 
@@ -191,17 +192,7 @@ def clear_gradients(module: Any, set_to_none: bool) -> None:
             "autograd.grad instead.",
             stacklevel=3,
         )
-    for param in module.parameters():
-        if param.grad is None:
-            continue
-        if set_to_none:
-            param.grad = None
-            continue
-        if param.grad.grad_fn is not None:
-            param.grad.detach_()
-        else:
-            param.grad.requires_grad_(False)
-        param.grad.zero_()
+    clear(module.parameters(), set_to_none)
 
 
 def text_of(module: Any) -> str:
