@@ -125,10 +125,10 @@ class FSDPModule:
         """Nothing was gathered."""
 
     def set_is_last_backward(self, is_last_backward: bool) -> None:
-        """Nothing is waited for."""
+        """A hint about overlap: gradients are exchanged within `backward`, so none is late."""
 
     def set_reshard_after_forward(self, reshard_after_forward: bool, recurse: bool = True) -> None:
-        """XLA decides.
+        """A hint about memory: the parameters of a process stay whole, results are the same.
 
         Raises: ValueError for anything but a truth value.
         """
@@ -140,19 +140,19 @@ class FSDPModule:
     def set_reshard_after_backward(
         self, reshard_after_backward: bool, *, recurse: bool = True
     ) -> None:
-        """XLA decides."""
+        """A hint about memory and overlap: parameters stay whole, results are the same."""
 
     def set_modules_to_forward_prefetch(self, modules: list[Any]) -> None:
-        """XLA decides."""
+        """A hint about memory and overlap: parameters stay whole, results are the same."""
 
     def set_modules_to_backward_prefetch(self, modules: list[Any]) -> None:
-        """XLA decides."""
+        """A hint about memory and overlap: parameters stay whole, results are the same."""
 
     def set_unshard_in_backward(self, unshard_in_backward: bool) -> None:
-        """XLA decides."""
+        """A hint about memory and overlap: parameters stay whole, results are the same."""
 
     def set_post_optim_event(self, event: Any) -> None:
-        """Programs wait for what they read."""
+        """A hint about streams: programs wait for what they read."""
 
     set_gradient_divide_factor = _refused("set_gradient_divide_factor")
     set_reduce_scatter_divide_factor = _refused("set_reduce_scatter_divide_factor")
