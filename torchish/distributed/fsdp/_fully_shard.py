@@ -128,7 +128,7 @@ class FSDPModule:
         """A hint about overlap: gradients are exchanged within `backward`, so none is late."""
 
     def set_reshard_after_forward(self, reshard_after_forward: bool, recurse: bool = True) -> None:
-        """A hint about memory: the parameters of a process stay whole, results are the same.
+        """A hint that changes nothing: XLA decides over devices, processes keep them whole.
 
         Raises: ValueError for anything but a truth value.
         """
@@ -140,16 +140,16 @@ class FSDPModule:
     def set_reshard_after_backward(
         self, reshard_after_backward: bool, *, recurse: bool = True
     ) -> None:
-        """A hint about memory and overlap: parameters stay whole, results are the same."""
+        """A hint that changes nothing: XLA decides over devices, processes keep them whole."""
 
     def set_modules_to_forward_prefetch(self, modules: list[Any]) -> None:
-        """A hint about memory and overlap: parameters stay whole, results are the same."""
+        """A hint that changes nothing: XLA decides over devices, processes keep them whole."""
 
     def set_modules_to_backward_prefetch(self, modules: list[Any]) -> None:
-        """A hint about memory and overlap: parameters stay whole, results are the same."""
+        """A hint that changes nothing: XLA decides over devices, processes keep them whole."""
 
     def set_unshard_in_backward(self, unshard_in_backward: bool) -> None:
-        """A hint about memory and overlap: parameters stay whole, results are the same."""
+        """A hint that changes nothing: XLA decides over devices, processes keep them whole."""
 
     def set_post_optim_event(self, event: Any) -> None:
         """A hint about streams: programs wait for what they read."""
