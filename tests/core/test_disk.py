@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -109,8 +110,28 @@ def test_the_oldest_files_make_room(tmp_path: Path) -> None:
     assert folder.get("3") is not None  # reading an old file makes it new
     (tmp_path / "left.part").write_bytes(b"of a process that was killed")
     os.utime(tmp_path / "left.part", (1e9, 1e9))
+    (tmp_path / "now.part").write_bytes(b"x" * 9000)  # somebody writes it at this moment
     folder.sweep()
-    assert sorted(os.listdir(tmp_path)) == ["3", "7", "8", "9"]
+    assert sorted(os.listdir(tmp_path)) == ["3", "7", "8", "9", "now.part"]
+
+
+@pytest.mark.parametrize("call", ["mkstemp", "replace"])
+def test_a_folder_that_goes_while_it_is_written_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "cache"
+    folder = Folder(str(path))
+    owner = {"mkstemp": disk.tempfile, "replace": os}[call]
+    real, gone = getattr(owner, call), []
+
+    def removed_first(*args: Any) -> Any:
+        if not gone:
+            gone.append(shutil.rmtree(path))
+        return real(*args)
+
+    monkeypatch.setattr(owner, call, removed_first)
+    folder.put("a", b"contents")
+    assert gone and not folder.is_off and folder.get("a") == b"contents" and whole(path) == 1
 
 
 def test_threads_and_sweeps_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

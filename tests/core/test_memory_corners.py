@@ -75,8 +75,8 @@ def storage(torch: Any) -> Any:
         list(u[1:3]),
         tries(
             lambda: u[10],
-            lambda: torch.empty(0).set_(u, 0, (2,)),
-            lambda: torch.empty(0, dtype=torch.float32).set_(torch.UntypedStorage(6)),
+            lambda: torch.empty(0).set_(u, 0, (2,)).shape,
+            lambda: torch.empty(0, dtype=torch.float32).set_(torch.UntypedStorage(6)).shape,
             lambda: u.is_shared(),
             lambda: u.copy_(torch.UntypedStorage(2)).nbytes(),
         ),

@@ -13,6 +13,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .notices import notice
@@ -20,6 +21,7 @@ from .notices import notice
 LIMIT = 4 << 30  # bytes of a folder
 SWEEP = 256  # writes after which its size is looked at
 FRESH = 86400.0  # seconds after which reading a file counts as using it anew
+_PART = ".part"  # how the name of a file that is being written ends
 _CHECK = 16  # bytes of the checksum in front of the contents
 
 
@@ -54,49 +56,74 @@ class Folder:
         """Write a file; where that fails, nothing is left and nothing more is tried."""
         if self.is_off:
             return
-        temporary = None
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(".part", "", self._path)
-            with os.fdopen(handle, "wb") as file:
-                file.write(_checksum(contents))
-                file.write(contents)
-            os.replace(temporary, self._path / (key + self.suffix))
+            try:
+                self._write(key, contents)
+            except FileNotFoundError:  # somebody emptied or removed the folder meanwhile
+                self._write(key, contents)
         except OSError as error:
-            self._give_up(temporary, error)
+            self._give_up(error)
             return
         self.writes += 1
         if self.writes % SWEEP == 1:
             self.sweep()
 
-    def _give_up(self, temporary: str | None, error: OSError) -> None:
-        self.is_off = True
-        if temporary is not None:
+    def _write(self, key: str, contents: bytes) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(_PART, "", self._path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_checksum(contents))
+                file.write(contents)
+            os.replace(temporary, self._path / (key + self.suffix))
+        except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+            raise
+
+    def _give_up(self, error: OSError) -> None:
+        self.is_off = True
         notice(
             f"the cache folder {self._path} cannot be written ({error}): what this process "
             "compiles, the next one compiles again. TORCHISH_CACHE names another folder."
         )
 
     def sweep(self) -> None:
-        """Drop the files that were not used for longest until the folder is within its limit."""
+        """Drop the files that were not used for longest until the folder is within its limit.
+
+        What somebody writes at this moment is nobody's to drop; a `.part` file that was left by a
+        process that died goes after a day.
+        """
+        found = []
+        for modified, size, path in self._files():
+            if not path.endswith(_PART):
+                found.append((modified, size, path))
+            elif time.time() - modified > FRESH:
+                _drop(path)
+        excess = sum(size for _, size, _ in found) - self.limit
+        for _, size, path in sorted(found):
+            if excess <= 0:
+                return
+            _drop(path)
+            excess -= size
+
+    def _files(self) -> Iterator[tuple[float, int, str]]:
+        """When each file was last used, its bytes and its path."""
         try:
-            found = []
-            with os.scandir(self._path) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        status = entry.stat()
-                        found.append((status.st_mtime, status.st_size, entry.path))
-            total = sum(size for _, size, _ in found)
-            for modified, size, path in sorted(found):
-                stale = path.endswith(".part") and time.time() - modified > FRESH
-                if total <= self.limit and not stale:
-                    continue
-                os.unlink(path)
-                total -= size
+            entries = list(os.scandir(self._path))
         except OSError:
-            return  # another process sweeps, or the folder is gone
+            return  # the folder is gone
+        for entry in entries:
+            with contextlib.suppress(OSError):  # another process sweeps
+                if entry.is_file(follow_symlinks=False):
+                    status = entry.stat()
+                    yield status.st_mtime, status.st_size, entry.path
+
+
+def _drop(path: str) -> None:
+    """Remove a file that another process may have removed already."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _checksum(contents: bytes) -> bytes:
