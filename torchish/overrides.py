@@ -234,8 +234,9 @@ def _len_torch_function_stack() -> int:
 
 def _modules() -> dict[str, Any]:
     import torchish
-    from torchish import fft, linalg, special
-    from torchish.nn import functional
+
+    from . import fft, linalg, special
+    from .nn import functional
 
     return {
         "torch": torchish, "nn.functional": functional, "linalg": linalg, "fft": fft,

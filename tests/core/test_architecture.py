@@ -245,3 +245,17 @@ def test_a_pass_counts_in_one_place() -> None:
         if isinstance(node, ast.FunctionDef) and node.name == "_count"
     }
     assert counting == {"_autograd/backward.py"}
+
+
+def test_the_package_imports_itself_relatively() -> None:
+    """`import torchish`, for the whole namespace as users have it, is the one other form."""
+    absolute = {
+        f"{name_of(path)}:{node.lineno}"
+        for path, tree in trees("from torchish", "import torchish.")
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom)
+            and not node.level and (node.module or "").split(".")[0] == "torchish")
+        or (isinstance(node, ast.Import)
+            and any(alias.name.startswith("torchish.") for alias in node.names))
+    }  # fmt: skip
+    assert {place for place in absolute if not place.startswith("vision/")} == set()

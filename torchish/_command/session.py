@@ -59,7 +59,7 @@ def _explain() -> None:
 
 
 def _record_profile(path: str) -> None:
-    from torchish.profiler import profile
+    from ..profiler import profile
 
     recording = profile()
     recording.start()

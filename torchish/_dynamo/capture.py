@@ -19,18 +19,18 @@ from types import FrameType
 from typing import Any
 
 import torchish
-from torchish._autograd.grad_mode import enable_grad
-from torchish._autograd.tensor_base import TensorBase
-from torchish._basics.state import state
-from torchish._ops.call.warning import own_folders
-from torchish._ops.protocol import overriding
-from torchish._tensor.attributes import every_field
-from torchish.fx.graph import Graph
-from torchish.fx.graph_module import GraphModule
-from torchish.fx.node import Node
-from torchish.fx.proxy import TracerBase
-from torchish.overrides import TorchFunctionMode
 
+from .._autograd.grad_mode import enable_grad
+from .._autograd.tensor_base import TensorBase
+from .._basics.state import state
+from .._ops.call.warning import own_folders
+from .._ops.protocol import overriding
+from .._tensor.attributes import every_field
+from ..fx.graph import Graph
+from ..fx.graph_module import GraphModule
+from ..fx.node import Node
+from ..fx.proxy import TracerBase
+from ..overrides import TorchFunctionMode
 from . import config, stance
 from .exc import BackendCompilerFailed, FailOnRecompileLimitHit
 from .naming import note_locals

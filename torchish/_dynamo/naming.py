@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from torchish._autograd.tensor_base import TensorBase
-from torchish.nn.modules.module import Module
+from .._autograd.tensor_base import TensorBase
+from ..nn.modules.module import Module
 
 
 def names_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._ops.protocol import overriding
+from .._ops.protocol import overriding
 
 
 def root_name(module: str) -> str:

@@ -14,11 +14,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.container import Sequential
-from torchish.nn.modules.module import Module
-from torchish.nn.parameter import Parameter
-
+from .._tensor.tensor import Tensor
+from ..nn.modules.container import Sequential
+from ..nn.modules.module import Module
+from ..nn.parameter import Parameter
 from ..utils import _pytree as pytree
 from ._names import root_name
 from .codegen import _PyTreeCodeGen, _PyTreeInfo

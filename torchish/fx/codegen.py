@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import torchish
-from torchish._basics.devices import device
-from torchish._basics.dtypes import dtype
-from torchish._tensor.tensor import Tensor
 
+from .._basics.devices import device
+from .._basics.dtypes import dtype
+from .._tensor.tensor import Tensor
 from ..utils import _pytree as pytree
 from . import _pytree as fx_pytree
 from ._magic import inplace_methods, magic_methods

@@ -13,12 +13,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from torchish._basics.later import later
-from torchish._ops.call.warning import own_folders
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-from torchish.nn.parameter import Parameter
-
+from .._basics.later import later
+from .._ops.call.warning import own_folders
+from .._tensor.tensor import Tensor
+from ..nn.modules.module import Module
+from ..nn.parameter import Parameter
 from .codegen import PythonCode, _custom_builtins, _PyTreeCodeGen
 from .graph import Graph
 

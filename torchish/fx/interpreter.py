@@ -6,8 +6,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from torchish.nn.modules.module import Module
-
+from ..nn.modules.module import Module
 from . import traceback as fx_traceback
 from ._symbolic_trace import Tracer
 from .graph import Graph

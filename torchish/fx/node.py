@@ -9,8 +9,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from torchish._ops.protocol import overriding
-
+from .._ops.protocol import overriding
 from ._names import root_name, torch_name
 from .immutable_collections import immutable_dict, immutable_list
 
@@ -397,7 +396,7 @@ class Node:
 @functools.cache
 def _random_functions() -> frozenset[Any]:
     """Functions that advance the generator: taking one out would change later draws."""
-    from torchish._ops.registry import table
+    from .._ops.registry import table
 
     names = (
         "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",

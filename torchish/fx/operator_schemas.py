@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from torchish.overrides import _signature
+from ..overrides import _signature
 
 
 class ArgsKwargsPair(NamedTuple):

@@ -12,13 +12,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torchish._basics.devices import device
-from torchish._basics.dtypes import dtype
-from torchish._ops.protocol import overriding
-from torchish._ops.shared.layout_type import layout
-from torchish._ops.shared.memory_format import memory_format
-from torchish._tensor.tensor import Tensor
-
+from .._basics.devices import device
+from .._basics.dtypes import dtype
+from .._ops.protocol import overriding
+from .._ops.shared.layout_type import layout
+from .._ops.shared.memory_format import memory_format
+from .._tensor.tensor import Tensor
 from . import traceback as fx_traceback
 from ._magic import magic_methods, reflectable_magic_methods
 from ._names import is_tensor_method, short_name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchish._basics.errors import NotSupportedError, absent
+from .._basics.errors import NotSupportedError, absent
 
 
 class MissingName(NotSupportedError, AttributeError):

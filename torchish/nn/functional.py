@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchish._ops.registry import table
-from torchish._tensor.tensor import Tensor as Tensor
-
+from .._ops.registry import table
+from .._tensor.tensor import Tensor as Tensor
 from . import _missing
 
 if TYPE_CHECKING:
-    from torchish._generated.functional import *  # noqa: F403
+    from .._generated.functional import *  # noqa: F403
 
 _functions = table("nn.functional")
 GRID_SAMPLE_INTERPOLATION_MODES = {"bilinear": 0, "nearest": 1, "bicubic": 2}

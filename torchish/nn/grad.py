@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.grad_mode import enable_grad
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
+from .._autograd.grad_mode import enable_grad
+from .._ops.registry import nnf, ops
+from .._tensor.tensor import Tensor
 
 
 def _conv_gradient(
     dims: int, input: Any, weight: Any, grad_output: Tensor, wanted: int, *options: Any
 ) -> Tensor:
     """The gradient with respect to input (0) or weight (1); a size stands for that one."""
-    from torchish.autograd import grad
+    from ..autograd import grad
 
     like = {"dtype": grad_output.dtype, "device": grad_output.device}
     tensors = [

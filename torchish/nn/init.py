@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._autograd.interop import wrap_host
-from torchish._ops.registry import linalg, ops
-from torchish._tensor.tensor import Tensor
+from .._autograd.grad_mode import no_grad
+from .._autograd.interop import wrap_host
+from .._ops.registry import linalg, ops
+from .._tensor.tensor import Tensor
 
 __all__ = [
     "calculate_gain",

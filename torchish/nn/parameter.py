@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._autograd.tensor_base import from_value
-from torchish._basics.later import later
-from torchish._basics.size import Size
-from torchish._core.values import Value
-from torchish._ops.protocol import overriding
-from torchish._ops.registry import ops
-from torchish._tensor.attributes import every_field
-from torchish._tensor.tensor import Tensor, _TensorMeta
+from .._autograd.grad_mode import no_grad
+from .._autograd.tensor_base import from_value
+from .._basics.later import later
+from .._basics.size import Size
+from .._core.values import Value
+from .._ops.protocol import overriding
+from .._ops.registry import ops
+from .._tensor.attributes import every_field
+from .._tensor.tensor import Tensor, _TensorMeta
 
 __all__ = [
     "Buffer",

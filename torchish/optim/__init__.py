@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchish._basics.tracebacks import hide_from_pytest
-from torchish.nn._missing import MissingName
-
+from .._basics.tracebacks import hide_from_pytest
+from ..nn._missing import MissingName
 from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils
 from ._adafactor import Adafactor as Adafactor
 from ._muon import Muon as Muon

@@ -7,11 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from torchish._autograd.interop import wrap_host
-from torchish._core.values import Value
-from torchish._ops.registry import Scalar, Tensors, internal, op
-from torchish._tensor.tensor import Tensor
-
+from .._autograd.interop import wrap_host
+from .._core.values import Value
+from .._ops.registry import Scalar, Tensors, internal, op
+from .._tensor.tensor import Tensor
 from ._rule import RuleOptimizer, count_of, counter, run
 from ._rules import Coefficient, mixed, packed, widened
 

@@ -9,11 +9,10 @@ import jax
 import numpy as np
 import optax
 
-from torchish._autograd.grad_mode import enable_grad, no_grad
-from torchish._autograd.interop import from_jax as tensor_of, to_jax as array_of, wrap_host
-from torchish._tensor.tensor import Tensor
-from torchish.func import from_jax
-
+from .._autograd.grad_mode import enable_grad, no_grad
+from .._autograd.interop import from_jax as tensor_of, to_jax as array_of, wrap_host
+from .._tensor.tensor import Tensor
+from ..func import from_jax
 from ._rule import assign, zeros_like
 from .optimizer import Optimizer
 

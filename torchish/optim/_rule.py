@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.grad_mode import enable_grad, no_grad
-from torchish._autograd.interop import host_array, wrap_host
-from torchish._basics.dtypes import float64
-from torchish._basics.errors import NotSupportedError
-from torchish._basics.state import process
-from torchish._core.trace import record
-from torchish._core.values import Value
-from torchish._ops.protocol import overriding
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-
+from .._autograd.grad_mode import enable_grad, no_grad
+from .._autograd.interop import host_array, wrap_host
+from .._basics.dtypes import float64
+from .._basics.errors import NotSupportedError
+from .._basics.state import process
+from .._core.trace import record
+from .._core.values import Value
+from .._ops.protocol import overriding
+from .._ops.registry import ops
+from .._tensor.tensor import Tensor
 from .optimizer import Optimizer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._basics.errors import not_supported
+from .._basics.errors import not_supported
 
 
 def take(optimizer: Any, group: dict[str, Any]) -> list[tuple[Any, Any]]:

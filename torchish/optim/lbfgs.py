@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.grad_mode import enable_grad, no_grad
-from torchish._autograd.interop import host_array, wrap_host
-from torchish._tensor.tensor import Tensor
-
+from .._autograd.grad_mode import enable_grad, no_grad
+from .._autograd.interop import host_array, wrap_host
+from .._tensor.tensor import Tensor
 from ._rule import check_lr
 from .optimizer import Optimizer
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from torchish._core.values import Value
-from torchish._ops.registry import Scalar, Tensors, internal, op
-from torchish._tensor.tensor import Tensor
-
+from .._core.values import Value
+from .._ops.registry import Scalar, Tensors, internal, op
+from .._tensor.tensor import Tensor
 from ._rule import (
     RuleOptimizer,
     check_betas,

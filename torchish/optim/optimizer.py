@@ -10,13 +10,13 @@ from copy import deepcopy
 from itertools import chain
 from typing import Any
 
-from torchish._autograd.gradients import clear
-from torchish._basics.dtypes import float32
-from torchish._basics.state import state
-from torchish._core.trace import flush_point
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules._names import typename
-from torchish.utils.hooks import RemovableHandle
+from .._autograd.gradients import clear
+from .._basics.dtypes import float32
+from .._basics.state import state
+from .._core.trace import flush_point
+from .._tensor.tensor import Tensor
+from ..nn.modules._names import typename
+from ..utils.hooks import RemovableHandle
 
 __all__ = [
     "Optimizer",

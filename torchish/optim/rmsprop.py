@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._core.values import Value
-from torchish._ops.registry import Scalar, Tensors, internal, op
-from torchish._tensor.tensor import Tensor
-
+from .._core.values import Value
+from .._ops.registry import Scalar, Tensors, internal, op
+from .._tensor.tensor import Tensor
 from ._rule import RuleOptimizer, check_lr, check_not_negative, count_of, options_of, run
 from ._rules import Coefficient, moved, oriented, packed, widened
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.interop import wrap_host
-from torchish._ops.registry import Scalar, Tensors, internal, op
-from torchish._tensor.tensor import Tensor
-
+from .._autograd.interop import wrap_host
+from .._ops.registry import Scalar, Tensors, internal, op
+from .._tensor.tensor import Tensor
 from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, run, zeros_like
 from ._rules import Coefficient, moved, oriented, packed, widened
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish._autograd.grad_mode import enable_grad, no_grad
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-
+from .._autograd.grad_mode import enable_grad, no_grad
+from .._ops.registry import ops
+from .._tensor.tensor import Tensor
 from .optimizer import Optimizer
 
 __all__ = ["SparseAdam"]

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._autograd.interop import host_array, wrap_host
-from torchish._basics.dtypes import int64
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.batchnorm import _BatchNorm
-from torchish.nn.modules.module import Module
-
+from .._autograd.grad_mode import no_grad
+from .._autograd.interop import host_array, wrap_host
+from .._basics.dtypes import int64
+from .._ops.registry import ops
+from .._tensor.tensor import Tensor
+from ..nn.modules.batchnorm import _BatchNorm
+from ..nn.modules.module import Module
 from ._lr_base import one_per_group
 from ._rule import assign
 from .lr_scheduler import LRScheduler

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torchish
-from torchish._basics.devices import device as Device
-from torchish.overrides import TorchFunctionMode
+
+from .._basics.devices import device as Device
+from ..overrides import TorchFunctionMode
 
 __all__ = ["DeviceContext", "device_decorator", "set_device"]
 

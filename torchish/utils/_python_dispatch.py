@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from torchish._basics.state import state
-from torchish._ops.protocol import dispatching, modes
-from torchish._ops.protocol.entering import Mode
-from torchish._tensor.tensor import Tensor
+from .._basics.state import state
+from .._ops.protocol import dispatching, modes
+from .._ops.protocol.entering import Mode
+from .._tensor.tensor import Tensor
 
 __all__ = ["BaseTorchDispatchMode", "TorchDispatchMode"]
 

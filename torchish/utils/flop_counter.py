@@ -7,13 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from torchish._ops.protocol.dispatching import packet
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import (
+from .._ops.protocol.dispatching import packet
+from .._tensor.tensor import Tensor
+from ..nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
-
 from ._python_dispatch import TorchDispatchMode
 
 __all__ = ["FlopCounterMode", "register_flop_formula"]

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from torchish._ops.call.warning import user_level
+from .._ops.call.warning import user_level
 
 __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
 
@@ -171,9 +171,9 @@ class BackwardHook:
 
 def _identity(args: Any, hook: Callable[..., Any]) -> tuple[Any, list[int] | None]:
     """`args` with their tensors passed through one node that carries `hook`."""
-    from torchish._autograd.grad_mode import is_grad_enabled
-    from torchish._tensor.tensor import Tensor
-    from torchish.nn.modules._functions import BackwardHookFunction
+    from .._autograd.grad_mode import is_grad_enabled
+    from .._tensor.tensor import Tensor
+    from ..nn.modules._functions import BackwardHookFunction
 
     indices = [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
     tensors = [args[i] for i in indices]

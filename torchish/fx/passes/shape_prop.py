@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from torchish._ops.shared import memory_format
-from torchish._tensor.tensor import Tensor
-
+from ..._ops.shared import memory_format
+from ..._tensor.tensor import Tensor
 from ..interpreter import Interpreter
 from ..node import Node, map_aggregate
 
@@ -52,7 +51,7 @@ class ShapeProp(Interpreter):
     def __init__(self, gm: Any, fake_mode: Any = None) -> None:
         super().__init__(gm)
         if fake_mode is not None:
-            from torchish._basics.errors import not_supported
+            from ..._basics.errors import not_supported
 
             raise not_supported("ShapeProp(fake_mode=...)", "tensors on the meta device")
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish._basics.errors import not_supported
-from torchish.nn.modules.module import Module
-
+from ..._basics.errors import not_supported
+from ...nn.modules.module import Module
 from ..graph import Graph
 from ..graph_module import GraphModule
 from ..node import Node, map_arg

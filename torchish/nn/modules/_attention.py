@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.init import constant_, xavier_normal_, xavier_uniform_
-from torchish.nn.parameter import Parameter
-
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from ..init import constant_, xavier_normal_, xavier_uniform_
+from ..parameter import Parameter
 from .linear import NonDynamicallyQuantizableLinear
 from .module import Module
 

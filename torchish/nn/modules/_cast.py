@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._basics.devices import device as Device
-from torchish._basics.dtypes import PYTHON_TYPES, dtype as Dtype
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Parameter
+from ..._autograd.grad_mode import no_grad
+from ..._basics.devices import device as Device
+from ..._basics.dtypes import PYTHON_TYPES, dtype as Dtype
+from ..._tensor.tensor import Tensor
+from ..parameter import Parameter
 
 
 def conversion(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tensor], Tensor]:

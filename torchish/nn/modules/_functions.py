@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish.autograd import Function
+from ...autograd import Function
 
 
 class BackwardHookFunction(Function):

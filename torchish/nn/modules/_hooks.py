@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.utils.hooks import BackwardHook, RemovableHandle
+from ..._tensor.tensor import Tensor
+from ...utils.hooks import BackwardHook, RemovableHandle
 
 Hook = Callable[..., Any]
 

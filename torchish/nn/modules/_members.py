@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from torchish._autograd.gradients import clear
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Buffer, Parameter
-
+from ..._autograd.gradients import clear
+from ..._tensor.tensor import Tensor
+from ..parameter import Buffer, Parameter
 from ._hooks import global_module_registration_hooks
 from ._names import typename
 

@@ -7,9 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Parameter
-
+from ..._tensor.tensor import Tensor
+from ..parameter import Parameter
 from ._names import typename
 from .module import Module
 

@@ -7,9 +7,9 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Parameter, is_lazy
+from ..._autograd.grad_mode import no_grad
+from ..._tensor.tensor import Tensor
+from ..parameter import Parameter, is_lazy
 
 EXTRA_STATE_KEY = "_extra_state"
 

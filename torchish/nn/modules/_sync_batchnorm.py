@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import distributed as dist
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.autograd import Function
+from ... import distributed as dist
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from ...autograd import Function
 
 __all__ = ["SyncBatchNormFunction"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init as _init
-from torchish.nn.parameter import Parameter
-
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from .. import init as _init
+from ..parameter import Parameter
 from ._attention import MultiheadAttention
 from .module import Module
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from torchish._autograd.interop import host_array
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-
+from ..._autograd.interop import host_array
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
 from .container import ModuleList, Sequential
 from .linear import Linear
 from .module import Module

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._basics.dtypes import int64
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init
-from torchish.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter
-
+from ..._autograd.grad_mode import no_grad
+from ..._basics.dtypes import int64
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from .. import init
+from ..parameter import Parameter, UninitializedBuffer, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
 

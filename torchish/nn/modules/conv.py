@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init
-from torchish.nn.parameter import Parameter, UninitializedParameter
-
+from ..._autograd.grad_mode import no_grad
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from .. import init
+from ..parameter import Parameter, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
 from .utils import _ntuple, _reverse_repeat_tuple

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torchish._ops.registry import nnf
-from torchish._tensor.tensor import Tensor
-
+from ..._ops.registry import nnf
+from ..._tensor.tensor import Tensor
 from .module import Module
 
 __all__ = [

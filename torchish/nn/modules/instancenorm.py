@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from torchish._ops.registry import nnf
-from torchish._tensor.tensor import Tensor
-
+from ..._ops.registry import nnf
+from ..._tensor.tensor import Tensor
 from .batchnorm import _LazyNormBase, _NormBase
 
 __all__ = [

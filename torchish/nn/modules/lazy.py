@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchish.nn.parameter import is_lazy
+from ..parameter import is_lazy
 
 if TYPE_CHECKING:
     from .module import Module as _Mixed

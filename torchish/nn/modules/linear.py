@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init
-from torchish.nn.parameter import Parameter, UninitializedParameter
-
+from ..._autograd.grad_mode import no_grad
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from .. import init
+from ..parameter import Parameter, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
 

@@ -11,11 +11,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish._basics.errors import NotSupportedError
-from torchish._ops.registry import nnf
-from torchish._tensor.tensor import Tensor
-from torchish.nn import _reduction
-
+from ..._basics.errors import NotSupportedError
+from ..._ops.registry import nnf
+from ..._tensor.tensor import Tensor
+from .. import _reduction
 from .distance import PairwiseDistance
 from .linear import Linear
 from .module import Module

@@ -10,11 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Parameter
-from torchish.utils.hooks import RemovableHandle
-
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from ...utils.hooks import RemovableHandle
+from ..parameter import Parameter
 from . import _cast, _members, _state
 from ._hooks import (
     Hook,

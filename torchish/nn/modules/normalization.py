@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init
-from torchish.nn.parameter import Parameter
-
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from .. import init
+from ..parameter import Parameter
 from .module import Module
 
 __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._ops.registry import nnf
-from torchish._tensor.tensor import Tensor
-
+from ..._ops.registry import nnf
+from ..._tensor.tensor import Tensor
 from .module import Module
 from .utils import _ntuple
 

@@ -7,12 +7,11 @@ import numbers
 import warnings
 from typing import Any
 
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn import init
-from torchish.nn.parameter import Parameter
-from torchish.nn.utils.rnn import PackedSequence
-
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from .. import init
+from ..parameter import Parameter
+from ..utils.rnn import PackedSequence
 from .module import Module
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.grad_mode import is_grad_enabled
-from torchish._autograd.interop import host_array
-from torchish._ops.registry import nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.init import xavier_uniform_
-
+from ..._autograd.grad_mode import is_grad_enabled
+from ..._autograd.interop import host_array
+from ..._ops.registry import nnf, ops
+from ..._tensor.tensor import Tensor
+from ..init import xavier_uniform_
 from .activation import GELU, MultiheadAttention, ReLU
 from .container import ModuleList
 from .dropout import Dropout

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import distributed as dist
-from torchish._autograd.grad_mode import is_grad_enabled
-from torchish._ops.registry import ops
-from torchish.distributed.algorithms.join import Join, JoinHook
+from ... import distributed as dist
+from ..._autograd.grad_mode import is_grad_enabled
+from ..._ops.registry import ops
+from ...distributed.algorithms.join import Join, JoinHook
 
 
 def shadow_forward(ddp: Any) -> None:

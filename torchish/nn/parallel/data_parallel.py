@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
 from .replicate import parallel_apply, replicate
 from .scatter_gather import as_device, gather, scatter_kwargs
 from .spmd import DataDependent, map_tensors, parallel_forward
@@ -17,7 +16,7 @@ __all__ = ["DataParallel", "data_parallel"]
 
 
 def _visible() -> list[int]:
-    from torchish import cuda
+    from ... import cuda
 
     return list(range(cuda.device_count())) if cuda.is_available() else []
 

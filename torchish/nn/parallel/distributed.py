@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from torchish import distributed as dist
-from torchish._autograd.backward import queue_callback
-from torchish._autograd.grad_mode import is_grad_enabled, no_grad
-from torchish._autograd.nodes import AccumulateGrad
-from torchish._basics.errors import not_supported
-from torchish._tensor.tensor import Tensor
-from torchish.distributed._buckets import check_hook, make_buckets, write_back
-from torchish.distributed._packing import broadcast, by_dtype, pack, unpack
-from torchish.distributed.algorithms.join import Join, Joinable
-from torchish.nn.modules.module import Module
-
+from ... import distributed as dist
+from ..._autograd.backward import queue_callback
+from ..._autograd.grad_mode import is_grad_enabled, no_grad
+from ..._autograd.nodes import AccumulateGrad
+from ..._basics.errors import not_supported
+from ..._tensor.tensor import Tensor
+from ...distributed._buckets import check_hook, make_buckets, write_back
+from ...distributed._packing import broadcast, by_dtype, pack, unpack
+from ...distributed.algorithms.join import Join, Joinable
+from ..modules.module import Module
 from ._ddp_join import DDPJoinHook, shadow_forward
 from .scatter_gather import as_device
 from .spmd import map_tensors, tensors_of

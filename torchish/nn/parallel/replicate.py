@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchish.nn.modules.module import Module
-
+from ..modules.module import Module
 from .scatter_gather import as_device
 
 __all__ = ["parallel_apply", "replicate"]

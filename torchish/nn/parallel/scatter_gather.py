@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._basics.devices import device
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
+from ..._basics.devices import device
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
 
 __all__ = ["gather", "scatter", "scatter_kwargs"]
 

@@ -13,17 +13,16 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._autograd.capture import DataDependent, on_stand_ins
-from torchish._autograd.grad_mode import no_grad
-from torchish._autograd.tensor_base import from_values
-from torchish._basics.devices import resolve
-from torchish._core.values import aval_of
-from torchish._parallel.mapped import Result
-from torchish._parallel.nested import at_home, filled, map_tensors, outline, replaced, tensors_of
-from torchish._parallel.replicas import ReplicaCall
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-
+from ..._autograd.capture import DataDependent, on_stand_ins
+from ..._autograd.grad_mode import no_grad
+from ..._autograd.tensor_base import from_values
+from ..._basics.devices import resolve
+from ..._core.values import aval_of
+from ..._parallel.mapped import Result
+from ..._parallel.nested import at_home, filled, map_tensors, outline, replaced, tensors_of
+from ..._parallel.replicas import ReplicaCall
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
 from .scatter_gather import SCALARS, as_device
 
 __all__ = ["DataDependent", "Slices", "map_tensors", "parallel_forward", "tensors_of"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from torchish._ops.registry import linalg
-from torchish._tensor.tensor import Tensor
+from ..._ops.registry import linalg
+from ..._tensor.tensor import Tensor
 
 
 def norm_except_dim(v: Tensor, pow: int, dim: int) -> Tensor:

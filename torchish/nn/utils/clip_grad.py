@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._ops.registry import linalg, ops
-from torchish._tensor.tensor import Tensor
+from ..._autograd.grad_mode import no_grad
+from ..._ops.registry import linalg, ops
+from ..._tensor.tensor import Tensor
 
 __all__ = [
     "clip_grad_norm",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules._names import typename
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from ..modules._names import typename
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

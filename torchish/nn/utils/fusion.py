@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.parameter import Parameter
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from ..parameter import Parameter
 
 __all__ = [
     "fuse_conv_bn_eval",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish.nn.modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
-from torchish.nn.modules.module import Module
+from ..._autograd.grad_mode import no_grad
+from ..modules.conv import Conv2d, Conv3d, ConvTranspose2d, ConvTranspose3d
+from ..modules.module import Module
 
 __all__ = ["convert_conv2d_weight_memory_format", "convert_conv3d_weight_memory_format"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._ops.registry import linalg, nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-
+from ..._autograd.grad_mode import no_grad
+from ..._ops.registry import linalg, nnf, ops
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
 from . import parametrize
 from ._norms import norm_except_dim, scaled_direction
 from .spectral_norm import default_dim

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.container import ModuleDict, ModuleList
-from torchish.nn.modules.module import Module
-from torchish.nn.parameter import Parameter
+from ..._autograd.grad_mode import no_grad
+from ..._tensor.tensor import Tensor
+from ..modules.container import ModuleDict, ModuleList
+from ..modules.module import Module
+from ..parameter import Parameter
 
 __all__ = [
     "ParametrizationList",

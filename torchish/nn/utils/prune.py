@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.interop import host_array, wrap_host
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-
+from ..._autograd.interop import host_array, wrap_host
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
 from .convert_parameters import parameters_to_vector
 
 Array = np.ndarray[Any, Any]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._autograd.interop import host_array, wrap_host
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
+from ..._autograd.interop import host_array, wrap_host
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
 
 __all__ = [
     "PackedSequence",

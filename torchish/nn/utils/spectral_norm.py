@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._autograd.grad_mode import no_grad
-from torchish._ops.registry import linalg, nnf, ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.conv import _ConvTransposeNd
-from torchish.nn.modules.module import Module
-from torchish.nn.parameter import Parameter, is_lazy
+from ..._autograd.grad_mode import no_grad
+from ..._ops.registry import linalg, nnf, ops
+from ..._tensor.tensor import Tensor
+from ..modules.conv import _ConvTransposeNd
+from ..modules.module import Module
+from ..parameter import Parameter, is_lazy
 
 __all__ = [
     "SpectralNorm",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
 
 __all__ = ["functional_call"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.modules.module import Module
-from torchish.nn.parameter import Parameter, is_lazy
-
+from ..._tensor.tensor import Tensor
+from ..modules.module import Module
+from ..parameter import Parameter, is_lazy
 from ._norms import norm_except_dim, scaled_direction
 
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]

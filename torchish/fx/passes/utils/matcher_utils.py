@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from torchish.nn.parameter import Parameter
-
+from ....nn.parameter import Parameter
 from ...graph import Graph
 from ...node import Node
 
