@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import torchish
+from tests.oracle import agree
 
 Arrays = Callable[[int, int], np.ndarray[Any, Any]]
 
@@ -145,3 +146,38 @@ def test_one_tolerance_a_matrix(shape: tuple[int, ...], options: dict[str, Any])
     own, theirs = results(torchish), results(torch)
     assert own[0] == theirs[0]
     np.testing.assert_allclose(own[1], theirs[1], rtol=1e-4, atol=1e-4)
+
+
+def singular(t: Any) -> Any:
+    return t.tensor([[1.0, 2.0], [2.0, 4.0]])
+
+
+def singular_late(t: Any) -> Any:
+    """One of several, and not looked at before it is used."""
+    return t.stack([t.eye(2), singular(t)])
+
+
+def singular_large(t: Any) -> Any:
+    made = t.eye(80)
+    made[70, 70] = 0
+    return made
+
+
+@pytest.mark.parametrize("matrix", [singular, singular_late, singular_large])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, A: t.linalg.lu_factor(A),
+        lambda t, A: t.linalg.lu_factor_ex(A, check_errors=True),
+        lambda t, A: t.linalg.solve_ex(A, A, check_errors=True),
+        lambda t, A: t.linalg.inv_ex(A, check_errors=True),
+    ],
+)
+def test_zero_pivots_raise(call: Any, matrix: Any) -> None:
+    agree(lambda t: [x.tolist() for x in call(t, matrix(t))])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (0, 2), (0, 2, 2)])
+def test_factors_of_zeros_in_any_shape(shape: tuple[int, ...]) -> None:
+    agree(lambda t: [x.shape for x in t.linalg.lu_factor(t.zeros(*shape))])
+    agree(lambda t: t.linalg.lu_factor_ex(t.zeros(*shape)).info)

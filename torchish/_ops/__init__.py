@@ -13,9 +13,12 @@ for _module in sorted(m.name for m in pkgutil.walk_packages(__path__, f"{__name_
     importlib.import_module(_module)
 
 from .call.autocast import guard_listed  # noqa: E402
+from .call.docstrings import document  # noqa: E402
 from .protocol.overriding import guard_table  # noqa: E402
 from .registry import PLACES, table  # noqa: E402
 
 guard_listed()
 for _place in PLACES:
     guard_table(_place, table(_place))
+    if _place != "internal":
+        document(_place, table(_place), table("nn.functional"))

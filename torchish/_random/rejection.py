@@ -4,7 +4,7 @@ Invariant: as in `draws`; in addition a sampler leaves the generator right behin
 PyTorch's sampler would have used.
 
 Source: Marsaglia & Tsang, ACM TOMS 26 (2000), gamma; Hormann, Insurance: Math. & Econ. 12 (1993),
-Poisson (PTRS); Hormann, J. Stat. Comput. Simul. 46 (1993), binomial (BTRS); Knuth, TAOCP 2.
+    Poisson (PTRS); Hormann, J. Stat. Comput. Simul. 46 (1993), binomial (BTRS); Knuth, TAOCP 2.
 """
 
 from __future__ import annotations

@@ -172,6 +172,8 @@ def _dress(
     function.__doc__ = operator.body.__doc__
     function.__module__ = _PUBLIC
     function.operator = operator  # type: ignore[attr-defined]
+    if has_out:
+        function.added = ("out", None)  # type: ignore[attr-defined]  # read by docstrings.py
     function.__signature__ = of_operator(  # type: ignore[attr-defined]
         operator.binder, is_method=is_method, has_out=has_out
     )

@@ -209,4 +209,5 @@ def _dress(
     public.__wrapped__ = body
     if extra is not None:
         public.__signature__ = of_composite(body, extra, at)
+        public.added = (extra.name, at)  # read by docstrings.py
     return public

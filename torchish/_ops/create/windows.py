@@ -1,4 +1,7 @@
-"""Window functions for spectral analysis, computed in float32 steps as torch computes them."""
+"""Window functions for spectral analysis, computed in float32 steps as torch computes them.
+
+Source: Harris, 1978.
+"""
 
 import math
 from collections.abc import Callable

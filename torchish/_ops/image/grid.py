@@ -1,4 +1,7 @@
-"""Sampling an image at given places: grid_sample, and affine_grid, which makes such places."""
+"""Sampling an image at given places: grid_sample, and affine_grid, which makes such places.
+
+Source: Jaderberg et al., 2015.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Each output element of a dimension mixes a few input elements ("taps") at indices and weights known
 beforehand. Where the output is a whole multiple of the input these repeat with period `scale`, and
 slices interleaved replace gathers.
+
+Source: Keys, 1981, the cubic kernel.
 """
 
 from __future__ import annotations

@@ -61,14 +61,20 @@ _SELU_SCALE = 1.0507009873554804934193349852946
 @op("none", inplace=True, into=("torch", "internal"), grad_name="EluBackward0", elementwise=True)
 @num.widened
 def selu(input: Tensor) -> Array:
-    """The self-normalising elu."""
+    """The self-normalising elu.
+
+    Source: Klambauer et al., 2017.
+    """
     return elu_op.operator.body(input, _SELU_ALPHA, _SELU_SCALE)
 
 
 @op("none", inplace=True, into=("torch", "internal"), elementwise=True)
 @num.widened
 def celu(input: Tensor, alpha: Scalar = 1.0) -> Array:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).
+
+    Source: Barron, 2017.
+    """
     _floating("elu_cpu", input)
     alpha = num.as_dtype(alpha, input)
     below = jnp.where(input > 0, jnp.zeros_like(input), input)
@@ -112,7 +118,10 @@ def mish_op(input: Tensor) -> Array:
 @op("none", into=("nn.functional",), out=True, elementwise=True)
 @num.widened
 def softplus(input: Tensor, beta: Scalar = 1.0, threshold: Scalar = 20.0) -> Array:
-    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold."""
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x > threshold.
+
+    Source: Dugas et al., 2000.
+    """
     _floating("softplus_cpu", input)
     beta = num.as_dtype(beta, input)
     large = input * beta > num.as_dtype(threshold, input)
@@ -185,7 +194,10 @@ def logsigmoid(input: Tensor) -> Array:
 
 @op("none", elementwise=False, grad_name="PreluKernelBackward0", layout=preserve)
 def prelu(input: Tensor, weight: Tensor) -> Array:
-    """x where it is positive, else weight * x, with one weight or one a channel (dim 1)."""
+    """x where it is positive, else weight * x, with one weight or one a channel (dim 1).
+
+    Source: He et al., 2015.
+    """
     if input.dtype != weight.dtype:
         raise RuntimeError(
             f"prelu: Type promoting not supported. Got {_cpp(input)} and {_cpp(weight)}"

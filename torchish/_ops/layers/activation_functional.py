@@ -26,31 +26,46 @@ def relu(input: Any) -> Tensor:
 
 @composite(into=_F, flag=True)
 def relu6(input: Any) -> Tensor:
-    """min(max(0, input), 6)."""
+    """min(max(0, input), 6).
+
+    Source: Krizhevsky, 2010.
+    """
     return last(act.hardtanh_op, input, 0.0, 6.0)
 
 
 @composite(into=_F, flag=True, inplace=_F)
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
-    """input, times `negative_slope` where it is negative."""
+    """input, times `negative_slope` where it is negative.
+
+    Source: Maas et al., 2013.
+    """
     return last(act.leaky_relu_op, input, negative_slope)
 
 
 @composite(into=_F, flag=True, inplace=_F)
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
-    """input, or alpha * (exp(input) - 1) where it is negative."""
+    """input, or alpha * (exp(input) - 1) where it is negative.
+
+    Source: Clevert et al., 2015.
+    """
     return last(act.elu_op, input, alpha)
 
 
 @composite(into=_F, flag=True, inplace=_F)
 def selu(input: Any) -> Tensor:
-    """The self-normalising elu."""
+    """The self-normalising elu.
+
+    Source: Klambauer et al., 2017.
+    """
     return last(act.selu, input)
 
 
 @composite(into=_F, flag=True, inplace=_F)
 def celu(input: Any, alpha: float = 1.0) -> Tensor:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
+    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).
+
+    Source: Barron, 2017.
+    """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return last(act.celu, input, alpha)
@@ -58,7 +73,10 @@ def celu(input: Any, alpha: float = 1.0) -> Tensor:
 
 @composite(into=_F, flag=True)
 def silu(input: Any) -> Tensor:
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    Source: Elfwing et al., 2017.
+    """
     return last(act.silu_op, input)
 
 
@@ -82,7 +100,10 @@ def softshrink(input: Any, lambd: float = 0.5) -> Tensor:
 
 @composite(into=_F, flag=True)
 def mish(input: Any) -> Tensor:
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    Source: Misra, 2019.
+    """
     return last(act.mish_op, input)
 
 
@@ -99,13 +120,19 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
 
 @composite(into=_F, flag=True)
 def hardswish(input: Any) -> Tensor:
-    """x * relu6(x + 3) / 6."""
+    """x * relu6(x + 3) / 6.
+
+    Source: Howard et al., 2019.
+    """
     return last(act.hardswish_op, input)
 
 
 @composite(into=_F, flag=True)
 def hardsigmoid(input: Any) -> Tensor:
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Source: Courbariaux et al., 2015.
+    """
     return last(act.hardsigmoid_op, input)
 
 
@@ -175,7 +202,10 @@ def _glu(input: Tensor, dim: int) -> Array:
 
 @composite(into=_F)
 def glu(input: Any, dim: int = -1) -> Tensor:
-    """The first half along `dim` times the sigmoid of the second."""
+    """The first half along `dim` times the sigmoid of the second.
+
+    Source: Dauphin et al., 2016.
+    """
     return _glu(input, dim)
 
 

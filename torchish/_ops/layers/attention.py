@@ -1,4 +1,7 @@
-"""Attention: scaled dot products, and the whole multi-head layer as a composite."""
+"""Attention: scaled dot products, and the whole multi-head layer as a composite.
+
+Source: Vaswani et al., 2017.
+"""
 
 from __future__ import annotations
 

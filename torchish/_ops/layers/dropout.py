@@ -1,7 +1,7 @@
 """Dropout and the other activations that draw: alpha dropout, rrelu, gumbel_softmax.
 
 Source: Hinton et al., arXiv:1207.0580; Klambauer et al., arXiv:1706.02515 (alpha dropout);
-Jang et al., arXiv:1611.01144 (Gumbel-softmax).
+    Jang et al., arXiv:1611.01144 (Gumbel-softmax); Xu et al., arXiv:1505.00853 (rrelu).
 """
 
 from __future__ import annotations

@@ -126,7 +126,10 @@ def batch_norm(
     input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """Batch normalisation; while training the running statistics are updated in place."""
+    """Batch normalisation; while training the running statistics are updated in place.
+
+    Source: Ioffe & Szegedy, 2015.
+    """
     if training:
         _check_batch(tuple(input.shape), f"torch.Size({list(input.shape)})")
         if eps <= 0.0:
@@ -189,7 +192,10 @@ def native_batch_norm(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, training: bool, momentum: Scalar, eps: Scalar,
 ) -> Any:  # fmt: skip
-    """Output, batch mean and inverse deviation; running statistics are not touched here."""
+    """Output, batch mean and inverse deviation; running statistics are not touched here.
+
+    Source: Ioffe & Szegedy, 2015.
+    """
     if training:
         _check_float(input, "batch_norm", weight, bias)
         out, mean, _, inverse = _batch_statistics(input, weight, bias, eps)
@@ -251,7 +257,10 @@ def layer_norm(
     input: Tensor, normalized_shape: Any, weight: OptTensor = None, bias: OptTensor = None,
     eps: Scalar = 1e-5,
 ) -> Any:  # fmt: skip
-    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions."""
+    """(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions.
+
+    Source: Ba et al., 2016.
+    """
     return _layer_norm(input, normalized_shape, weight, bias, eps)[0]
 
 
@@ -268,7 +277,10 @@ def torch_layer_norm(
 def native_layer_norm(
     input: Tensor, normalized_shape: Any, weight: OptTensor, bias: OptTensor, eps: Scalar
 ) -> Any:
-    """Layer normalisation with the mean and inverse deviation it used."""
+    """Layer normalisation with the mean and inverse deviation it used.
+
+    Source: Ba et al., 2016.
+    """
     return _layer_norm(input, normalized_shape, weight, bias, eps)
 
 
@@ -292,7 +304,10 @@ def _rms_norm(input: Tensor, normalized_shape: Any, weight: OptTensor, eps: Scal
 def rms_norm(
     input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None
 ) -> Tensor:
-    """Root-mean-square normalisation; eps None means the dtype's epsilon."""
+    """Root-mean-square normalisation; eps None means the dtype's epsilon.
+
+    Source: Zhang & Sennrich, 2019.
+    """
     return internal.rms_norm(input, normalized_shape, weight, eps)
 
 
@@ -340,7 +355,10 @@ def native_group_norm(
     input: Tensor, weight: OptTensor, bias: OptTensor, N: int, C: int, HxW: int, group: int,
     eps: Scalar,
 ) -> Any:  # fmt: skip
-    """Group normalisation with the mean and inverse deviation it used."""
+    """Group normalisation with the mean and inverse deviation it used.
+
+    Source: Wu & He, 2018.
+    """
     return _group_norm(input, group, weight, bias, eps)
 
 
@@ -348,7 +366,10 @@ def native_group_norm(
 def group_norm(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Tensor:
-    """Group normalisation: channels in `num_groups` groups, statistics for each sample."""
+    """Group normalisation: channels in `num_groups` groups, statistics for each sample.
+
+    Source: Wu & He, 2018.
+    """
     shape = tuple(input.shape)
     if len(shape) < 2:
         raise RuntimeError(
@@ -411,7 +432,10 @@ def instance_norm(
     input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None,
     bias: Any = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """Normalise each channel of each sample; running statistics are updated in place."""
+    """Normalise each channel of each sample; running statistics are updated in place.
+
+    Source: Ulyanov et al., 2016.
+    """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(
             "Expected more than 1 spatial element when training, got input size "
@@ -455,7 +479,10 @@ def _instance_norm(
 def local_response_norm(
     input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
+    """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta.
+
+    Source: Krizhevsky et al., 2012.
+    """
     whole = not (input.is_floating_point() or input.is_complex())
     if whole and not input.numel() and input.dim() > 2:
         return input

@@ -302,7 +302,10 @@ def _one_step(kind: str, x: Any, h: Any, c: Any, w: Any, u: Any, b_ih: Any, b_hh
 def lstm_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> tuple[Any, Any]:
-    """One LSTM step from hx = (h, c): the new (h, c)."""
+    """One LSTM step from hx = (h, c): the new (h, c).
+
+    Source: Hochreiter & Schmidhuber, 1997.
+    """
     if len(hx) != 2:
         raise RuntimeError("lstm_cell expects two hidden states")
     return _one_step("lstm", input, hx[0], hx[1], w_ih, w_hh, b_ih, b_hh)
@@ -312,7 +315,10 @@ def lstm_cell(
 def gru_cell(
     input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
 ) -> Tensor:
-    """One GRU step: the new h."""
+    """One GRU step: the new h.
+
+    Source: Cho et al., 2014.
+    """
     return _one_step("gru", input, hx, None, w_ih, w_hh, b_ih, b_hh)
 
 

@@ -14,7 +14,7 @@ from ..._basics.errors import shown_as
 from ..._basics.strides import contiguous_strides
 from ..call.describe import scalar_name
 
-_SMALL = 4096  # host matrices up to this many elements are looked at when the operator is called
+SMALL = 4096  # host matrices up to this many elements are looked at when the operator is called
 
 
 @shown_as("torch._C")
@@ -92,7 +92,7 @@ def finite(
     def check(result: Any) -> None:
         if input._aval.numel == 0:
             return
-        if is_host(input) and input._aval.numel <= _SMALL:
+        if is_host(input) and input._aval.numel <= SMALL:
             error = _find(name, host_array(input), first_bad, text)
             if error is not None:
                 raise error
@@ -125,8 +125,7 @@ def _find(name: str, array: np.ndarray[Any, Any], first_bad: Any, text: str) -> 
 def zero_pivot(matrix: np.ndarray[Any, Any]) -> int:
     """1-based position of the first zero on the diagonal of U, 0 if there is none."""
     u = matrix.copy()
-    n = u.shape[0]
-    for k in range(n):
+    for k in range(min(u.shape)):
         pivot = k + int(np.argmax(np.abs(u[k:, k])))
         if u[pivot, k] == 0:
             return k + 1

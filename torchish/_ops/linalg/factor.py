@@ -1,4 +1,7 @@
-"""Matrix factorisations: cholesky, qr, svd, eig, eigh, lu, and the older torch.* spellings."""
+"""Matrix factorisations: cholesky, qr, svd, eig, eigh, lu, and the older torch.* spellings.
+
+Source: Anderson et al., LAPACK Users' Guide, 1999.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ import numpy as np
 from jax import lax
 
 from ..._autograd.apply import without_gradient
+from ..._autograd.interop import host_array, is_host
+from ..._autograd.require import require
 from ..call.composites import Out, checked, last
 from ..call.describe import scalar_name
 from ..registry import Tensor, composite, op, register
 from .checks import (
+    SMALL,
     LinAlgError,
     adjoint,
     bad_minor,
@@ -470,23 +476,38 @@ def lu_factor(A, *, pivot=True):
 
     Raises: RuntimeError for singular matrices, where `lu_solve` would divide by zero.
     """
-    return checked(last(_lu_factor, A, pivot=bool(pivot)), lambda _: _check_lu(A))
+    call = last(_lu_factor, A, pivot=bool(pivot))
+    return checked(call, lambda made: _check_lu("lu_factor", A, made[0]))
 
 
-def _check_lu(A: Any) -> None:
-    from ..._autograd.interop import host_array, is_host
+def _check_lu(name: str, A: Any, packed: Any) -> None:
+    """Raise for a zero on U's diagonal: now for small host matrices, else once it is read."""
+    if A.numel() == 0:
+        return
+    if is_host(A) and A.numel() <= SMALL:
+        stack = host_array(A).reshape(-1, *A.shape[-2:])
+        found = [zero_pivot(m) if np.isfinite(m).all() else 0 for m in stack]
+        if any(found):
+            raise _would_divide(name, found, A.dim() > 2)
+    else:
+        require(
+            f"linalg.{name}", lambda lu: lu.diagonal(0, -2, -1) == 0, [packed], [],
+            lambda lu: _would_divide(name, _first_zeros(lu), lu.ndim > 2))  # fmt: skip
 
-    if is_host(A) and A.shape[-1] == A.shape[-2] and A.numel() <= 4096:
-        for number, matrix in enumerate(host_array(A).reshape(-1, *A.shape[-2:])):
-            k = zero_pivot(matrix) if np.isfinite(matrix).all() else 0
-            if k:
-                where = f"(Batch element {number}): " if A.dim() > 2 else ""
-                raise RuntimeError(
-                    f"torch.linalg.lu_factor: {where}U[{k},{k}] is zero and using it on lu_solve "
-                    "would result in a division by zero. If you still want to perform the "
-                    "factorization, consider calling linalg.lu(A, pivot) or "
-                    "linalg.lu_factor_ex(A, pivot)"
-                )
+
+def _first_zeros(packed: Any) -> list[int]:
+    zero = packed.diagonal(0, -2, -1) == 0
+    return [int(z.argmax()) + 1 if z.any() else 0 for z in zero.reshape(-1, zero.shape[-1])]
+
+
+def _would_divide(name: str, found: list[int], in_batch: bool) -> RuntimeError:
+    number, k = next((n, k) for n, k in enumerate(found) if k)
+    where = f"(Batch element {number}): " if in_batch else ""
+    return RuntimeError(
+        f"torch.linalg.{name}: {where}U[{k},{k}] is zero and using it on lu_solve would result in "
+        "a division by zero. If you still want to perform the factorization, consider calling "
+        "linalg.lu(A, pivot) or linalg.lu_factor_ex(A, pivot)"
+    )
 
 
 def zero_on_diagonal(packed: Any) -> Any:
@@ -498,21 +519,29 @@ def zero_on_diagonal(packed: Any) -> Any:
     return jnp.where(zero.any(axis=-1), first, jnp.zeros_like(first))
 
 
-def _lu_factor_ex_body(A: Tensor, *, pivot: bool = True, check_errors: bool = False):
+def _lu_with_info(A: Tensor, *, pivot: bool = True):
     packed, pivots, _ = _lu("linalg.lu_factor_ex", A, pivot)
     return packed, pivots.astype(jnp.int32) + 1, zero_on_diagonal(packed)
 
 
-register(
-    "linalg",
-    "lu_factor_ex",
+_lu_factor_ex, _old_lu_with_info = (
     op(
-        "none", into=("internal",), name="linalg_lu_factor_ex", returns="LU pivots info",
-        grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_factor_ex_body),
+        "none", into=("internal",), name=name, returns="LU pivots info",
+        grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_with_info)
+    for name in ("linalg_lu_factor_ex", "_lu_with_info")
 )  # fmt: skip
-_old_lu_with_info = op(
-    "none", into=("internal",), name="_lu_with_info", returns="LU pivots info",
-    grad_name="LinalgLuFactorExBackward0", layout=columns("c.."))(_lu_factor_ex_body)  # fmt: skip
+
+
+@composite(into=("linalg",), out=True)
+def lu_factor_ex(A, *, pivot=True, check_errors=False):
+    """LU in one matrix, the pivots, and where U has a zero on its diagonal (0: nowhere).
+
+    Raises: RuntimeError for such a zero, with `check_errors`.
+    """
+    call = last(_lu_factor_ex, A, pivot=bool(pivot))
+    if not check_errors:
+        return call
+    return checked(call, lambda made: _check_lu("lu_factor_ex", A, made[0]))
 
 
 @composite(name="lu", out=Out("any", warn=False, at=3))

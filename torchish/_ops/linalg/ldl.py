@@ -1,6 +1,8 @@
 """LDL factorisations of symmetric and Hermitian matrices, by LAPACK on the host.
 
 XLA has none, and torch defines no derivative, so numpy arrays go in and come out.
+
+Source: Bunch & Kaufman, 1977, as in LAPACK.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ def det(input: Tensor):
 
 
 def _slogdet(A: Tensor):
+    """The sign of the determinant and the logarithm of its size."""
     check_square("linalg.slogdet", A)
     check_float("linalg.slogdet", A)
     sign, logabsdet = jnp.linalg.slogdet(A)
@@ -157,7 +158,10 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1):
 
 @composite(into=("torch",))
 def svd_lowrank(A, q=6, niter=2, M=None):
-    """The leading `q` singular triplets by random projection; `M` is subtracted from A first."""
+    """The leading `q` singular triplets by random projection; `M` is subtracted from A first.
+
+    Source: Halko et al., 2009.
+    """
     A = A if M is None else A - M.expand(A.shape)
     rows, columns = A.shape[-2:]
     if rows < columns:
@@ -179,7 +183,10 @@ def _range(A: Any, q: int, niter: int) -> Any:
 
 @composite(into=("torch",))
 def pca_lowrank(A, q=None, center=True, niter=2):
-    """`svd_lowrank` of the (by default centred) rows of A."""
+    """`svd_lowrank` of the (by default centred) rows of A.
+
+    Source: Halko et al., 2009.
+    """
     rows, columns = A.shape[-2:]
     q = min(6, rows, columns) if q is None else q
     if not 0 <= q <= min(rows, columns):

@@ -1,4 +1,7 @@
-"""Inverses and linear systems."""
+"""Inverses and linear systems.
+
+Source: Anderson et al., LAPACK Users' Guide, 1999.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from jax import lax
 from ..call.binding import plain
 from ..call.composites import checked, last
 from ..call.describe import check_broadcastable, scalar_name, show_size as show
-from ..registry import Tensor, composite, linalg, op, ops, register
+from ..registry import Tensor, composite, linalg, op, ops
 from .checks import (
     adjoint,
     check_float,
@@ -152,12 +155,20 @@ def solve(A, B, *, left=True) -> Tensor:
 @op(
     "none", into=("internal",), name="linalg_solve_ex", returns="result info",
     grad_name="LinalgSolveExBackward0", layout=_left_at(2))  # fmt: skip
-def _solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False):
+def _solve_ex(A: Tensor, B: Tensor, *, left: bool = True):
     result = _solve(A, B, left=left)
     return result, zero_on_diagonal(lax.linalg.lu(lax.stop_gradient(A))[0])
 
 
-register("linalg", "solve_ex", _solve_ex)
+@composite(into=("linalg",), out=True)
+def solve_ex(A, B, *, left=True, check_errors=False):
+    """X with A X = B, and where the factor U of A has a zero on its diagonal (0: nowhere).
+
+    Raises: LinAlgError for a singular matrix, with `check_errors`.
+    """
+    call = last(_solve_ex, A, B, left=bool(left))
+    found = finite("torch.linalg.solve_ex", A, zero_pivot, _UNSOLVED)
+    return checked(call, found) if check_errors else call
 
 
 @op(

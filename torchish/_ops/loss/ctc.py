@@ -1,4 +1,7 @@
-"""Connectionist temporal classification: forward and backward sums over alignments, as scans."""
+"""Connectionist temporal classification: forward and backward sums over alignments, as scans.
+
+Source: Graves et al., 2006.
+"""
 
 from __future__ import annotations
 

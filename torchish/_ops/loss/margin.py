@@ -281,7 +281,10 @@ def triplet_margin_loss(
     eps: float = 1e-6, swap: bool = False, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d being the p-norm distance."""
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d being the p-norm distance.
+
+    Source: Balntas et al., 2016.
+    """
     reduction = reduction_of(reduction, size_average, reduce)
     _check_triplet(anchor, positive, negative, margin)
 
@@ -296,7 +299,10 @@ def triplet_margin_with_distance_loss(
     anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None,
     margin: float = 1.0, swap: bool = False, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """triplet_margin_loss with any distance."""
+    """triplet_margin_loss with any distance.
+
+    Source: Balntas et al., 2016.
+    """
     if reduction not in _CODES:
         raise ValueError(f"{reduction} is not a valid value for reduction")
     _check_triplet(anchor, positive, negative, margin)

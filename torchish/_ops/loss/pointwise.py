@@ -108,7 +108,10 @@ def smooth_l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", beta: float = 1.0,
 ) -> Tensor:  # fmt: skip
-    """Squared error near 0, absolute error beyond `beta`, reduced."""
+    """Squared error near 0, absolute error beyond `beta`, reduced.
+
+    Source: Girshick, 2015.
+    """
     warn_sizes(input, target)
     reduction = reduction_of(reduction, size_average, reduce)
     if beta < 0:
@@ -136,7 +139,10 @@ def huber_loss_op(
 def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
 ) -> Tensor:
-    """Half the squared error near 0, linear beyond `delta`, reduced."""
+    """Half the squared error near 0, linear beyond `delta`, reduced.
+
+    Source: Huber, 1964.
+    """
     warn_sizes(input, target)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -169,7 +175,10 @@ def kl_div(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean", log_target: bool = False,
 ) -> Tensor:  # fmt: skip
-    """The divergence of exp(input) from target, reduced; "batchmean" divides by the batch size."""
+    """The divergence of exp(input) from target, reduced; "batchmean" divides by the batch size.
+
+    Source: Kullback & Leibler, 1951.
+    """
     if size_average is not None or reduce is not None:
         reduction = reduction_of(reduction, size_average, reduce)
     elif reduction == "mean":
@@ -250,7 +259,10 @@ def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """The negative log likelihood of `target` under N(input, var), reduced."""
+    """The negative log likelihood of `target` under N(input, var), reduced.
+
+    Source: Nix & Weigend, 1994.
+    """
     if isinstance(var, float):
         if var < 0:
             raise ValueError("var has negative entry/entries")

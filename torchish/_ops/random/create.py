@@ -1,6 +1,8 @@
 """Random tensors from sizes: `rand`, `randn`, `randint`, `randperm` and the `_like` forms.
 
 They are empty tensors of the asked layout filled as `random.py` fills them.
+
+Source: Matsumoto & Nishimura, 1998, the generator.
 """
 
 from __future__ import annotations

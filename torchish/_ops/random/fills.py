@@ -1,6 +1,8 @@
 """In-place random fills: `uniform_`, `normal_`, `random_`, `bernoulli_` and their kind.
 
-Source: the formulas of each distribution are in `_random/draws.py`.
+The formulas of each distribution are in `_random/draws.py`.
+
+Source: Matsumoto & Nishimura, 1998, the generator.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Where the number of words does not depend on the data, only uniforms (normals, exponentials) are
 drawn on the host and the rest runs in the program; rejection samplers read their parameters first.
+
+Source: Matsumoto & Nishimura, 1998, the generator.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Below a limit each function is a sum over fixed nodes (the nodes are constants of the program),
 above it the leading terms of its asymptotic series. All is computed in float64.
+
+Source: Trefethen & Weideman, SIAM Review 56 (2014), trapezoid sums.
 """
 
 import math

@@ -1,4 +1,7 @@
-"""Orthogonal polynomials of `torch.special`, by three-term recurrences; no gradients there."""
+"""Orthogonal polynomials of `torch.special`, by three-term recurrences; no gradients there.
+
+Source: NIST Digital Library of Mathematical Functions, 18.9, the recurrences.
+"""
 
 from collections.abc import Callable
 from typing import Any

@@ -2,6 +2,8 @@
 
 complex to complex, real to complex (half of the spectrum, or all of it) and Hermitian complex to
 real; the norm modes are "backward" (1/n on the inverse), "ortho" (1/sqrt(n) on both) and "forward".
+
+Source: Cooley & Tukey, 1965.
 """
 
 from __future__ import annotations

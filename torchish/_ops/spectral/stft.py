@@ -1,4 +1,7 @@
-"""Short-time Fourier transform and its inverse (overlap-add)."""
+"""Short-time Fourier transform and its inverse (overlap-add).
+
+Source: Griffin & Lim, 1984, the inverse by least squares.
+"""
 
 from __future__ import annotations
 
