@@ -19,6 +19,7 @@ NAMES = (
     "parallel",
     "boxes",
     "images",
+    "loader",
     "peers",
 )
 

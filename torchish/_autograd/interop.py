@@ -16,6 +16,7 @@ from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device, resolve
 from .._basics.dtypes import dtype, from_np
 from .._basics.state import process, state
+from .._basics.strides import dense_span
 from .._basics.wide import widened
 from .._core.storage import Storage
 from .._core.values import Value, aval_of, aval_of_array, host_value
@@ -67,6 +68,35 @@ def _strided(storage: Storage, tensor: TensorState) -> np.ndarray[Any, Any]:
         tensor._offset,
         False,
     )
+
+
+def stacked_views(tensors: Sequence[Any]) -> np.ndarray[Any, Any] | None:
+    """Plain views of equal layout in one host-backed storage, stacked by one gather.
+
+    That is what the samples of a batch are that indexing makes. None for anything else.
+    """
+    first = tensors[0]
+    storage, aval, layout, base = first._storage, first._aval, first._layout, first._base
+    kind, value = process.tensor_class, storage._value
+    if layout is None or layout[2] or base is None or state.capture is not None:
+        return None
+    if storage.device is not CPU or storage.aval.dtype is not aval.dtype or base._needs_grad():
+        return None
+    if storage.host is None and type(value.array) is not np.ndarray:
+        return None
+    strides, starts = layout[0], []
+    for t in tensors:
+        own = t._layout
+        if type(t) is not kind or t._storage is not storage or t._aval is not aval or own is None:
+            return None
+        if own[0] != strides or t._base is not base or t._requires_grad or t._grad_fn is not None:
+            return None
+        starts.append(own[1])
+    flat = np.asarray(storage.host if storage.host is not None else value.array).reshape(-1)
+    shape = tuple(aval.shape)
+    room = flat.size - dense_span(shape, strides) + 1
+    made: np.ndarray[Any, Any] = strided_view(flat, (room, *shape), (1, *strides), 0, False)[starts]
+    return made
 
 
 def strided_view(

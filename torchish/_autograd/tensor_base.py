@@ -392,11 +392,15 @@ def view_of(
     the source's value, whose vjp is the gradient. `in_memory` marks a rule that ignores its input
     and addresses memory directly (`as_strided`); `flip` toggles conjugation.
     """
-    shape, strides, offset = rule(tuple(source._aval.shape), source._strides, source._offset)
-    conj = source._conjugated ^ flip
+    layout, storage = source._layout, source._storage
+    if layout is None:
+        own, at, conj = storage.strides or storage.aval.strides, 0, flip
+    else:
+        own, at, conj = layout[0], layout[1], layout[2] ^ flip
+    shape, strides, offset = rule(tuple(source._aval.shape), own, at)
     made = alias(source, shape, strides, offset, elements=elements, conj=conj)
     made._base = source if source._base is None else source._base
-    made._attr_version = made._version_counter.version
+    made._attr_version = (made._own_version or storage.counter or storage).version
     made._creation = source._creation if creation == DEFAULT else creation
     if part:
         made._part = part

@@ -36,6 +36,7 @@ __all__ = [
     "plain_array",
     "set_thread_generator",
     "shared_storage",
+    "stacked_views",
     "storage_contents",
     "storage_of",
     "storage_on",
@@ -97,6 +98,11 @@ def tensor_on(
 def peek(tensor: Any) -> np.ndarray[Any, Any]:
     """`contents` to be read at once: later writes may show through."""
     return interop.host_view(tensor)  # type: ignore[no-any-return]
+
+
+def stacked_views(tensors: Sequence[Any]) -> np.ndarray[Any, Any] | None:
+    """Samples that are views of one storage on the host, stacked at once; None for others."""
+    return interop.stacked_views(tensors)
 
 
 def plain_array(tensor: Any) -> np.ndarray[Any, Any] | None:

@@ -20,7 +20,9 @@ from ..._basics import dtypes
 from ..._basics.state import state
 from ..call.describe import check_expandable
 from ..call.warning import user_level
+from ..protocol import overriding
 from ..registry import Tensor, composite, methods, ops
+from ..views.parts import selected
 from .advanced import check_put_history, expand_masks, fill_masked, gather, put
 
 _BAD = (
@@ -35,7 +37,10 @@ _LIMIT = 2**63
 def getitem(self, index) -> Tensor:
     """`self[index]`: a view for integers, slices, None and Ellipsis, else a copy."""
     if type(index) is int and self._aval.ndim:
-        return ops.select(self, 0, _position(index, self._aval.shape[0], 0))
+        size = self._aval.shape[0]
+        if overriding.engaged:
+            return ops.select(self, 0, _position(index, size, 0))
+        return selected(self, 0, _position(index, size, 0) % size)
     view, noted = _read(self, index, ensure_view=True)
     if noted:
         return gather(view, *expand_masks(view, noted))

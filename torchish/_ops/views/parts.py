@@ -24,7 +24,11 @@ def select(input: Any, dim: int, index: Any) -> Tensor:
         raise IndexError(
             f"select(): index {i} out of range for tensor of size {list(shape)} at dimension {d}"
         )
-    i %= shape[d]
+    return selected(input, d, i % shape[d])
+
+
+def selected(input: Any, d: int, i: int) -> Any:
+    """`select` of what is known to be in range."""
     return view_of(
         input,
         "SelectBackward0",

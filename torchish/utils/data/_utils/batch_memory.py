@@ -102,6 +102,11 @@ def slot_of(block: Block | None) -> Slot | None:
     return None if block is None else _slots.get(block)
 
 
+def is_small(nbytes: int) -> bool:
+    """Whether a batch of this size is made in memory of this process alone."""
+    return pool is None or nbytes < LARGE
+
+
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """An array to put a batch in."""
     made: np.ndarray[Any, Any] = np.empty(shape, dtype) if pool is None else _shared(shape, dtype)

@@ -114,6 +114,10 @@ def collate_tensor_fn(batch: Any, *, collate_fn_map: CollateMap | None = None) -
     training step's program, however samples are made.
     """
     first = batch[0]
+    if batch_memory.is_small(len(batch) * first._aval.nbytes):
+        rows = _host.stacked_views(batch)
+        if rows is not None:
+            return _host.wrap(rows)
     plain = all(
         type(t) is Tensor and not t.requires_grad and t.dtype is first.dtype and _host.on_cpu(t)
         for t in batch

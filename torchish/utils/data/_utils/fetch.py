@@ -65,7 +65,8 @@ class IterableFetcher(MapFetcher):
         return self.collate_fn(batch)
 
 
-def _are_rows(index: Any, count: int) -> bool:
+def are_rows(index: Any, count: int) -> bool:
+    """Whether `index` is a list of plain numbers of rows."""
     return bool(index) and set(map(type, index)) == {int} and 0 <= min(index) <= max(index) < count
 
 
@@ -75,11 +76,11 @@ def _rows(dataset: Any, index: Any) -> list[Any] | None:
     It is what collating the samples one by one gives, 20 times as fast; None where that is not so.
     """
     while type(dataset) is Subset and type(dataset.indices) is list:
-        if not _are_rows(index, len(dataset.indices)):
+        if not are_rows(index, len(dataset.indices)):
             return None
         index = [dataset.indices[i] for i in index]
         dataset = dataset.dataset
-    if type(dataset) is not TensorDataset or not _are_rows(index, len(dataset)):
+    if type(dataset) is not TensorDataset or not are_rows(index, len(dataset)):
         return None
     if not are_plain_rows(dataset):
         return None

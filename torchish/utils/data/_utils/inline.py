@@ -18,7 +18,7 @@ from ...._tensor import host as _host
 from ...._utils import ExceptionWrapper
 from ..dataset import Subset, TensorDataset
 from .collate import default_collate
-from .fetch import are_plain_rows
+from .fetch import are_plain_rows, are_rows
 from .worker import Result, Task, WorkerSpec
 
 SMALL = 1 << 17  # bytes of a batch that is not worth a message
@@ -30,6 +30,7 @@ class InlinePool:
 
     def __init__(self, spec: WorkerSpec, rows: Any) -> None:
         self._fetcher = spec.fetcher(rows)
+        self._rows = _Rows(rows)
         self._tasks: deque[tuple[int, Task]] = deque()
         self.processes: list[Any] = []
 
@@ -41,15 +42,41 @@ class InlinePool:
     def receive(self, timeout: float) -> Result:
         """The result of the first task."""
         worker_id, task = self._tasks.popleft()
-        try:
-            data = self._fetcher.fetch(task.keys)
-        except Exception:
-            data = ExceptionWrapper(where=f"in DataLoader worker process {worker_id}")
+        data: Any = self._rows.batch(task.keys)
+        if data is None:
+            try:
+                data = self._fetcher.fetch(task.keys)
+            except Exception:
+                data = ExceptionWrapper(where=f"in DataLoader worker process {worker_id}")
         return Result(worker_id, task.epoch, task.index, data)
 
     def stop(self) -> None:
         """Forget what was not fetched."""
         self._tasks.clear()
+
+
+class _Rows:
+    """The arrays of a dataset that nobody else can write to: looked at once, then only indexed."""
+
+    def __init__(self, dataset: Any) -> None:
+        self._map: list[int] | None = None
+        self._count, inner = len(dataset), dataset
+        while type(inner) is Subset:
+            if not are_rows(inner.indices, len(inner.dataset)):  # type: ignore[arg-type]
+                self._count = 0  # errors and odd indices are the fetcher's
+                break
+            chosen: Any = inner.indices
+            self._map = chosen if self._map is None else [chosen[k] for k in self._map]
+            inner = inner.dataset
+        self._tables = [_host.peek(t) for t in inner.tensors] if self._count else []
+
+    def batch(self, keys: Any) -> list[Any] | None:
+        """The batch of a list of indices; None for what the fetcher has to look at."""
+        if not are_rows(keys, self._count):
+            return None
+        if self._map is not None:
+            keys = [self._map[k] for k in keys]
+        return [_host.wrap(table.take(keys, 0)) for table in self._tables]
 
 
 def rows_of(spec: WorkerSpec, batch_size: int | None) -> Any:
