@@ -47,6 +47,7 @@ def training() -> None:
     torch_regions.install(torchvision)
     detection, ops = torchvision.models.detection, torchvision.ops
     table = {k: detection_probe.steps(torch, detection, ops, k) for k in detection_probe.KINDS}
+    table["in_double"] = detection_probe.in_double(torch, torchvision.models, ops)
     table["segmentation"] = detection_probe.segmentation(torch, torchvision.models)
     write(TRAINING, table)
 

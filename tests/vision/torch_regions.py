@@ -22,11 +22,16 @@ def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
     return torch.tensor(kept, dtype=torch.int64)
 
 
-def _axis(start: float, size: float, bins: int, samples: int, length: int) -> Any:
+def _axis(start: float, size: float, bins: int, samples: int, length: int, dtype: Any) -> Any:
     """Weights (bins * samples, length) of the pixels in each sample along one axis."""
     step = size / bins
     at = torch.tensor(
-        [start + i * step + (k + 0.5) * step / samples for i in range(bins) for k in range(samples)]
+        [
+            start + i * step + (k + 0.5) * step / samples
+            for i in range(bins)
+            for k in range(samples)
+        ],
+        dtype=dtype,
     )
     inside = (at >= -1) & (at <= length)
     at = at.clamp(0, length - 1)
@@ -53,8 +58,8 @@ def roi_align(
             wide, high = max(wide, 1.0), max(high, 1.0)
         ny = sampling_ratio if sampling_ratio > 0 else math.ceil(high / rows)
         nx = sampling_ratio if sampling_ratio > 0 else math.ceil(wide / columns)
-        down = _axis(y1, high, rows, ny, height).reshape(rows, ny, -1).mean(1)
-        right = _axis(x1, wide, columns, nx, width).reshape(columns, nx, -1).mean(1)
+        down = _axis(y1, high, rows, ny, height, input.dtype).reshape(rows, ny, -1).mean(1)
+        right = _axis(x1, wide, columns, nx, width, input.dtype).reshape(columns, nx, -1).mean(1)
         found.append(torch.einsum("ih,chw,jw->cij", down, input[int(roi[0])], right))
     if not found:
         return input.new_zeros((0, input.shape[1], rows, columns))

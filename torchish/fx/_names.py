@@ -8,9 +8,10 @@ from .._ops.protocol import overriding
 
 
 def root_name(module: str) -> str:
-    """A module's name with torchish's own root replaced by torch's."""
-    if module == "torchish" or module.startswith("torchish."):
-        return "torch" + module.removeprefix("torchish")
+    """A module's name with torchish's own root replaced by torch's or torchvision's."""
+    for own, name in (("torchish.vision", "torchvision"), ("torchish", "torch")):
+        if module == own or module.startswith(f"{own}."):
+            return name + module.removeprefix(own)
     return module
 
 

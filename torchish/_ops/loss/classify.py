@@ -137,9 +137,15 @@ def binary_cross_entropy_with_logits(
             f"result type {_type_name_of(input)} can't be cast to the desired output type "
             f"{_type_name_of(target)}"
         )
-    return internal.binary_cross_entropy_with_logits_op(
+    return _logits_loss(input, target, weight, pos_weight, reduction)
+
+
+def _logits_loss(input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str) -> Tensor:
+    """The loss in the target's dtype: PyTorch writes it in place into 1 - target."""
+    loss = internal.binary_cross_entropy_with_logits_op(
         input, target, weight, pos_weight, reduction
     )
+    return loss if loss.dtype is target.dtype else loss.to(target.dtype)
 
 
 def _type_name_of(tensor: Any) -> str:
@@ -153,9 +159,7 @@ def torch_binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 0
 ) -> Tensor:
     """binary_cross_entropy_with_logits with torch's numbered reductions."""
-    return internal.binary_cross_entropy_with_logits_op(
-        input, target, weight, pos_weight, ("none", "mean", "sum")[reduction]
-    )
+    return _logits_loss(input, target, weight, pos_weight, ("none", "mean", "sum")[reduction])
 
 
 def _class_dim(ndim: int) -> int:

@@ -35,7 +35,7 @@ class BasicConv2d(nn.Module):
 
 def rescale(x: Any) -> Any:
     """An image normalised as for ImageNet, normalised to [-1, 1] instead."""
-    parts = [x[:, i : i + 1] * scale + shift for i, (scale, shift) in enumerate(_RESCALE)]
+    parts = [x[:, i].unsqueeze(1) * scale + shift for i, (scale, shift) in enumerate(_RESCALE)]
     return torchish.cat(parts, 1)
 
 

@@ -155,7 +155,7 @@ class WindowedAttention(nn.Module):
     def _define_more(self, qkv_bias: bool) -> None:
         """What a subclass draws after its base."""
 
-    def _attend(self, function: Any, x: Any, bias: Any, window: Any, **more: Any) -> Any:
+    def _attend(self, function: Any, x: Any, bias: Any, window: Any, shift: Any) -> Any:
         return function(
             x,
             self.qkv.weight,
@@ -163,13 +163,18 @@ class WindowedAttention(nn.Module):
             bias,
             window,
             self.num_heads,
+            shift_size=shift,
             attention_dropout=self.attention_dropout,
             dropout=self.dropout,
             qkv_bias=self.qkv.bias,
             proj_bias=self.proj.bias,
             training=self.training,
-            **more,
+            **self._scale(),
         )
+
+    def _scale(self) -> dict[str, Any]:
+        """What an attention by cosines takes besides; read last, as graphs show the order."""
+        return {}
 
 
 class ShiftedWindowAttention(WindowedAttention):
@@ -186,14 +191,8 @@ class ShiftedWindowAttention(WindowedAttention):
         return self._bias(self.relative_position_bias_table)
 
     def forward(self, x: Any) -> Any:
-        return self._attend(
-            shifted_window_attention,
-            x,
-            self.get_relative_position_bias(),
-            self.window_size,
-            shift_size=self.shift_size,
-            logit_scale=getattr(self, "logit_scale", None),
-        )
+        bias = self.get_relative_position_bias()
+        return self._attend(shifted_window_attention, x, bias, self.window_size, self.shift_size)
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -208,6 +207,9 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         if qkv_bias:
             third = self.qkv.bias.numel() // 3
             self.qkv.bias[third : 2 * third].data.zero_()
+
+    def _scale(self) -> dict[str, Any]:
+        return {"logit_scale": self.logit_scale}
 
     def define_relative_position_bias_table(self) -> None:
         # Offsets in [-8, 8], on a logarithmic scale: sign(x) log2(1 + |x|) / 3.

@@ -15,7 +15,7 @@ import numpy as np
 
 import torchish
 import torchish.nn.functional as F
-from torchish import nn
+from torchish import fx, nn
 from torchish.vision.ops.misc import MLP, Layer
 from torchish.vision.ops.stochastic_depth import StochasticDepth
 
@@ -35,6 +35,24 @@ class MSBlockConfig:
     kernel_kv: list[int]
     stride_q: list[int]
     stride_kv: list[int]
+
+
+def _unsqueeze(x: Any, target_dim: int, expand_dim: int) -> tuple[Any, int]:
+    """With a dim of 1 at `expand_dim` where it was left out; and how many dims there were."""
+    dims = x.dim()
+    if dims not in (target_dim - 1, target_dim):
+        raise ValueError(f"Unsupported input dimension {x.shape}")
+    return (x if dims == target_dim else x.unsqueeze(expand_dim)), dims
+
+
+def _squeeze(x: Any, target_dim: int, expand_dim: int, tensor_dim: int) -> Any:
+    """Takes back what `_unsqueeze` did to a tensor of `tensor_dim` dims."""
+    return x if tensor_dim == target_dim else x.squeeze(expand_dim)
+
+
+# What looks at values of sizes is one node of a traced graph, under torchvision's name.
+fx.wrap("_unsqueeze")
+fx.wrap("_squeeze")
 
 
 class Pool(nn.Module):
@@ -57,23 +75,20 @@ class Pool(nn.Module):
         self.norm_before_pool = norm_before_pool
 
     def forward(self, x: Any, thw: Sizes) -> tuple[Any, Sizes]:
-        single = x.dim() == 3
-        if single:
-            x = x.unsqueeze(1)
-        elif x.dim() != 4:
-            raise ValueError(f"Unsupported input dimension {x.shape}")
-        token, places = x[:, :, :1], x[:, :, 1:].transpose(2, 3)
+        x, dims = _unsqueeze(x, 4, 1)
+        token, places = x.tensor_split((1,), dim=2)
+        places = places.transpose(2, 3)
         batch, heads, channels = places.shape[:3]
         grid = places.reshape(batch * heads, channels, *thw).contiguous()
         if self.norm_before_pool and self.norm_act is not None:
             grid = self.norm_act(grid)
         grid = self.pool(grid)
+        t, h, w = grid.shape[2:]
         pooled = grid.reshape(batch, heads, channels, -1).transpose(2, 3)
         x = torchish.cat((token, pooled), dim=2)
         if not self.norm_before_pool and self.norm_act is not None:
             x = self.norm_act(x)
-        t, h, w = grid.shape[2:]
-        return (x.squeeze(1) if single else x), (t, h, w)
+        return _squeeze(x, 4, 1, dims), (t, h, w)
 
 
 def _distances(queries: int, keys: int) -> Any:
@@ -105,6 +120,23 @@ def _relative(q: Any, q_thw: Sizes, k_thw: Sizes, tables: Sequence[Any]) -> Any:
     w = torchish.einsum("bythwc,wkc->bythwk", places, axes[2])
     total = t[..., :, None, None] + h[..., None, :, None] + w[..., None, None, :]
     return total.reshape(batch, heads, math.prod(q_thw), math.prod(k_thw))
+
+
+def _add_rel_pos(
+    attn: Any, q: Any, q_thw: Sizes, k_thw: Sizes, rel_pos_h: Any, rel_pos_w: Any, rel_pos_t: Any
+) -> Any:
+    """The logits with their part that depends on distances; the class token has no place."""
+    tables = (rel_pos_t, rel_pos_h, rel_pos_w)
+    return attn + F.pad(_relative(q, q_thw, k_thw, tables), (1, 0, 1, 0))
+
+
+def _add_shortcut(x: Any, shortcut: Any, residual_with_cls_embed: bool) -> Any:
+    """The sum of the two, of the class token too only if it is asked for."""
+    return x + (shortcut if residual_with_cls_embed else F.pad(shortcut[:, :, 1:], (0, 0, 1, 0)))
+
+
+fx.wrap("_add_rel_pos")
+fx.wrap("_add_shortcut")
 
 
 class MultiscaleAttention(nn.Module):
@@ -181,12 +213,11 @@ class MultiscaleAttention(nn.Module):
             q, thw = self.pool_q(q, thw)
         logits = torchish.matmul(self.scaler * q, k.transpose(2, 3))
         if self.rel_pos_h is not None:
-            tables = (self.rel_pos_t, self.rel_pos_h, self.rel_pos_w)
-            # The class token has no place.
-            logits = logits + F.pad(_relative(q, thw, k_thw, tables), (1, 0, 1, 0))
+            tables = (self.rel_pos_h, self.rel_pos_w, self.rel_pos_t)
+            logits = _add_rel_pos(logits, q, thw, k_thw, *tables)
         x = torchish.matmul(logits.softmax(dim=-1), v)
         if self.residual_pool:
-            x = x + (q if self.residual_with_cls_embed else F.pad(q[:, :, 1:], (0, 0, 1, 0)))
+            x = _add_shortcut(x, q, self.residual_with_cls_embed)
         return self.project(x.transpose(1, 2).reshape(batch, -1, self.output_dim)), thw
 
 
@@ -289,9 +320,11 @@ class PositionalEncoding(nn.Module):
         x = torchish.cat((token, x), dim=1)
         if self.spatial_pos is None:
             return x
-        places = self.temporal_pos[:, None] + self.spatial_pos[None]
-        positions = torchish.cat((self.class_pos[None], places.flatten(0, 1)))
-        return x + positions.unsqueeze(0)
+        space, time, token = self.spatial_pos, self.temporal_pos, self.class_pos
+        places, width = space.shape
+        time = time.repeat_interleave(places, dim=0)
+        places = time.add_(space.unsqueeze(0).expand(self.temporal_size, -1, -1).reshape(-1, width))
+        return x.add_(torchish.cat((token.unsqueeze(0), places)).unsqueeze(0))
 
 
 class MViT(nn.Module):
@@ -371,10 +404,7 @@ class MViT(nn.Module):
                     nn.init.trunc_normal_(parameter, std=0.02)
 
     def forward(self, x: Any) -> Any:
-        if x.dim() == 4:
-            x = x.unsqueeze(2)
-        elif x.dim() != 5:
-            raise ValueError(f"Unsupported input dimension {x.shape}")
+        x = _unsqueeze(x, 5, 2)[0]  # an image is one frame
         x = self.pos_encoding(self.conv_proj(x).flatten(2).transpose(1, 2))
         thw = (self.pos_encoding.temporal_size, *self.pos_encoding.spatial_size)
         for block in self.blocks:

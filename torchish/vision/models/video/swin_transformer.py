@@ -18,6 +18,37 @@ from .._build import model, weights_enum
 from .._init import initialize, truncated
 from ..swin_transformer import PatchMerging, SwinTransformerBlock, WindowedAttention, stages
 
+Sizes = tuple[int, ...]
+
+
+def _get_window_and_shift_size(
+    shift_size: list[int], size_dhw: list[int], window_size: list[int]
+) -> tuple[list[int], list[int]]:
+    """Windows no larger than the input; a dim that one window covers is not shifted."""
+    rows = zip(window_size, shift_size, size_dhw, strict=True)
+    fitted = [(size, 0) if size <= window else (window, shift) for window, shift, size in rows]
+    return [window for window, _ in fitted], [shift for _, shift in fitted]
+
+
+def _get_relative_position_bias(
+    relative_position_bias_table: Any, relative_position_index: Any, window_size: list[int]
+) -> Any:
+    """The bias of each head and pair of places in a window, which may be a cut one."""
+    places = math.prod(window_size)
+    index = relative_position_index[:places, :places].flatten()
+    return _windows.bias_of(relative_position_bias_table, index, places)
+
+
+def _compute_pad_size_3d(size_dhw: Sizes, patch_size: Sizes) -> Sizes:
+    """What each dim lacks to be a multiple of the patch."""
+    return tuple(-size % patch for size, patch in zip(size_dhw, patch_size, strict=True))
+
+
+# What looks at values of sizes is one node of a traced graph, under torchvision's name.
+fx.wrap("_get_window_and_shift_size")
+fx.wrap("_get_relative_position_bias")
+fx.wrap("_compute_pad_size_3d")
+
 
 def shifted_window_attention_3d(
     input: Any,
@@ -54,26 +85,20 @@ fx.wrap("shifted_window_attention_3d")
 
 
 class ShiftedWindowAttention3d(WindowedAttention):
-    """See `shifted_window_attention_3d`; windows are no larger than the input, and a dim
-    that one window covers is not shifted.
-    """
+    """See `shifted_window_attention_3d`; the bias is a learned table of offsets."""
 
     _dims = 3
 
     def get_relative_position_bias(self, window_size: list[int]) -> Any:
-        places = math.prod(window_size)
-        index = self.relative_position_index[:places, :places].flatten()
-        return _windows.bias_of(self.relative_position_bias_table, index, places)
+        return _get_relative_position_bias(
+            self.relative_position_bias_table, self.relative_position_index, window_size
+        )
 
     def forward(self, x: Any) -> Any:
-        sizes = x.shape[1:4]
-        window = [min(w, n) for w, n in zip(self.window_size, sizes, strict=True)]
-        shift = [
-            0 if n <= w else s
-            for s, w, n in zip(self.shift_size, self.window_size, sizes, strict=True)
-        ]
+        _, t, h, w, _ = x.shape
+        window, shift = _get_window_and_shift_size(self.shift_size, [t, h, w], self.window_size)
         bias = self.get_relative_position_bias(window)
-        return self._attend(shifted_window_attention_3d, x, bias, window, shift_size=shift)
+        return self._attend(shifted_window_attention_3d, x, bias, window, shift)
 
 
 class PatchEmbed3d(nn.Module):
@@ -94,8 +119,10 @@ class PatchEmbed3d(nn.Module):
         self.norm = nn.Identity() if norm_layer is None else norm_layer(embed_dim)
 
     def forward(self, x: Any) -> Any:
-        t, h, w = (-n % p for n, p in zip(x.shape[2:], self.tuple_patch_size, strict=True))
-        return self.norm(self.proj(F.pad(x, (0, w, 0, h, 0, t))).permute(0, 2, 3, 4, 1))
+        _, _, t, h, w = x.size()
+        lack = _compute_pad_size_3d((t, h, w), self.tuple_patch_size)
+        x = F.pad(x, (0, lack[2], 0, lack[1], 0, lack[0]))
+        return self.norm(self.proj(x).permute(0, 2, 3, 4, 1))
 
 
 class SwinTransformer3d(nn.Module):
