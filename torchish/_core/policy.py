@@ -43,8 +43,8 @@ SHARE = 0.5
 # Modelled seconds of compiling that are advanced to a thread, and cold runs that must be worth a
 # compilation for that: what runs shorter saves little by being early.
 ADVANCE, WORTH = 12.0, 64
-# Modelled seconds of a cold run that leaves much freed memory behind.
-HEAVY = 0.05
+# Modelled seconds of a cold run that leaves much freed memory behind (an Adam step of 3 M numbers).
+HEAVY = 0.02
 # A program takes over at this flush at the earliest, unless one cold run costs AT_ONCE times its
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
