@@ -53,17 +53,13 @@ def apply_kernel(kernel: Kernel, operands: Sequence[Any], strides: Any = None) -
 
 def input_edges(operands: Sequence[Any]) -> list[Edge | None] | None:
     """Where each operand's gradient goes; None when no operand requires one."""
+    edges: list[Edge | None] = []
+    found = False
     for x in operands:
-        if isinstance(x, TensorBase) and (
-            x._requires_grad
-            or x._grad_fn is not None
-            or (x._base is not None and (x._base._requires_grad or x._base._grad_fn is not None))
-        ):
-            break
-    else:
-        return None
-    edges = [x._edge() if isinstance(x, TensorBase) else None for x in operands]
-    return edges if any(e is not None for e in edges) else None
+        edge = x._edge() if isinstance(x, TensorBase) else None
+        found = found or edge is not None
+        edges.append(edge)
+    return edges if found else None
 
 
 def without_gradient(x: Any) -> Any:
@@ -100,7 +96,7 @@ def link(
     if node is None:
         return
     if kernel.saves_output:
-        node.tensors.append((None, SavedTensor(made[0])))
+        node.tensors = [(None, SavedTensor(made[0]))]
     else:
         node.remember(operands)
     if state.saved_hooks:
@@ -292,7 +288,7 @@ def write_inplace(
         write = functools.partial(write_shared, target, kernel, operands, new, overlap, key)
     commit(target, new, step, kernel.name, write)
     if node is not None and kernel.saves_output:
-        node.tensors.append((None, SavedTensor(target)))
+        node.tensors = [(None, SavedTensor(target))]
     if node is not None and state.saved_hooks:
         assert edges is not None
         before = [

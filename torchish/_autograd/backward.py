@@ -139,35 +139,45 @@ class Pass:
 
     def _step(self, node: Node) -> None:
         grads = self.buffers.pop(node, None) or [None] * len(node.out_avals)
-        outs: Sequence[Var | None] = [None] * len(node.edges)
-        runs = self._runs(node)
-        if runs and self.captures is not None:
-            self._capture(node, grads)  # of a node that goes on: before its hooks, as in torch
-        if runs or self.will_run(node):
+        outs: Sequence[Var | None] = ()
+        runs = True
+        if self.captures is not None:
+            runs = self._runs(node)
+            if runs:  # of a node that goes on: before its hooks, as in torch
+                self._capture(node, grads)
+        if (node.tensor_hooks or node.retained) and (runs or self.will_run(node)):
             grads = hooks.tensor_hooks(node, grads, self.graph)
         if not runs:
             self._capture(node, grads)
-        else:
+        elif node.pre_hooks:
             grads = hooks.pre_hooks(node, grads, self.graph)
-        if runs and any(g is not None for g in grads):
+        if runs and (grads[0] is not None or any(g is not None for g in grads[1:])):
             outs = node.apply(grads, self.graph)
             if state.anomaly:
                 _check_nan(node, outs)
             if node.post_hooks:
                 outs = hooks.post_hooks(node, outs, grads, self.graph)
-        if not self.keep and runs:
+        if runs and not self.keep:
             node.release()
-        for k, (edge, out) in enumerate(zip(node.edges, outs, strict=False)):
+        self._send(node, outs)
+
+    def _send(self, node: Node, outs: Sequence[Var | None]) -> None:
+        """Deliver gradients along the edges of a node; what waited for them last is ready."""
+        waiting = self.waiting
+        for k, edge in enumerate(node.edges):
             if edge is None:
                 continue
+            below = edge[0]
+            out = outs[k] if k < len(outs) else None
             if out is not None:
-                wanted = edge[0].out_avals[edge[1]]
+                wanted = below.out_avals[edge[1]]
                 if out[0].aval is not wanted:
                     out = _fitted(out, wanted, node, k)
                 self._deliver(edge, out)
-            self.waiting[edge[0]] -= 1
-            if self.waiting[edge[0]] == 0:
-                self._push(edge[0])
+            left = waiting[below] - 1
+            waiting[below] = left
+            if left == 0:
+                self._push(below)
 
     def _runs(self, node: Node) -> bool:
         """Whether a node runs: it lies on the way to a target and is not the end of it."""

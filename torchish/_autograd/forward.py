@@ -30,6 +30,7 @@ class Dual(Node):
     """Where a tensor with a tangent stands; gradients pass through to where it stands otherwise."""
 
     is_dual = True
+    flow = nodes.DUAL
 
     def __init__(self, tangent: Any, primal: Edge | None, aval: Aval, level: Level) -> None:
         super().__init__((primal,), (aval,))

@@ -28,6 +28,9 @@ Var = tuple[Value, Edge | None]
 
 _sequence = itertools.count()
 
+# Where an operand's gradient goes: nowhere at all, to a node, to NOWHERE, to a node with a tangent.
+_NONE, _SOMEWHERE, _LOST, DUAL = range(4)
+
 
 def next_sequence() -> int:
     """A number between the grad nodes made before and those made after."""
@@ -60,22 +63,25 @@ class Node:
     stands_for_leaf = False
     # The outputs whose tensors were cut off in place (`detach_`).
     cut: frozenset[int] = frozenset()
+    # Where gradients that are sent here go (_SOMEWHERE, _LOST or DUAL).
+    flow = _SOMEWHERE
     # Whether it carries a tangent (forward.py), and whether gradients flow backward from it.
     is_dual = False
     is_reverse = True
     # `grad_fn(g)` on tensors; given by backward.py.
     run_alone: Any = None
+    # The defaults stand on the class, so that making a node sets only what differs.
+    pre_hooks: dict[int, Callable[..., Any]] | None = None
+    post_hooks: dict[int, Callable[..., Any]] | None = None
+    # Hooks of tensors, by output number: (id -> function), and weak tensors that retain grad.
+    tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+    retained: dict[int, Any] | None = None
+    _metadata: dict[Any, Any] | None = None
 
     def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
         self.edges = edges
         self.out_avals = out_avals
         self.sequence = next(_sequence)
-        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
-        self.post_hooks: dict[int, Callable[..., Any]] | None = None
-        # Hooks of tensors, by output number: (id -> function), and weak tensors that retain grad.
-        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
-        self.retained: dict[int, Any] | None = None
-        self._metadata: dict[Any, Any] | None = None
         if state.anomaly:
             self.metadata["traceback_"] = _user_stack()
 
@@ -154,6 +160,9 @@ def add_hook(hooks: dict[int, Callable[..., Any]], fn: Callable[..., Any]) -> Ho
     return handle
 
 
+_new = object.__new__
+
+
 @functools.cache
 def node_class(name: str, base: type[Node]) -> type[Any]:
     """The class of grad nodes called `name` (torch makes one per operator)."""
@@ -163,6 +172,8 @@ def node_class(name: str, base: type[Node]) -> type[Any]:
 class _Nowhere(Node):
     """Where the gradient of a view goes that was made under no_grad: it is dropped, as in torch."""
 
+    flow = _LOST
+
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Drop the gradient."""
         return ()
@@ -171,72 +182,107 @@ class _Nowhere(Node):
 NOWHERE = _Nowhere((), (aval_of((), float32),))
 
 
-class OpNode(Node):
-    """The history of one recorded kernel."""
+class Keeping:
+    """What the nodes of a kernel have in common where gradients go to the same inputs.
 
-    def __init__(
-        self, kernel: Kernel, operands: Sequence[Any], edges: Sequence[Edge | None]
-    ) -> None:
-        super().__init__(edges, kernel.out_avals)
-        self.kernel = kernel
-        wanted = tuple([i for i, e in enumerate(edges) if e is not None and e[0] is not NOWHERE])
-        self.wanted = wanted
-        kept = kernel.needed_for(wanted) if wanted else ()
-        self.saved: list[Any] | None = [operands[i] for i in kept]
-        self.kept = kept
-        self.holds_tensors = any(type(operands[i]) is Value or i in kernel.wrapped for i in kept)
-        # What torch would have saved: (position in `saved` or None, the tensor as it was).
-        self.tensors: list[tuple[int | None, SavedTensor]] = []
-        # What is kept instead of `saved` when hooks pack it (a saved.Packed).
-        self.packed: Any = None
-        # The edges with the tangents that they carried when this was made.
-        self.marked: Sequence[Edge | None] | None = None
+    `flows` tells for each input whether its gradient goes anywhere, `wanted` which are asked for
+    (one that goes NOWHERE is not), `kept` which inputs are saved for that.
+    """
+
+    __slots__ = ("flows", "gradients", "holds_tensors", "kept", "kind", "wanted")
+
+    def __init__(self, kernel: Kernel, pattern: tuple[int, ...]) -> None:
+        inexact = [is_inexact(aval) for aval in kernel.in_avals]
+        flows = [found != _NONE and able for found, able in zip(pattern, inexact, strict=True)]
+        # None where all that has an edge has a gradient: the edges serve as they are.
+        self.flows = None if flows == [found != _NONE for found in pattern] else flows
+        self.wanted = tuple([i for i, f in enumerate(flows) if f and pattern[i] != _LOST])
+        has_history = any(flows) and any(kernel.differentiable)
+        self.kind = node_class(kernel.grad_name, OpNode) if has_history else None
+        self.kept = kernel.needed_for(self.wanted) if has_history and self.wanted else ()
+        # Whether one of these is a number that stands in for a tensor.
+        self.holds_tensors = not kernel.wrapped.isdisjoint(self.kept)
+        # Cotangents given -> the gradient kernel, and the places in `kept` of what it takes.
+        self.gradients: dict[tuple[int, ...], tuple[Kernel, Sequence[int]]] = {}
+
+    def gradient(self, kernel: Kernel, given: tuple[int, ...]) -> tuple[Kernel, Sequence[int]]:
+        """The gradient kernel, and the places in `kept` of what it takes beside the cotangents."""
+        found = self.gradients.get(given)
+        if found is None:
+            vjp = kernel.vjp(self.wanted, given)
+            places = [self.kept.index(i) for i in vjp.saved]
+            found = self.gradients[given] = (vjp, places)
+        return found
+
+
+class OpNode(Node):
+    """The history of one recorded kernel (made by `reverse_history`)."""
+
+    kernel: Kernel
+    keeping: Keeping
+    saved: list[Any] | None
+    holds_tensors: bool
+    # What torch would have saved: (position in `saved` or None, the tensor as it was).
+    tensors: Sequence[tuple[int | None, SavedTensor]] = ()
+    # What is kept instead of `saved` when hooks pack it (a saved.Packed).
+    packed: Any = None
+    # The edges with the tangents that they carried when this was made.
+    marked: Sequence[Edge | None] | None = None
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The inputs whose gradients are asked for."""
+        return self.keeping.wanted
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The inputs that `saved` holds."""
+        return self.keeping.kept
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Record the kernel's vjp as an operator of its own."""
         if self.saved is None:
             raise RuntimeError(FREED)
+        keeping = self.keeping
         for place, tensor in self.tensors:
             changed = tensor.check()
             if place is None:
                 continue
-            edge = self.edges[self.kept[place]]
+            edge = self.edges[keeping.kept[place]]
             if edge is not None and edge[1] in edge[0].cut:
                 raise RuntimeError(CUT)
             if changed is not None:
                 self.saved[place] = changed
-        if not self.wanted:
+        if not keeping.wanted:
             return [None] * len(self.edges)
-        given = tuple([k for k, g in enumerate(grads) if g is not None])
-        cts = [g for g in grads if g is not None]
-        vjp, kept, edges = self._gradient(given, graph)
-        operands = kept + [v for v, _ in cts]
+        if len(grads) == 1 and grads[0] is not None:
+            given: tuple[int, ...] = (0,)
+            cts = grads
+        else:
+            given = tuple([k for k, g in enumerate(grads) if g is not None])
+            cts = [g for g in grads if g is not None]
+        if self.packed is None:
+            vjp, places = keeping.gradient(self.kernel, given)
+            operands = [self.saved[p] for p in places]
+        else:
+            vjp, operands, edges = self.packed.gradient(self, given, graph)
+        operands += [v for v, _ in cts]  # type: ignore[misc]
         outs = record(vjp, operands)
-        out_edges: Sequence[Edge | None] = (None,) * len(outs)
-        if graph:
-            in_edges = edges + [e for _, e in cts]
-            out_edges = history(vjp, operands, in_edges)
-            if state.saved_hooks and any(out_edges):
-                process.pack_values(
-                    next(e[0] for e in out_edges if e is not None), operands, in_edges
-                )
         result: list[Var | None] = [None] * len(self.edges)
-        for i, value, edge in zip(self.wanted, outs, out_edges, strict=True):
+        if not graph:
+            for i, value in zip(keeping.wanted, outs, strict=True):
+                result[i] = (value, None)
+            return result
+        if self.packed is None:
+            own = self.marked or self.edges
+            edges = [own[keeping.kept[p]] for p in places]
+        in_edges = edges + [e for _, e in cts]  # type: ignore[misc]
+        out_edges = history(vjp, operands, in_edges)
+        if state.saved_hooks and any(out_edges):
+            process.pack_values(next(e[0] for e in out_edges if e is not None), operands, in_edges)
+        for i, value, edge in zip(keeping.wanted, outs, out_edges, strict=True):
             result[i] = (value, edge)
         return result
-
-    def _gradient(
-        self, given: tuple[int, ...], graph: bool
-    ) -> tuple[Kernel, list[Any], list[Edge | None]]:
-        """The gradient kernel, what it takes besides the cotangents, and where that came from."""
-        if self.packed is not None:
-            return self.packed.gradient(self, given, graph)  # type: ignore[no-any-return]
-        assert self.saved is not None
-        vjp = self.kernel.vjp(self.wanted, given)
-        position = {i: p for p, i in enumerate(self.kept)}
-        kept = [self.saved[position[i]] for i in vjp.saved]
-        edges = self.marked or self.edges
-        return vjp, kept, [edges[i] for i in vjp.saved]
 
     def _shown_edges(self) -> Sequence[Edge | None]:
         return process.plan_of(self.kernel).next_functions(self)  # type: ignore[no-any-return]
@@ -254,16 +300,18 @@ class OpNode(Node):
 
     def remember(self, operands: Sequence[Any]) -> None:
         """Note the tensors among `operands` (None: not noted) that the gradient needs."""
-        for place, i in enumerate(self.kept):
+        noted = []
+        for place, i in enumerate(self.keeping.kept):
             x = operands[i]
             if x is not None and hasattr(x, "_storage"):
-                self.tensors.append((place, SavedTensor(x)))
+                noted.append((place, SavedTensor(x)))
+        self.tensors = noted
 
     def release(self) -> None:
         """Free the saved values; a node that saved no tensor may run again, as in torch."""
         if self.holds_tensors:
             self.saved = None
-            self.tensors = []
+            self.tensors = ()
             if self.packed is not None:
                 self.packed.release()
 
@@ -274,30 +322,37 @@ class SavedTensor:
     A counted in-place write since is an error; an uncounted one (`.data`, numpy) shows through.
     """
 
-    __slots__ = ("counter", "producer", "version", "view", "writes")
+    __slots__ = ("aval", "counter", "layout", "producer", "storage", "version", "writes")
 
     def __init__(self, tensor: Any) -> None:
-        self.counter = tensor._version_counter
-        self.version = self.counter.version
-        self.view = View(tensor._storage, tensor._aval, tensor._layout)
-        self.writes = tensor._storage.writes
-        self.made_by(tensor)
+        self.storage = storage = tensor._storage
+        self.counter = counter = tensor._own_version or storage.counter or storage
+        self.version = counter.version
+        self.writes = storage.writes
+        self.aval = tensor._aval
+        self.layout = tensor._layout
+        fn = tensor._grad_fn  # for the error's text
+        self.producer = None if fn is None or fn.is_dual else (type(fn), tensor._out_nr)
 
     def made_by(self, tensor: Any) -> None:
-        """Note what made it, for the error's text."""
+        """Note what made it now, for the error's text."""
         fn = tensor._grad_fn
         self.producer = None if fn is None or fn.is_dual else (type(fn), tensor._out_nr)
 
+    @property
+    def view(self) -> View:
+        """The memory that it is."""
+        return View(self.storage, self.aval, self.layout)
+
     def tensor(self, edge: Edge | None) -> Any:
         """The tensor again, at the place `edge` of the graph; a leaf is itself."""
-        view = self.view
         if edge is not None and isinstance(edge[0], AccumulateGrad):
             leaf = edge[0].variable
-            if leaf._storage is view.storage and leaf._layout == view.layout:
+            if leaf._storage is self.storage and leaf._layout == self.layout:
                 return leaf
         made = object.__new__(process.tensor_class)
-        made._aval, made._storage, made._layout = view.aval, view.storage, view.layout
-        if self.counter is not view.storage:
+        made._aval, made._storage, made._layout = self.aval, self.storage, self.layout
+        if self.counter is not self.storage:
             made._own_version = self.counter
         if edge is not None:
             made._grad_fn, made._out_nr = edge
@@ -311,7 +366,7 @@ class SavedTensor:
         now = (getattr(self.counter, "counter", None) or self.counter).version
         if now != self.version:
             raise RuntimeError(self._message(now))
-        storage = self.view.storage
+        storage = self.storage
         if storage.writes == self.writes and storage.host is None:
             return None
         return self.view.read()
@@ -321,7 +376,7 @@ class SavedTensor:
         if self.producer is not None:
             node_type, number = self.producer
             where = f", which is output {number} of {short_name(node_type)},"
-        shape = ", ".join(map(str, self.view.aval.shape))
+        shape = ", ".join(map(str, self.aval.shape))
         if state.anomaly:
             hint = (
                 "the backtrace further above shows the operation that failed to compute its "
@@ -335,7 +390,7 @@ class SavedTensor:
             )
         return (
             "one of the variables needed for gradient computation has been modified by an inplace "
-            f"operation: [torch.{SCALAR_NAMES[self.view.aval.dtype]}Tensor [{shape}]]{where} is at "
+            f"operation: [torch.{SCALAR_NAMES[self.aval.dtype]}Tensor [{shape}]]{where} is at "
             f"version {now}; expected version {self.version} instead. Hint: {hint}"
         )
 
@@ -365,15 +420,32 @@ def reverse_history(
     edges: Sequence[Edge | None],
 ) -> list[Edge | None]:
     """`history` as far as gradients flow backward."""
-    usable = [
-        (reverse(e) if e[0].is_dual else e)
-        if e is not None and is_inexact(kernel.in_avals[i])
-        else None
-        for i, e in enumerate(edges)
-    ]
-    if not any(kernel.differentiable) or all(e is None for e in usable):
+    pattern = tuple([_NONE if e is None else e[0].flow for e in edges])
+    if DUAL in pattern:
+        edges = [reverse(e) for e in edges]
+        pattern = tuple([_NONE if e is None else e[0].flow for e in edges])
+    keeping = kernel.keepings.get(pattern)
+    if keeping is None:
+        keeping = kernel.keepings[pattern] = Keeping(kernel, pattern)
+    if keeping.kind is None:
         return [None] * kernel.n_out
-    node = node_class(kernel.grad_name, OpNode)(kernel, operands, usable)
+    node = _new(keeping.kind)
+    if keeping.flows is not None:
+        edges = [e if flows else None for e, flows in zip(edges, keeping.flows, strict=True)]
+    node.edges = edges
+    node.out_avals = kernel.out_avals
+    node.sequence = next(_sequence)
+    node.kernel = kernel
+    node.keeping = keeping
+    node.saved = saved = [operands[i] for i in keeping.kept]
+    holds = keeping.holds_tensors
+    for v in saved:
+        holds = holds or type(v) is Value
+    node.holds_tensors = holds
+    if state.anomaly:
+        node.metadata["traceback_"] = _user_stack()
+    if kernel.n_out == 1:
+        return [(node, 0)]
     return [(node, k) if d else None for k, d in enumerate(kernel.differentiable)]
 
 

@@ -416,11 +416,11 @@ def view_of(
         if in_memory:
             kernel, extra = region_read(source, made)
         else:
-            flat = tuple(source._aval.shape)
-            row_major = contiguous_strides(flat)
-            geometry = Geometry(flat, row_major, source._aval.dtype)
-            shape, strides, start = rule(flat, row_major, 0)
-            kernel, extra = read_step(geometry, tuple(shape), tuple(strides), start, dt, flip)
+            flat, row_major = source._aval.shape, source._aval.strides
+            if offset or source._strides != row_major:
+                shape, strides, offset = rule(tuple(flat), row_major, 0)
+            geometry = Geometry(tuple(flat), row_major, source._aval.dtype)
+            kernel, extra = read_step(geometry, tuple(shape), tuple(strides), offset, dt, flip)
         steps = nodes.history(_renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
         if steps[0] is not None:
             made._grad_fn, made._out_nr = steps[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -108,6 +109,7 @@ def elementwise_strides(shape: Ints, operands: list[tuple[Ints, Ints]]) -> Ints:
     return tuple(out)
 
 
+@functools.lru_cache(maxsize=4096)
 def view_strides(shape: Ints, strides: Ints, new_shape: Ints) -> Ints | None:
     """Strides of `view(new_shape)`, or None when no view of that shape exists.
 

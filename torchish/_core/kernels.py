@@ -63,6 +63,7 @@ class Kernel:
         "grad_name",
         "identity",
         "in_avals",
+        "keepings",
         "keeps",
         "n_in",
         "n_out",
@@ -123,6 +124,8 @@ class Kernel:
         self._jitted: Any = None
         self._plan: Plan | None = None
         self._vjps: dict[Any, VjpKernel] = {}
+        # What grad nodes of this kernel have in common (_autograd/nodes.py).
+        self.keepings: dict[Any, Any] = {}
         self.used = room.clock.now
         room.enlist(self)
 
@@ -176,6 +179,7 @@ class Kernel:
         """Forget what can be found out again."""
         self._closed = self._plan = self._jitted = self._kept = None
         self._vjps = {}
+        self.keepings = {}
 
     def call(self, *arrays: Any) -> list[Any]:
         """Apply the kernel to arrays or tracers: its equations join what is being traced."""

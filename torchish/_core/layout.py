@@ -325,6 +325,7 @@ def _write_fn(slab: Slab, base: Geometry, x: Any, new: Any, *starts: Any) -> tup
     return (write_array(slab, base, x, new, *(starts or _zeros(slab))),)
 
 
+@functools.lru_cache(maxsize=4096)
 def read_step(
     base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool = False
 ) -> tuple[Kernel, Ints]:
@@ -334,6 +335,7 @@ def read_step(
     return _read_kernel(base, slab, len(used)), used
 
 
+@functools.lru_cache(maxsize=4096)
 def write_step(
     base: Geometry, shape: Ints, strides: Ints, offset: int, elements: dtype, conj: bool = False
 ) -> tuple[Kernel, Ints]:

@@ -27,7 +27,9 @@ def as_sizes(args: Sequence[Any], name: str = "view") -> Ints:
         args = args[0]
     found = []
     for position, n in enumerate(args):
-        if isinstance(n, TensorBase) or hasattr(n, "__index__"):
+        if type(n) is int:
+            found.append(n)
+        elif isinstance(n, TensorBase) or hasattr(n, "__index__"):
             found.append(int(n))
         else:
             raise TypeError(
@@ -44,13 +46,13 @@ def infer_size(sizes: Ints, numel: int) -> Ints:
     """
     if sizes.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
-    if any(n < -1 for n in sizes):
+    if sizes and min(sizes) < -1:
         bad = next(n for n in sizes if n < -1)
         raise RuntimeError(
             f"invalid shape dimension {bad} at index {sizes.index(bad)} of shape {list(sizes)}"
         )
-    known = math.prod(n for n in sizes if n != -1)
     if -1 in sizes:
+        known = math.prod([n for n in sizes if n != -1])
         if known == 0 and numel == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(sizes)} because the "
@@ -58,7 +60,7 @@ def infer_size(sizes: Ints, numel: int) -> Ints:
             )
         if known and numel % known == 0:
             return tuple(numel // known if n == -1 else n for n in sizes)
-    elif known == numel:
+    elif math.prod(sizes) == numel:
         return sizes
     raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
 
@@ -226,7 +228,7 @@ def _permuted(input: Any, dims: Ints, name: str) -> Any:
         input,
         name,
         lambda shape, strides, offset: (
-            tuple(shape[d] for d in dims), tuple(strides[d] for d in dims), offset,
+            tuple([shape[d] for d in dims]), tuple([strides[d] for d in dims]), offset,
         ),
     )  # fmt: skip
 
