@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from ..._tensor import host as _host
 from ..._utils import ExceptionWrapper
 from . import _draws, _utils
+from ._utils import pipes
 from ._utils.collate import default_collate, default_convert
 from ._utils.fetch import IterableFetcher, MapFetcher
 from ._utils.worker import (
@@ -143,6 +144,10 @@ class DataLoader(Generic[_T_co]):
         self.in_order = in_order
         iterable = isinstance(dataset, IterableDataset)
         self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
+        if iterable and pipes.is_pipe(dataset):
+            # PyTorch, too, goes on with the pipe that it was given, not with a shuffler on it.
+            pipes.switch_shuffling(dataset, shuffle)
+            shuffle = None
         if iterable:
             _check_stream(shuffle, sampler, batch_sampler)
         _check_samplers(batch_size, bool(shuffle), sampler, batch_sampler, drop_last)
@@ -329,6 +334,8 @@ class _BaseDataLoaderIter:
         self._timeout = loader.timeout
         self._collate_fn = loader.collate_fn
         self._sampler_iter = iter(self._index_sampler)
+        self._pipe_seed: int | None = None
+        self._seed_pipe(loader)
         # Drawn before the sampler draws its own, with or without workers: the order is PyTorch's.
         self._base_seed = _draws.seed(loader.generator)
         self._num_yielded = 0
@@ -340,6 +347,13 @@ class _BaseDataLoaderIter:
         self._sampler_iter = iter(self._index_sampler)
         self._num_yielded = 0
         self._IterableDataset_len_called = loader._IterableDataset_len_called
+        self._seed_pipe(loader)
+
+    def _seed_pipe(self, loader: DataLoader[Any]) -> None:
+        """Draw the seed of a pass over a data pipe that is iterated."""
+        if self._dataset_kind == _DatasetKind.Iterable and pipes.is_pipe(self._dataset):
+            self._pipe_seed = pipes.draw_seed(loader.generator)
+            pipes.apply_seed(self._dataset, self._pipe_seed)
 
     def _next_index(self) -> Any:
         return next(self._sampler_iter)
@@ -407,6 +421,8 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         super().__init__(loader)
         if self._timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
+        if pipes.is_pipe(self._dataset):
+            pipes.apply_share(self._dataset, *pipes.processes())
         self._fetcher = _DatasetKind.create_fetcher(
             self._dataset_kind,
             self._dataset,
@@ -440,6 +456,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             base_seed=self._base_seed,
             init_fn=loader.worker_init_fn,
             num_workers=loader.num_workers,
+            pipe_seed=self._pipe_seed,
+            processes=pipes.processes() if pipes.is_pipe(self._dataset) else (1, 0),
         )
         self._pool = _make_pool(spec, loader.multiprocessing_context, loader.batch_size)
         # Runs when the loop is left early, when the iterator is collected, and at exit.
@@ -459,7 +477,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._turn = itertools.cycle(range(self._num_workers))
         if not first_iter:
             for worker_id in range(self._num_workers):
-                self._pool.send(worker_id, Resume())
+                self._pool.send(worker_id, Resume(self._pipe_seed))
         for _ in range(self._prefetch_factor * self._num_workers):
             self._send_task()
 

@@ -88,9 +88,10 @@ class ProcessPool:
         freed = [] if isinstance(message, Resume) else self._arrivals[worker_id].freed()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             resumes = isinstance(message, Resume)
-            wire.send(
-                channel, [None if resumes else [freed, message.epoch, message.index, message.keys]]
-            )
+            parts = [message.pipe_seed] if resumes else [
+                freed, message.epoch, message.index, message.keys
+            ]  # fmt: skip
+            wire.send(channel, [parts])
             if channel.has_unsent:
                 self._poll.modify(channel.fileno(), select.POLLIN | select.POLLOUT)
 
@@ -198,8 +199,8 @@ def _main(spec: WorkerSpec, worker_id: int, sock: socket.socket) -> None:
             task = wire.decoded(*channel.receive())
         except EOFError:
             return None
-        if task is None:
-            return Resume()
+        if len(task) == 1:
+            return Resume(*task)
         assert batch_memory.pool is not None
         batch_memory.pool.give_back(task[0])
         return Task(*task[1:])

@@ -18,6 +18,7 @@ from ...._basics.state import process
 from ...._random.generator import Generator
 from ...._tensor import host as _host
 from ...._utils import ExceptionWrapper
+from . import pipes
 from .fetch import IterableFetcher, MapFetcher
 
 
@@ -71,6 +72,10 @@ class WorkerSpec:
     base_seed: int
     init_fn: Callable[[int], Any] | None
     num_workers: int
+    pipe_seed: int | None = None
+    """The seed of the first pass over a data pipe; None for other datasets."""
+    processes: tuple[int, int] = (1, 0)
+    """How many processes share a data pipe, and which of them the loader is in."""
 
     def fetcher(self, dataset: Any) -> MapFetcher:
         """A fetcher of samples of `dataset`."""
@@ -89,7 +94,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Resume:
-    """A new pass over the dataset begins."""
+    """A new pass over the dataset begins; over a data pipe, with this seed."""
+
+    pipe_seed: int | None = None
 
 
 @dataclass(slots=True)
@@ -159,6 +166,11 @@ def serve(
     failed: ExceptionWrapper | None = None
     fetcher: Any = None
     try:
+        if spec.pipe_seed is not None:
+            pipes.apply_seed(dataset, spec.pipe_seed)
+        if pipes.is_pipe(dataset):
+            size, rank = spec.processes
+            pipes.apply_share(dataset, spec.num_workers * size, worker_id * size + rank)
         if spec.init_fn is not None:
             spec.init_fn(worker_id)
         fetcher = spec.fetcher(dataset)
@@ -170,6 +182,8 @@ def serve(
             ended = False
             if failed is None:
                 try:
+                    if message.pipe_seed is not None:
+                        pipes.apply_seed(dataset, message.pipe_seed)
                     fetcher = spec.fetcher(dataset)
                 except Exception:
                     failed = ExceptionWrapper(where=where)

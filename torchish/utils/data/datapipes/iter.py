@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copying
+import enum
 import fnmatch
 import os
 from collections import defaultdict, deque
@@ -27,6 +28,13 @@ class IterableWrapper(IterDataPipe):
 
     def __len__(self) -> int:
         return len(self.iterable)
+
+
+def _given_length(pipe: Any) -> int:
+    """The length that a pipe of files was said to have."""
+    if pipe.length == -1:
+        raise TypeError(f"{type(pipe).__name__} instance doesn't have valid length")
+    return int(pipe.length)
 
 
 class _On(IterDataPipe):
@@ -395,22 +403,53 @@ class Grouper(IterDataPipe):
             yield self._made(key, groups.pop(key))
 
 
+class SHARDING_PRIORITIES(enum.IntEnum):
+    """Who shares the data: items go to distributed processes first, then to their workers."""
+
+    DEFAULT = 1
+    DISTRIBUTED = 2
+    MULTIPROCESSING = 3
+
+
 @functional_datapipe("sharding_filter")
 class ShardingFilter(IterDataPipe):
-    """Every n-th item, once `apply_sharding` has said which."""
+    """Every n-th item, once `apply_sharding` has said which.
+
+    Args:
+        sharding_group_filter: the group that counts here; every one if None.
+    """
 
     def __init__(self, source_datapipe: Any, sharding_group_filter: Any = None) -> None:
         self.source_datapipe = source_datapipe
+        self.sharding_group_filter = sharding_group_filter
+        self.groups: dict[int, tuple[int, int]] = {}
         self.num_of_instances, self.instance_id = 1, 0
 
     def apply_sharding(
-        self, num_of_instances: int, instance_id: int, sharding_group: Any = None
-    ) -> None:
-        """Keep items `instance_id`, `instance_id + num_of_instances` ..."""
+        self, num_of_instances: int, instance_id: int,
+        sharding_group: Any = SHARDING_PRIORITIES.DEFAULT,
+    ) -> None:  # fmt: skip
+        """Keep items `instance_id`, `instance_id + num_of_instances` ... among those of a group.
+
+        Raises: RuntimeError for the default group beside others.
+        """
         if instance_id >= num_of_instances:
             raise ValueError(f"instance_id({instance_id}) should be smaller than "
                              f"num_of_instances({num_of_instances})")  # fmt: skip
-        self.num_of_instances, self.instance_id = num_of_instances, instance_id
+        is_default = sharding_group == SHARDING_PRIORITIES.DEFAULT
+        if self.groups and is_default != (SHARDING_PRIORITIES.DEFAULT in self.groups):
+            raise RuntimeError("ShardingFilter cannot mix DEFAULT and non DEFAULT groups")
+        self.groups[sharding_group] = (num_of_instances, instance_id)
+        self._count_instances()
+
+    def _count_instances(self) -> None:
+        only = self.sharding_group_filter
+        self.num_of_instances, self.instance_id = 1, 0
+        for group in sorted(self.groups, reverse=True):
+            if only is None or group == only:
+                count, place = self.groups[group]
+                self.instance_id += self.num_of_instances * place
+                self.num_of_instances *= count
 
     def is_shardable(self) -> bool:
         """True."""
@@ -422,6 +461,8 @@ class ShardingFilter(IterDataPipe):
                 yield item
 
     def __len__(self) -> int:
+        if not isinstance(self.source_datapipe, Sized):
+            raise TypeError(f"{type(self).__name__} instance doesn't have valid length")
         whole = len(self.source_datapipe)
         more = self.instance_id < whole % self.num_of_instances
         return whole // self.num_of_instances + more
@@ -437,7 +478,10 @@ class FileLister(IterDataPipe):
     ) -> None:  # fmt: skip
         self.datapipe = IterableWrapper([root]) if isinstance(root, str) else root
         self.masks = [masks] if isinstance(masks, str) else list(masks)
-        self.recursive, self.abspath = recursive, abspath
+        self.recursive, self.abspath, self.length = recursive, abspath, length
+
+    def __len__(self) -> int:
+        return _given_length(self)
 
     def _fits(self, name: str) -> bool:
         return self.masks == [""] or any(fnmatch.fnmatch(name, m) for m in self.masks)
@@ -460,6 +504,10 @@ class FileOpener(_On):
         self, datapipe: Any, mode: str = "r", encoding: str | None = None, length: int = -1
     ) -> None:
         self.datapipe, self.mode, self.encoding = datapipe, mode, encoding
+        self.length = length
+
+    def __len__(self) -> int:
+        return _given_length(self)
 
     def __iter__(self) -> Iterator[Any]:
         mode = "r" if self.mode == "t" else self.mode
