@@ -9,7 +9,8 @@ half of its modules need packages or hardware of their own. One line a module, t
     module   flags   names it defines   origin:names ...
 
 Flags: L if `import torch` loads it, P if it is a package, A if its names are not listed (any name
-may be there); `origin` is the module that defines what this one imports from elsewhere in PyTorch.
+may be there); `origin` is the module, of PyTorch or of Python's library, that defines what this one
+imports from elsewhere (`from torch.jit.annotations import List`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ INNER = tuple(
     f"torch.{name}" for name in (
         "_inductor", "_dynamo.", "testing._internal", "_vendor", "_export", "_functorch", "_refs",
         "_native", "_decomp", "_prims", "_lazy", "_higher_order_ops", "_subclasses", "_numpy",
-        "ao.", "onnx.", "fx.", "package.", "jit.", "export.", "distributed.", "quantization.",
+        "ao.", "onnx.", "fx.", "package.", "export.", "distributed.", "quantization.",
         "_C._te", "_C._jit_tree", "_C._dynamo", "_strobelight", "utils.benchmark.", "utils._sympy",
         "utils.model_dump", "utils._strobelight", "_library", "_custom_op", "_dispatch",
     )
@@ -141,6 +142,8 @@ class Names:
         """What `from X import ...` adds."""
         source = absolute(module, node)
         if source not in PATHS:
+            if source.split(".")[0] in sys.stdlib_module_names - {"__future__"}:
+                names.update({a.asname or a.name: (source, a.name) for a in node.names})
             if source.split(".")[0] == "torch":  # of the compiled part
                 names.update({a.asname or a.name: (source, a.name) for a in node.names
                               if a.name != "*"})  # fmt: skip

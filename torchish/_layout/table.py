@@ -66,8 +66,13 @@ def is_module(path: str) -> bool:
 
 
 def ours(module: str) -> str:
-    """`torch.x` -> `torchish.x`."""
-    return PACKAGE + module.removeprefix("torch")
+    """`torch.x` -> `torchish.x`; a module of Python's library is the same one."""
+    return PACKAGE + module.removeprefix("torch") if is_torchs(module) else module
+
+
+def is_torchs(module: str) -> bool:
+    """Whether it is PyTorch's, rather than of Python's library."""
+    return module == "torch" or module.startswith("torch.")
 
 
 def theirs(module: str) -> str:
@@ -94,7 +99,7 @@ def torch_home(module: str, qualname: str) -> str | None:
     for place in (path, *above(path)):
         found = entry(place)
         origin = found.names.get(first) if found else None
-        if origin is not None and origin[1] == first:
+        if origin is not None and origin[1] == first and is_torchs(origin[0]):
             return origin[0]
     if first.startswith("_"):
         return None
