@@ -65,6 +65,7 @@ class ThreadState(threading.local):
         self.cuda_index = 0
         # What `use_deterministic_algorithms` was told.
         self.deterministic = False
+        self.deterministic_warns_only = False
         # Autocast's dtypes, cache flag and depth of nesting (torchish/amp), once asked for.
         self.autocast_switches: dict[str, Any] = {}
 

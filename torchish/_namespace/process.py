@@ -54,7 +54,9 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 def get_deterministic_debug_mode() -> int:
     """0 default, 1 warn, 2 error."""
-    return 2 if state.deterministic else 0
+    if not state.deterministic:
+        return 0
+    return 1 if state.deterministic_warns_only else 2
 
 
 def set_deterministic_debug_mode(debug_mode: int | str) -> None:
@@ -70,7 +72,7 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
         raise RuntimeError(
             f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
         )
-    state.deterministic = debug_mode > 0
+    state.deterministic, state.deterministic_warns_only = debug_mode > 0, debug_mode == 1
 
 
 def is_warn_always_enabled() -> bool:

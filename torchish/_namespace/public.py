@@ -164,8 +164,8 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 def is_deterministic_algorithms_warn_only_enabled() -> bool:
-    """Always False."""
-    return False
+    """Whether `use_deterministic_algorithms` was told to warn only."""
+    return state.deterministic_warns_only
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -175,7 +175,7 @@ def are_deterministic_algorithms_enabled() -> bool:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Recorded only: XLA's programs are deterministic on CPU; GPU scatters follow XLA_FLAGS."""
-    state.deterministic = bool(mode)
+    state.deterministic, state.deterministic_warns_only = bool(mode), bool(warn_only)
 
 
 def get_num_threads() -> int:

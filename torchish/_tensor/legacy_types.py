@@ -9,6 +9,7 @@ import numpy as np
 from .._autograd.interop import wrap_host
 from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
+from .._basics.devices import device
 from .._basics.dtypes import dtype
 from .._basics.size import Size
 from .._ops.create.construct import array_from
@@ -16,8 +17,14 @@ from .._ops.protocol.overriding import DisableTorchFunctionSubclass
 from .._ops.registry import methods, ops
 
 
-def legacy_tensor(args: tuple[Any, ...], dt: dtype) -> Any:
-    """`Tensor(sizes…)`, `Tensor(data)`, `Tensor()`."""
+def legacy_tensor(
+    args: tuple[Any, ...], kwargs: dict[str, Any], dt: dtype, place: str = "cpu"
+) -> Any:
+    """`Tensor(sizes…)`, `Tensor(data)`, `Tensor()`: on the CPU, if `place` is another's name too.
+
+    Raises: RuntimeError for a device of another kind than `place`, TypeError for other keywords.
+    """
+    args = _positional(args, kwargs, place)
     if not args:
         return ops.empty(0, dtype=dt)
     first = args[0]
@@ -39,6 +46,23 @@ def legacy_tensor(args: tuple[Any, ...], dt: dtype) -> Any:
     raise TypeError(f"new(): invalid data type '{type(first).__name__}'")
 
 
+def _positional(args: tuple[Any, ...], kwargs: dict[str, Any], place: str) -> tuple[Any, ...]:
+    """The arguments, of which the only one may come as `data`, `other` or `size`."""
+    if not kwargs:
+        return args
+    where = kwargs.pop("device", None)
+    if where is not None and (kind := device(where).type) != place:
+        raise RuntimeError(
+            f"legacy constructor expects device type: {place} but device type: {kind} was passed"
+        )
+    if not kwargs:
+        return args
+    (name, value), *more = kwargs.items()
+    if args or more or name not in ("data", "other", "size"):
+        raise TypeError(f"new() received an invalid combination of arguments - got {name}=")
+    return (Size(value),) if name == "size" else (value,)
+
+
 def legacy_dtype(name: str) -> dtype:
     short = name.removeprefix("torch.").removeprefix("cuda.").removesuffix("Tensor")
     for dt, scalar in dtypes.SCALAR_NAMES.items():
@@ -57,7 +81,7 @@ class LegacyType:
         self.__name__ = f"{prefix}{dtypes.SCALAR_NAMES[dt]}Tensor"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        made = legacy_tensor(args, self.dtype)
+        made = legacy_tensor(args, kwargs, self.dtype, self.place)
         return made if self.place == "cpu" else made.to(self.place)
 
     def __or__(self, other: Any) -> Any:

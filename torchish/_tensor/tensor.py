@@ -71,8 +71,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
     names_ = None
     _shown_as = "tensor"  # subclasses show their own name
 
-    def __new__(cls, *args: Any, device: Any = None, **kwargs: Any) -> Any:
-        made = legacy_tensor(args, process.default_dtype)
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = legacy_tensor(args, kwargs, process.default_dtype)
         return made if cls is Tensor else Tensor.as_subclass(made, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -83,12 +83,13 @@ class record_function:
     """A block (or decorated function) with a name in the profile."""
 
     def __init__(self, name: str, args: str | None = None) -> None:
-        self.name = name
+        self.name, self.args = name, args
 
     def __enter__(self) -> record_function:
         import jax
 
-        self._note = jax.profiler.TraceAnnotation(self.name)
+        more = {} if self.args is None else {"args": self.args}
+        self._note = jax.profiler.TraceAnnotation(self.name, **more)
         self._note.__enter__()
         return self
 

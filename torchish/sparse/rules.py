@@ -130,7 +130,13 @@ for _name in ("float", "double", "half", "bfloat16", "int", "long", "detach", "t
 
 @rule("clone")
 def clone(x: Any, *, memory_format: Any = None) -> Any:
-    """Indices and values copied."""
+    """Indices and values copied.
+
+    Raises: RuntimeError for any memory format.
+    """
+    if memory_format is not None:
+        kind = "".join(part.title() for part in memory_format.name.split("_") if part != "format")
+        raise RuntimeError(f"unsupported memory format option {kind}")
     if isinstance(x, Compressed):
         return x._like(x._v.clone())
     return coo(x._i.clone(), x._v.clone(), x.shape, x._coalesced)

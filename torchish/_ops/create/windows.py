@@ -22,12 +22,15 @@ def _window(
     length: int,
     periodic: bool,
     dtype: Any,
+    layout: Any,
     device: Any,
     requires_grad: bool,
     curve: Curve,
 ) -> Any:
     """`curve(index, n)` at n points; a periodic window is one longer, without its last point."""
     dt = as_dtype(dtype, process.default_dtype)
+    if layout is not None and layout.name != "strided":
+        raise RuntimeError(f"{name} is not implemented for sparse types, got: {layout}")
     if not dt.is_floating_point:
         raise RuntimeError(
             f"{name} expects floating point dtypes, got: TensorOptions(dtype="
@@ -68,7 +71,9 @@ def hamming_window(
         kind = index.dtype.type
         return _cosine(index, 2 * math.pi / (n - 1)) * kind(-beta) + kind(alpha)
 
-    return _window("hamming_window", window_length, periodic, dtype, device, requires_grad, curve)
+    return _window(
+        "hamming_window", window_length, periodic, dtype, layout, device, requires_grad, curve
+    )
 
 
 @composite(into=("torch",))
@@ -87,7 +92,9 @@ def hann_window(
         kind = index.dtype.type
         return _cosine(index, 2 * math.pi / (n - 1)) * kind(-0.5) + kind(0.5)
 
-    return _window("hann_window", window_length, periodic, dtype, device, requires_grad, curve)
+    return _window(
+        "hann_window", window_length, periodic, dtype, layout, device, requires_grad, curve
+    )
 
 
 @composite(into=("torch",))
@@ -107,7 +114,9 @@ def blackman_window(
         turns = index * kind(math.pi / (n - 1))
         return _cosine(turns, 4) * kind(0.08) - _cosine(turns, 2) * kind(0.5) + kind(0.42)
 
-    return _window("blackman_window", window_length, periodic, dtype, device, requires_grad, curve)
+    return _window(
+        "blackman_window", window_length, periodic, dtype, layout, device, requires_grad, curve
+    )
 
 
 @composite(into=("torch",))
@@ -127,7 +136,9 @@ def bartlett_window(
         first = ((n - 1) >> 1) + 1
         return np.where(np.arange(n) < first, ramp, 2 - ramp).astype(index.dtype)
 
-    return _window("bartlett_window", window_length, periodic, dtype, device, requires_grad, curve)
+    return _window(
+        "bartlett_window", window_length, periodic, dtype, layout, device, requires_grad, curve
+    )
 
 
 @composite(into=("torch",))
@@ -147,4 +158,6 @@ def kaiser_window(
         place = index.astype(np.float64) * 2 / (n - 1) - 1
         return (np.i0(beta * np.sqrt(1 - place * place)) / np.i0(beta)).astype(index.dtype)
 
-    return _window("kaiser_window", window_length, periodic, dtype, device, requires_grad, curve)
+    return _window(
+        "kaiser_window", window_length, periodic, dtype, layout, device, requires_grad, curve
+    )

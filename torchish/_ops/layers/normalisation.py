@@ -154,6 +154,7 @@ def _batch_norm(
         return input.clone()
     if not training:
         return internal.batch_norm_eval(input, weight, bias, running_mean, running_var, eps)
+    _check_running(running_mean, running_var)
     outs = internal.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps)
     if running_mean is None and running_var is None:
         return outs
@@ -179,6 +180,11 @@ def assign(targets: list[Any], values: list[Any]) -> None:
                 ) from None
 
 
+def _check_running(mean: Any, variance: Any) -> None:
+    if (mean is None) != (variance is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+
+
 def _check_batch(shape: tuple[int, ...], text: Any) -> None:
     """Raise torch's ValueError for a batch with one value per channel."""
     if shape[0] * math.prod(shape[2:]) == 1:
@@ -187,15 +193,12 @@ def _check_batch(shape: tuple[int, ...], text: Any) -> None:
         )
 
 
-@op("none", into=("torch",), out=False, layout=follow)
-def native_batch_norm(
+@op("none", into=("internal",), grad_name="NativeBatchNormBackward0", layout=follow)
+def batch_norm_parts(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
-    running_var: OptTensor, training: bool, momentum: Scalar, eps: Scalar,
+    running_var: OptTensor, training: bool, eps: Scalar,
 ) -> Any:  # fmt: skip
-    """Output, batch mean and inverse deviation; running statistics are not touched here.
-
-    Source: Ioffe & Szegedy, 2015.
-    """
+    """Output, batch mean and inverse deviation."""
     if training:
         _check_float(input, "batch_norm", weight, bias)
         out, mean, _, inverse = _batch_statistics(input, weight, bias, eps)
@@ -203,6 +206,26 @@ def native_batch_norm(
     out = batch_norm_eval.operator.body(input, weight, bias, running_mean, running_var, eps)
     empty = jnp.zeros((0,), num.wide_dtype(input.dtype))
     return out, *_kept((empty, empty), input, weight)
+
+
+@composite(into=("torch",))
+def native_batch_norm(
+    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool,
+    momentum: float, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Output, batch mean and inverse deviation; training updates the running statistics.
+
+    Source: Ioffe & Szegedy, 2015.
+    """
+    _check_running(running_mean, running_var)
+    parts = internal.batch_norm_parts(input, weight, bias, running_mean, running_var, training, eps)
+    running = [r for r in (running_mean, running_var) if r is not None]
+    if training and running:
+        _, *news = internal.batch_norm_train(
+            input.detach(), None, None, running_mean, running_var, momentum, eps
+        )
+        assign(running, news)
+    return tuple(parts)
 
 
 def _kept(statistics: Any, x: Any, weight: Any, gradient: bool = False) -> Any:
@@ -357,8 +380,11 @@ def native_group_norm(
 ) -> Any:  # fmt: skip
     """Group normalisation with the mean and inverse deviation it used.
 
+    Raises: RuntimeError where N, C and HxW (pixels) are not the input's.
     Source: Wu & He, 2018.
     """
+    if N * C * HxW != input.size:
+        raise RuntimeError("Expected X.numel() == N * C * HxW to be true, but got false.")
     return _group_norm(input, group, weight, bias, eps)
 
 

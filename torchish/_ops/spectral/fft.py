@@ -314,14 +314,17 @@ for _stem, _forward, _kind, _what in (
 def fftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False) -> Tensor:
     """The frequencies of `fft`'s bins, `[0, 1, …, -2, -1] / (n d)`."""
     half = (n + 1) // 2
-    bins = ops.cat([ops.arange(half, device=device), ops.arange(-(n // 2), 0, device=device)])
+    place = {"device": device, "layout": layout}
+    bins = ops.cat([ops.arange(half, **place), ops.arange(-(n // 2), 0, **place)])
     return _finish(bins, n * d, dtype, requires_grad)
 
 
 @composite(into=("fft",), out=RANGED)
 def rfftfreq(n, d=1.0, *, dtype=None, layout=None, device=None, requires_grad=False) -> Tensor:
     """The frequencies of `rfft`'s bins, `[0, 1, …, n // 2] / (n d)`."""
-    return _finish(ops.arange(n // 2 + 1, device=device), n * d, dtype, requires_grad)
+    return _finish(
+        ops.arange(n // 2 + 1, device=device, layout=layout), n * d, dtype, requires_grad
+    )
 
 
 def _finish(bins: Any, scale: float, dtype: Any, requires_grad: bool) -> Any:
