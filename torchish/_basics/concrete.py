@@ -21,6 +21,7 @@ except ImportError:  # another version of JAX: then the context is entered alway
         return False
 
 
+is_clean = _is_clean  # whether JAX is surely tracing nothing
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -29,7 +30,7 @@ def concrete(function: Function) -> Function:
 
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
-        if _is_clean():
+        if is_clean():
             return function(*args, **kwargs)
         with jax.ensure_compile_time_eval():
             return function(*args, **kwargs)

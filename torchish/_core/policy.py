@@ -49,6 +49,8 @@ HEAVY = 0.02
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
 NEVER = 1 << 60
+# Who calls `torch.compile` asks for a program: it takes over at this flush at the latest.
+ASKED = 16
 
 
 @dataclass
@@ -127,6 +129,11 @@ class Policy:
         takeover = max(due, EARLIEST)
         # The background thread is given what compiling takes, half the runs at most.
         return max((takeover + 1) // 2, takeover - rent), takeover
+
+    def ask(self, found: Seen) -> None:
+        """Have a structure that the script wants compiled take over soon, if that ever pays."""
+        if ASKED < found.takeover < NEVER:
+            found.start, found.takeover = min(found.start, ASKED // 2), max(ASKED, found.count)
 
     def compile_at_once(self, key: Any) -> bool:
         """Whether a structure without a cold tier is compiled whole now."""

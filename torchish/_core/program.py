@@ -102,12 +102,16 @@ def run_nodes(
 
 @dataclass
 class Cached:
-    """A program in the cache: its bytes, which policies (threads) run it, what is known of it."""
+    """A program in the cache: its bytes, which policies (threads) run it, what is known of it.
+
+    Whoever holds on to one asks `is_kept` before running it.
+    """
 
     program: Callable[..., list[Any]]
     size: int
     structure: Any = None
     owners: set[int] = field(default_factory=set)
+    is_kept: bool = True
 
 
 class ProgramCache:
@@ -139,17 +143,23 @@ class ProgramCache:
         """Keep a program; one that is larger than the limit is kept alone."""
         old = self.programs.pop(key, None)
         if old is not None:
-            self.bytes -= old.size
+            self._drop(old)
         made = self.programs[key] = Cached(program, _code_bytes(program), structure)
         self.bytes += made.size
         while len(self.programs) > 1 and (
             len(self.programs) > self.capacity or self.bytes > self.limit
         ):
-            self.bytes -= self.programs.popitem(last=False)[1].size
+            self._drop(self.programs.popitem(last=False)[1])
         return made
+
+    def _drop(self, old: Cached) -> None:
+        old.is_kept = False
+        self.bytes -= old.size
 
     def clear(self) -> None:
         """Drop every program."""
+        for old in self.programs.values():
+            old.is_kept = False
         self.programs.clear()
         self.bytes = 0
 
@@ -160,6 +170,12 @@ def _code_bytes(program: Any) -> int:
     return 0 if executable is None else len(executable().serialize())
 
 
+def pack(numbers: Numbers) -> list[Any]:
+    """The numbers as a program takes them: at most three vectors, few arguments to pass."""
+    x = scalars(numbers)
+    return [v if v.size else None for v in (x.floats, x.ints, x.complexes)]
+
+
 def call_program(
     program: Callable[..., list[Any]],
     externals: list[Any],
@@ -168,9 +184,7 @@ def call_program(
 ) -> list[Any]:
     """Run a compiled program on the external arrays of its trace."""
     stats.programs_run += 1
-    x = scalars(numbers)
-    # At most three vectors: few arguments to pass, and no number in the key.
-    packed = [v if v.size else None for v in (x.floats, x.ints, x.complexes)]
+    packed = pack(numbers)
     if not donated:
         return program(externals, [], *packed)
     gone = set(donated)

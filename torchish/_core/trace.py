@@ -11,7 +11,7 @@ import sys
 import weakref
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -36,7 +36,7 @@ from .gspmd import mesh_for, onto
 from .interpreted import run_trace
 from .kernels import Kernel
 from .policy import NEVER, Heir, Policy, Seen
-from .program import ProgramCache, call_program, compile_ahead, compile_program, run_nodes
+from .program import Cached, ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Arrangement, MeshKernel, on_one, spread_out
 from .structures import Structure, place_of, structures
 from .values import Value, check_readable
@@ -196,20 +196,40 @@ class Trace:
     def flush(self, reason: str = "asked for") -> None:
         """Run everything that is pending here; values that are still referred to get arrays."""
         with self.lock:
-            if not self.entries:
-                return
-            taken = _Taken(self)
-            self._clear()
-            stats.flushes += 1
-            room.clock.now += 1
-            stats.nodes += len(taken.sites)
-            stats.reasons[reason] += 1
-            if taken.alive:
-                taken.run()
+            if self.entries:
+                self.take(reason)
+
+    def take(self, reason: str, asked: bool = False) -> Taken:
+        """As `flush`, of a trace that is not empty; gives what was run.
+
+        `asked`: whether the script wants it compiled.
+        """
+        taken = Taken(self)
+        taken.asked = asked
+        self._clear()
+        note_flush(reason, len(taken.sites))
+        if taken.alive:
+            taken.run()
+        return taken
 
 
-class _Taken:
-    """What a flush takes out of a trace: its structure, its inputs and the values to fill."""
+def note_flush(reason: str, nodes: int) -> None:
+    """Count a flush."""
+    stats.flushes += 1
+    room.clock.now += 1
+    stats.nodes += nodes
+    stats.reasons[reason] += 1
+
+
+class Taken:
+    """What a flush takes out of a trace: its structure, its inputs and the values to fill.
+
+    `cached` is what the cache keeps of the program that ran, if one of them did, under `key`.
+    """
+
+    cached: Cached | None = None
+    key: Any = None
+    asked = False
 
     def __init__(self, trace: Trace) -> None:
         self.device = trace.device
@@ -229,10 +249,9 @@ class _Taken:
         try:
             results = self._results()
         except Exception as error:
-            self._fail(error)
+            fail(error, self.alive, self.entries, self.sites, self.device)
         except BaseException as error:  # an interrupt: what was pending is lost, and says so
-            for value in self.alive:
-                value.trace = _Lost(error)
+            lose(self.alive, error)
             raise
         for value, array in zip(self.alive, results, strict=True):
             value.array = array
@@ -270,6 +289,7 @@ class _Taken:
             if entry is not None and _policy().number in entry.owners:
                 _policy().hit()
                 program, structure = entry.program, entry.structure
+                self.cached, self.key = entry, key
             else:
                 program, structure, seen = self._due(key, donated, jdev, cold)
         if program is None:
@@ -280,11 +300,11 @@ class _Taken:
                 if seen is not None and seen.heavy:
                     trim()
                 return arrays
-            arrays = self._place(jdev)
+            arrays = place(self.values, jdev)
             self.values.clear()
             return self._run_nodes(arrays, None)
         structure.hot += 1  # type: ignore[union-attr]
-        arrays = self._place(jdev)
+        arrays = place(self.values, jdev)
         self.values.clear()
         return call_program(program, arrays, donated, self.numbers)
 
@@ -298,6 +318,8 @@ class _Taken:
             seen = policy.plan(digest, self._cost(cold))
         if settings.compiled:
             seen.takeover = 1
+        elif self.asked:
+            policy.ask(seen)
         structure = structures.meet(digest, key, self.sites, cold, seen.takeover)
         if seen.count >= seen.takeover:
             return self._compiled(key, donated, jdev, structure, seen), structure, seen
@@ -393,26 +415,6 @@ class _Taken:
         results = run_nodes(self.entries, self.live, arrays, self.numbers)
         return results if shardings is None else jax.device_put(results, shardings)
 
-    def _place(self, jdev: Any) -> list[Any]:
-        """Host inputs go to the device once; whoever else holds the value profits later.
-
-        A single number on the CPU goes as it is: the call copies it for less than `device_put`.
-        """
-        arrays = []
-        on_cpu = jdev.platform == "cpu" and not process.spmd_used
-        for v in self.values:
-            array = v.array
-            if type(array) is np.ndarray:
-                owned = array if array.base is None or _is_private(array) else array.copy()
-                if on_cpu and owned.ndim == 0:
-                    array = owned
-                else:
-                    array = v.array = jax.device_put(owned, jdev)
-            elif process.spmd_used:
-                array = on_one(array, jdev)  # the value itself stays where the mesh left it
-            arrays.append(array)
-        return arrays
-
     def _donations(self, in_avals: tuple[Any, ...]) -> tuple[int, ...]:
         """Inputs that only this trace still holds and whose buffer an output can take over."""
         wanted: dict[Any, int] = {}
@@ -423,7 +425,7 @@ class _Taken:
             aval = in_avals[position]
             # References to v: the list, the loop variable, the argument of getrefcount.
             if (
-                aval.nbytes >= _DONATE_FROM
+                aval.nbytes >= DONATE_FROM
                 and wanted.get(aval, 0) > 0
                 and sys.getrefcount(v) == 3
                 and sys.getrefcount(v.array) == 2
@@ -432,28 +434,55 @@ class _Taken:
                 donated.append(position)
         return tuple(donated)
 
-    def _fail(self, error: Exception) -> None:
-        """Name the operator and the user's line; the values that were lost say so when read."""
-        cause = error.__cause__ if isinstance(error, NodeError) and error.__cause__ else error
-        exhausted = as_out_of_memory(cause, self.device)
-        for value in self.alive:
-            value.trace = _Lost(exhausted or error)
-        if exhausted is not None:
-            raise exhausted from cause
-        while isinstance(error, NodeError) and error.__cause__ is not None:
-            kernel, cause = error.kernel, tidied(error.__cause__)  # type: ignore[arg-type]
-            raise RuntimeError(
-                f"{kernel.name}{kernel.in_avals} recorded at "
-                f"{place_of(self.sites[error.position])} failed: {cause}"
-            ) from cause
-        first, last = map(place_of, (self.sites[0], self.sites[-1]))
-        names = sorted({k.name for k in self.entries if isinstance(k, Kernel)})
+
+def place(values: Sequence[Value], jdev: Any) -> list[Any]:
+    """Host inputs go to the device once; whoever else holds the value profits later.
+
+    A single number on the CPU goes as it is: the call copies it for less than `device_put`.
+    """
+    arrays = []
+    on_cpu = jdev.platform == "cpu" and not process.spmd_used
+    for v in values:
+        array = v.array
+        if type(array) is np.ndarray:
+            owned = array if array.base is None or _is_private(array) else array.copy()
+            if on_cpu and owned.ndim == 0:
+                array = owned
+            else:
+                array = v.array = jax.device_put(owned, jdev)
+        elif process.spmd_used:
+            array = on_one(array, jdev)  # the value itself stays where the mesh left it
+        arrays.append(array)
+    return arrays
+
+
+def fail(
+    error: Exception,
+    alive: Sequence[Value],
+    entries: Sequence[Any],
+    sites: Sequence[Any],
+    dev: device,
+) -> NoReturn:
+    """Name the operator and the user's line; the values that were lost say so when read."""
+    cause = error.__cause__ if isinstance(error, NodeError) and error.__cause__ else error
+    exhausted = as_out_of_memory(cause, dev)
+    lose(alive, exhausted or error)
+    if exhausted is not None:
+        raise exhausted from cause
+    while isinstance(error, NodeError) and error.__cause__ is not None:
+        kernel, cause = error.kernel, tidied(error.__cause__)  # type: ignore[arg-type]
         raise RuntimeError(
-            f"a program of {len(self.sites)} nodes ({', '.join(names[:8])}"
-            f"{', ...' if len(names) > 8 else ''}) recorded from {first} "
-            f"to {last} failed: {error}. "
-            "TORCHISH_EAGER=1 names the operator."
-        ) from error
+            f"{kernel.name}{kernel.in_avals} recorded at "
+            f"{place_of(sites[error.position])} failed: {cause}"
+        ) from cause
+    first, last = map(place_of, (sites[0], sites[-1]))
+    names = sorted({k.name for k in entries if isinstance(k, Kernel)})
+    raise RuntimeError(
+        f"a program of {len(sites)} nodes ({', '.join(names[:8])}"
+        f"{', ...' if len(names) > 8 else ''}) recorded from {first} "
+        f"to {last} failed: {error}. "
+        "TORCHISH_EAGER=1 names the operator."
+    ) from error
 
 
 def _kernels_of_programs() -> list[Kernel]:
@@ -464,6 +493,25 @@ def _kernels_of_programs() -> list[Kernel]:
 room.holders.append(_kernels_of_programs)
 
 
+def may_use(cached: Cached) -> bool:
+    """Whether a program that its user holds on to is still the one that a flush would find."""
+    return cached.is_kept and not settings.eager and _policy().number in cached.owners
+
+
+def note_use(cached: Cached, nodes: int, reason: str) -> None:
+    """Count such a use as the flush that it stands for."""
+    note_flush(reason, nodes)
+    stats.programs_run += 1
+    cached.structure.hot += 1
+    _policy().hit()
+
+
+def touch(key: Any) -> None:
+    """Let a program that is in use stay longest."""
+    with _cache_lock:
+        _cache.entry(key)
+
+
 def _policy() -> Policy:
     """This thread's policy, made when the thread first flushes."""
     found: Policy | None = state.policy
@@ -471,6 +519,12 @@ def _policy() -> Policy:
         found = state.policy = Policy()
         state.heir = Heir(found)
     return found
+
+
+def lose(values: Sequence[Value], error: BaseException) -> None:
+    """Have values that were not made say why when they are read."""
+    for value in values:
+        value.trace = _Lost(error)
 
 
 class _Lost:
@@ -492,7 +546,7 @@ def _is_private(array: Any) -> bool:
     return block is not None and block.is_private
 
 
-_DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
+DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
 
 
 def current_trace(dev: device) -> Trace:

@@ -12,11 +12,15 @@ import enum
 import functools
 import types
 from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter, is_
 from typing import Any
 
 from .._autograd.tensor_base import TensorBase
 from .._basics.devices import device
 from .._basics.dtypes import dtype
+from .._tensor.attributes import every_field
 from ..func import JaxFunction
 from ..nn.modules.module import Module
 from ..optim.optimizer import Optimizer
@@ -25,7 +29,14 @@ from .purity import Code, Impure, is_library
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None), dtype, device, enum.Enum, range,
            slice, type(...))  # fmt: skip
 _DICTS = (dict, OrderedDict, defaultdict)
-_FIXED = (type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)
+_FIXED = (
+    type,
+    types.CodeType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+)
 _MODULE_FIELDS = ("_parameters", "_buffers", "_modules")
 _LIMIT = 20000
 NO_GRAD = "no gradient"
@@ -41,8 +52,11 @@ class World:
         self.sizes: list[tuple[Any, int]] = []
         # tensor, storage, requires_grad, strides of its gradient's storage (NO_GRAD: there is none)
         self.tensors: list[tuple[Any, Any, bool, Any]] = []
+        self.facts: list[Any] = []  # of each of them, what `Watch` compares
         self.seen: dict[int, Any] = {}
         self.roots: list[Any] = []
+        self.storages: frozenset[int] | None = None
+        self.watch: Watch | None = None
 
     def look(self, roots: Any) -> None:
         """Look at (container, key, value) triples. Raises: Impure."""
@@ -94,6 +108,8 @@ class World:
 
     def _callable(self, value: Any) -> None:
         """Look at code that something holds: what it does counts as the function's own."""
+        if isinstance(value, types.CodeType):
+            return  # of a function that is looked at
         if isinstance(value, functools.partial):
             self.visit(value.func)
             self.visit(value.args)
@@ -133,8 +149,9 @@ class World:
             if key.endswith("_hooks") or "_hooks_" in key:
                 if inner:
                     raise Impure("a module has hooks")
-                self.sizes.append((inner, 0)) if inner is not None else None
+                self._hooks(fields, key, inner)
             elif key in _MODULE_FIELDS:
+                self.items.append((fields, key, inner))
                 self.sizes.append((inner, len(inner)))
                 for name, part in inner.items():
                     self.items.append((inner, name, part))
@@ -143,6 +160,11 @@ class World:
             else:
                 self._item(fields, key, inner)
 
+    def _hooks(self, fields: dict[str, Any], key: str, hooks: Any) -> None:
+        self.items.append((fields, key, hooks))
+        if hooks is not None:
+            self.sizes.append((hooks, 0))
+
     def _optimizer(self, optimizer: Any) -> None:
         if not is_library(type(optimizer).__module__):
             raise Impure("an optimizer of the program's")
@@ -150,8 +172,9 @@ class World:
             if key.endswith("_hooks"):
                 if inner:
                     raise Impure("an optimizer has hooks")
-                self.sizes.append((inner, 0))
+                self._hooks(optimizer.__dict__, key, inner)
             elif key == "param_groups":
+                self.items.append((optimizer.__dict__, key, inner))
                 for group in inner:
                     self.visit(group)
                 self.sizes.append((inner, len(inner)))
@@ -171,6 +194,9 @@ class World:
         grad = tensor._grad
         strides = NO_GRAD if grad is None else grad._storage.strides
         self.tensors.append((tensor, tensor._storage, tensor._requires_grad, strides))
+        self.facts.append(_facts(tensor))
+        for key in self.code.names & tensor.__dict__.keys():  # the program's own
+            self._item(self.code.fields_of(tensor), key, getattr(tensor, key))
         if grad is not None:
             if grad._grad_fn is not None or grad._layout is not None:
                 raise Impure("a gradient has a history, or is a view")
@@ -178,20 +204,19 @@ class World:
 
     def holds(self) -> bool:
         """Whether everything is as it was."""
-        for tensor, storage, requires, strides in self.tensors:
-            if (
-                tensor._storage is not storage
-                or tensor._requires_grad is not requires
-                or tensor._grad_fn is not None
-            ):
-                return False
-            grad = tensor._grad
-            if grad is None:
-                if strides is not NO_GRAD:
-                    return False
-            elif grad._layout is not None or grad._storage.strides != strides:
-                return False
-        return self.is_untouched()
+        watch = self.watch
+        assert watch is not None, "nobody settled it"
+        return watch.tensors_hold() and (watch.is_untouched() or self.is_untouched())
+
+    def settle(self) -> None:
+        """Make ready to be asked `holds`, right after the call that it was looked at for."""
+        self.watch = Watch(self)
+
+    def aliases(self, leaves: Sequence[Any]) -> bool:
+        """Whether an argument lies in the memory of a tensor that is reached otherwise."""
+        if self.storages is None:
+            self.storages = frozenset(id(s) for _, s, _, _ in self.tensors)
+        return any(isinstance(x, TensorBase) and id(x._storage) in self.storages for x in leaves)
 
     def is_untouched(self) -> bool:
         """Whether everything but tensors is as it was."""
@@ -223,6 +248,94 @@ class World:
                 for a, b in zip(mine.tensors, theirs.tensors, strict=True)
             )
         )
+
+
+class Watch:
+    """The quick way to see that a world is as it was: few passes, none of them Python's loops.
+
+    It says "yes" or "perhaps not": whole dicts and lists are compared by the identity of what they
+    hold, in order, where a number may have been replaced by an equal one.
+    """
+
+    def __init__(self, world: World) -> None:
+        # Most tensors set three of the facts only, and the others cannot change unseen.
+        tensors = list(zip((t for t, *_ in world.tensors), world.facts, strict=True))
+        plain = [(t, f) for t, f in tensors if not _RARE & every_field(t).keys()]
+        self.plain = [t for t, _ in plain]
+        self.fields = [every_field(t) for t in self.plain]
+        self.counts = list(map(len, self.fields))
+        self.brief = [f[:3] for _, f in plain]
+        others = [(t, f) for t, f in tensors if _RARE & every_field(t).keys()]
+        self.others = [t for t, _ in others]
+        self.facts = [f for _, f in others]
+        self.every = world.tensors, world.facts
+        self.bare = [t for t, _, _, strides in world.tensors if strides is NO_GRAD]
+        self.graded = [(t, s) for t, _, _, s in world.tensors if s is not NO_GRAD]
+        self.empty = [c for c, n in world.sizes if not n]
+        sized = [c for c, n in world.sizes if n]
+        held: dict[int, tuple[Any, dict[Any, Any]]] = {}
+        for container, key, value in (*world.items, *world.equals):
+            held.setdefault(id(container), (container, {}))[1][key] = value
+        whole = [
+            (c, fields) for c, fields in held.values()
+            if type(c) in (*_DICTS, list) and len(fields) == len(c)
+        ]  # fmt: skip
+        self.dicts = [c for c, _ in whole if type(c) is not list]
+        self.lists = [c for c, _ in whole if type(c) is list]
+        self.sized = [*sized, *(c for c, _ in whole)]
+        self.lengths = list(map(len, self.sized))
+        self.views = [c.values() for c in self.dicts]  # they follow their dicts
+        self.keys = list(chain.from_iterable(self.dicts))
+        self.values = [held[id(c)][1][key] for c in self.dicts for key in c]
+        self.elements = [held[id(c)][1][k] for c in self.lists for k in range(len(c))]
+        taken = {id(c) for c, _ in whole}
+        self.single = [
+            (c, key, value) for c, fields in held.values() if id(c) not in taken
+            for key, value in fields.items()
+        ]  # fmt: skip
+
+    def tensors_hold(self) -> bool:
+        """Whether tensors and their gradients lie where they lay, without hooks or history."""
+        if list(map(_brief, self.plain)) != self.brief:
+            return False
+        if list(map(len, self.fields)) != self.counts:
+            tensors, facts = self.every
+            if [_facts(t) for t, *_ in tensors] != facts:
+                return False
+        elif self.others and list(map(_facts, self.others)) != self.facts:
+            return False
+        if [1 for t in self.bare if t._grad is not None]:
+            return False
+        for tensor, strides in self.graded:
+            grad = tensor._grad
+            if (
+                grad is None or grad._layout is not None or grad._grad_fn is not None
+                or grad._storage.strides != strides
+            ):  # fmt: skip
+                return False
+        return True
+
+    def is_untouched(self) -> bool:
+        """Whether everything but tensors is surely as it was."""
+        if any(self.empty) or list(map(len, self.sized)) != self.lengths:
+            return False
+        try:
+            if [1 for container, key, value in self.single if container[key] is not value]:
+                return False
+        except (KeyError, IndexError, ValueError):
+            return False
+        return (
+            all(map(is_, chain.from_iterable(self.dicts), self.keys))
+            and all(map(is_, chain.from_iterable(self.views), self.values))
+            and all(map(is_, chain.from_iterable(self.lists), self.elements))
+        )
+
+
+# Compared in one go: storages, nodes and avals are equal only to themselves.
+_FACTS = ("_storage", "_aval", "_requires_grad", "_layout", "_grad_fn", "_leaf_hooks",
+          "_post_accumulate_hooks")  # fmt: skip
+_RARE = frozenset(_FACTS[3:])
+_facts, _brief = attrgetter(*_FACTS), attrgetter(*_FACTS[:3])
 
 
 def _is_harmless(value: Any) -> bool:

@@ -159,6 +159,8 @@ class Observation(Capture):
     # --- afterwards ------------------------------------------------------------------------------
 
     def _seen(self, result: Any) -> Seen:
+        if self.world.aliases(self.leaves):
+            raise Impure("an argument lies in the memory of a tensor that it reaches otherwise")
         if not self.world.is_untouched():
             raise Impure("it changes the state that it depends on")
         alive = {id(v): v for v in (r() for r in self.outs) if v is not None}

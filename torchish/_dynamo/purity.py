@@ -31,6 +31,11 @@ _EFFECTS = frozenset(
     "register_full_backward_hook register_post_accumulate_grad_hook set_default_dtype "
     "set_default_device set_num_threads record_stream synchronize barrier all_reduce".split()
 )
+# What says something of the process that no guard watches.
+_STATE = frozenset(
+    "backends initial_seed get_rng_state get_rng_state_all get_num_threads memory_allocated "
+    "get_num_interop_threads max_memory_allocated memory_reserved mem_get_info".split()
+)
 _STORES = frozenset(("STORE_GLOBAL", "DELETE_GLOBAL", "IMPORT_NAME", "IMPORT_FROM"))
 
 
@@ -55,6 +60,11 @@ class Code:
         self.names: set[str] = set()
         self.classes: set[type] = set()
         self.members: set[tuple[type, str]] = set()
+        self.fields: dict[int, Fields] = {}
+
+    def fields_of(self, owner: Any) -> Fields:
+        """An object's attributes, the same container each time."""
+        return self.fields.setdefault(id(owner), Fields(owner))
 
     def add(self, function: Any) -> None:
         """Follow a function or method. Raises: Impure."""
@@ -76,6 +86,9 @@ class Code:
         if code in self.seen:
             return
         self.seen.add(code)
+        parts = Fields(function)
+        for key in _PARTS:
+            self.roots.append((parts, key, getattr(function, key, None)))
         for cell, name in zip(function.__closure__ or (), code.co_freevars, strict=True):
             try:
                 value = cell.cell_contents
@@ -97,9 +110,7 @@ class Code:
             if name in ("LOAD_GLOBAL", "LOAD_NAME"):
                 self._global(str(instruction.argval), space)
             elif name in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"):
-                if instruction.argval in _EFFECTS:
-                    raise Impure(f"{code.co_name} calls {instruction.argval}")
-                self.names.add(instruction.argval)
+                self._attribute(instruction.argval, code.co_name)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType) and constant not in self.seen:
                 self.seen.add(constant)
@@ -113,9 +124,14 @@ class Code:
             if instruction.opname == "LOAD_GLOBAL":
                 self._global(str(instruction.argval), space)
             elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-                if instruction.argval in _EFFECTS:
-                    raise Impure(f"{code.co_name} calls {instruction.argval}")
-                self.names.add(instruction.argval)
+                self._attribute(instruction.argval, code.co_name)
+
+    def _attribute(self, name: str, where: str) -> None:
+        if name in _EFFECTS:
+            raise Impure(f"{where} calls {name}")
+        if name in _STATE:
+            raise Impure(f"{where} reads {name}")
+        self.names.add(name)
 
     def _global(self, name: str, space: dict[str, Any]) -> None:
         if name in space:
@@ -185,6 +201,21 @@ _NEVER_CALLED = frozenset(
     "__abstractmethods__ __annotate__ __annotate_func__ __annotations_cache__ __constants__ "
     "__jit_unused_properties__ __jit_ignored_attributes__".split()
 )
+
+
+_PARTS = ("__code__", "__defaults__", "__kwdefaults__")
+
+
+class Fields:
+    """An object's attributes as items."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self.owner, name, None)
 
 
 class _Cell:

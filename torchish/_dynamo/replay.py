@@ -2,37 +2,30 @@
 
 Two observed calls (`observing.py`) that did the same, in a world that guards can watch, make a
 `Replay`: later calls check the guards, feed the trace its inputs, run it and put its results where
-they belong. A call that cannot be replayed has simply run.
+they belong (`placing.py`); once the trace's program is compiled, they run that (`launch.py`). A
+call that cannot be replayed has simply run.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .._autograd.nodes import FREED, Node, Var, node_class
-from .._autograd.tensor_base import from_value
 from .._core.checks import defer_check, run_checks
 from .._core.graph import steps
 from .._core.trace import current_trace, flush_all
-from .._core.values import Value, host_value
+from .._core.values import Value
 from ..utils import _pytree as pytree
 from .guards import World
+from .launch import MISS, REASON, Launch
 from .observing import Seen
+from .placing import add_up, bump, drawn, find, mark, put_gradient, quoting, result, storage_at
 from .purity import Impure
-
-
-class SpentNode(Node):
-    """The history of a replayed result, whose graph was used up inside the call."""
-
-    def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
-        """Refuse, as a graph that was freed."""
-        raise RuntimeError(FREED)
 
 
 @dataclass
@@ -45,65 +38,117 @@ class Replay:
     counts: list[tuple[Any, float]]  # storage of a counter, what each call adds
     sources: list[tuple[Any, ...]]
     avals: list[Any]  # of every result of the trace
+    launch: Launch | None = None
+    checked: list[Any] = field(default_factory=list)  # weakly: what was found right the last time
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether a call with arguments of this kind may be replayed."""
+        for _, container, key in self.dynamic:
+            if type(container.get(key)) not in (float, int):
+                return False
+        return self.world.holds() and not self.world.aliases(leaves)
 
     def run(self, dev: Any, leaves: Sequence[Any]) -> Any:
         """Do what the call did."""
         flush_all("a compiled call begins")
-        self._check(leaves)
+        if self.seen.checks:
+            self._check(leaves)
         trace = current_trace(dev)
         with trace.lock:
-            self._feed(trace, leaves)
-            made = _Made(self.avals, trace)
-            self._put(made, leaves)
-            spec, results = self.seen.results
-            out = [_result(r, made.value, leaves) for r in results]
-            trace.outs = made.let_go()
-            trace.flush("a compiled call")
+            found = MISS if self.launch is None else self.launch.run(trace, leaves)
+            if found is MISS:
+                found = self._recorded(trace, leaves)
         if self.seen.ended:
             run_checks()
-        return pytree.tree_unflatten(out, spec)
+        return found
+
+    def results(self, value_of: Callable[[int], Value], leaves: Sequence[Any]) -> Any:
+        """What the call returns."""
+        spec, results = self.seen.results
+        out = [result(r, value_of, leaves) for r in results]
+        return out[0] if spec.is_leaf() else pytree.tree_unflatten(out, spec)
+
+    def count_on(self) -> None:
+        """Count the numbers that Python keeps."""
+        before = after = added = None
+        for storage, step in self.counts:
+            old = storage._value
+            array = old.array
+            if array is not before or step != added:  # an optimizer's go together
+                before, after, added = array, add_up(array, step, array.dtype), step
+            storage.set(Value(after, old.aval, old.device))
+            bump(storage, 1)
 
     def _check(self, leaves: Sequence[Any]) -> None:
-        """Look again at numbers that were looked at; raise the error of a wrong one."""
+        """Look again at numbers that were looked at; raise the error of a wrong one.
+
+        Values never change: those that were right at the last call are.
+        """
+        flat = [find(p, leaves, ()) for places, *_ in self.seen.checks for p in places]
+        if [r() for r in self.checked] == flat:  # values are equal only to themselves
+            return
+        self.checked = []
+        rest = iter(flat)
         for places, wrong, numbers, error in self.seen.checks:
-            arrays = [_resolve(p, leaves, ()).host() for p in places]
+            arrays = [next(rest).host() for _ in places]
             if np.any(wrong(*arrays, *numbers)):
                 raise error(*arrays)
+        self.checked = [weakref.ref(v) for v in flat]
+
+    # --- by recording ----------------------------------------------------------------------------
+
+    def _recorded(self, trace: Any, leaves: Sequence[Any]) -> Any:
+        """Record what the call recorded, and run that."""
+        self._feed(trace, leaves)
+        made = _Made(self.avals, trace)
+        shared = self._put(made, leaves)
+        out = self.results(made.value, leaves)
+        live = sorted(made.values)
+        trace.outs = made.let_go()
+        if trace.entries:
+            self.launch = Launch.of(self, trace.take(REASON, asked=True), live)
+        for storage, value in shared:
+            storage.set(value)
+        return out
 
     def _feed(self, trace: Any, leaves: Sequence[Any]) -> None:
         """Give the trace the operators again, with the inputs and numbers of now."""
         seen = self.seen
         floats, ints, complexes = seen.numbers
-        drawn = [host_value(make()) for make, _ in seen.draws]
+        draws = [drawn(d) for d in seen.draws]
         # Nothing else may hold the inputs: the program takes over the memory of those it replaces.
-        trace.externals = [_resolve(p, leaves, drawn) for p in self.sources]
+        trace.externals = [find(p, leaves, draws) for p in self.sources]
+        for value in trace.externals:
+            if value.array is None:
+                value.trace.flush("another thread or device needs a value")
         trace.entries, trace.sites = list(seen.entries), seen.sites
         trace.floats, trace.ints, trace.complexes = list(floats), ints, complexes
         for place, container, key in self.dynamic:
             trace.floats[place] = container[key]
 
-    def _put(self, made: _Made, leaves: Sequence[Any]) -> None:
-        """Write results to what holds them, count, and leave checks for later."""
-        value_of = made.value
+    def _put(self, made: _Made, leaves: Sequence[Any]) -> list[tuple[Any, Value]]:
+        """Write results to what holds them, count, and leave checks for later.
+
+        Gives what is to be written to memory that numpy shares once it has been computed.
+        """
+        shared = []
         for place, slot, count in self.seen.writes:
-            if place[0] == "held":
-                storage = place[1]
-                storage.set(value_of(slot))
-                if storage.counter is None:
-                    storage.version += count
-                else:
-                    storage.counter.version += count
+            if place[0] in ("newgrad", "nograd"):
+                put_gradient(place, None if slot < 0 else made.value(slot))
+                continue
+            value = made.value(slot)
+            storage = storage_at(place, leaves)
+            if storage.host is None:
+                storage._value = value
+                mark(storage, count)
             else:
-                _write(place, None if slot < 0 else value_of(slot), count, leaves)
-        for storage, step in self.counts:
-            old = storage._value.array
-            storage.set(host_value(np.asarray(old + step, old.dtype)))
-            _bump(storage, 1)
+                bump(storage, count)
+                shared.append((storage, value))
+        self.count_on()
         for slot, places, error in self.seen.flags:
-            quoted = [
-                made.value(p[1]) if p[0] == "slot" else _resolve(p, leaves, ()) for p in places
-            ]
-            defer_check(made.value(slot), partial(_quoting, error, quoted))
+            quoted = [made.value(p[1]) if p[0] == "slot" else find(p, leaves, ()) for p in places]
+            defer_check(made.value(slot), partial(quoting, error, quoted))
+        return shared
 
 
 class _Made:
@@ -126,60 +171,6 @@ class _Made:
         found = [weakref.ref(v) for _, v in sorted(self.values.items())]
         self.values.clear()
         return found
-
-
-def _quoting(error: Callable[..., Exception], values: list[Value]) -> Exception:
-    return error(*[v.host() for v in values])
-
-
-def _resolve(place: tuple[Any, ...], leaves: Sequence[Any], drawn: Sequence[Value]) -> Value:
-    kind, what = place[0], place[1]
-    if kind == "arg":
-        return leaves[what]._storage.value  # type: ignore[no-any-return]
-    if kind == "held":
-        return what.value  # type: ignore[no-any-return]
-    if kind == "grad":
-        return what._grad._storage.value  # type: ignore[no-any-return]
-    if kind == "draw":
-        return drawn[what]  # type: ignore[no-any-return]
-    if kind == "count":
-        old = what._value.array
-        return host_value(np.asarray(old + place[2], place[3]))
-    return what  # type: ignore[no-any-return]
-
-
-def _bump(storage: Any, count: int) -> None:
-    if storage.counter is None:
-        storage.version += count
-    else:
-        storage.counter.version += count
-
-
-def _write(place: tuple[Any, ...], value: Any, count: int, leaves: Sequence[Any]) -> None:
-    kind, what = place[0], place[1]
-    if kind == "nograd":
-        what._grad = None
-    elif kind == "newgrad":
-        what._grad = from_value(value, place[2])
-    else:
-        if kind == "arg":
-            storage = leaves[what]._storage
-        else:
-            storage = what._grad._storage if kind == "grad" else what
-        storage.set(value)
-        _bump(storage, count)
-
-
-def _result(made: Any, value_of: Callable[[int], Value], leaves: Sequence[Any]) -> Any:
-    kind, what = made[0], made[1]
-    if kind == "arg":
-        return leaves[what]
-    if kind != "new":
-        return what
-    tensor = from_value(value_of(what), made[2])
-    if made[3] is not None:
-        tensor._grad_fn = node_class(made[3], SpentNode)((), (tensor._aval,))
-    return tensor
 
 
 def match(a: Seen, b: Seen) -> Replay:
@@ -206,6 +197,7 @@ def match(a: Seen, b: Seen) -> Replay:
         found = [_source(p, q, a, b) for p, q in zip(places, others, strict=True)]
         checks.append((found, wrong, numbers, error))
     b.checks = checks
+    b.world.settle()
     avals = [a for kernel, _ in steps(b.entries) for a in kernel.out_avals]
     return Replay(b.world, b, dynamic, counts, sources, avals)
 

@@ -8,6 +8,8 @@ from typing import Any
 from .._autograd.tensor_base import TensorBase
 from .._basics.devices import CPU
 from .._basics.state import process, state
+from ..nn.modules import _hooks as hooks
+from ..optim import optimizer
 from ..utils import _pytree as pytree
 from . import config, stance
 from .guards import World
@@ -16,6 +18,7 @@ from .purity import Code, Impure
 from .replay import Replay, match
 
 _SIMPLE = (int, float, complex, str, bytes, bool, type(None))
+_LEAVES = (TensorBase, *_SIMPLE)
 ATTEMPTS = 6  # observed calls of one kind before it is left alone
 _KEPT = 8  # replays of one kind of arguments
 _RECENT = 3
@@ -49,6 +52,7 @@ class Whole:
         self.families: set[Any] = set()
         self.code: Code | None = None
         self.reason = ""
+        self.last: tuple[Any, _Site | None] = None, None  # what was found the last time
         self.calls = 0
         self.replayed = 0
         stance.remember(self)
@@ -56,6 +60,7 @@ class Whole:
     def clear(self) -> None:
         """Forget every program."""
         self.sites.clear()
+        self.last = None, None
         self.families.clear()
         self.calls = 0
 
@@ -66,10 +71,14 @@ class Whole:
             leaves, key = self._kind(args, kwargs)
         except Impure as impure:
             return self._plain(args, kwargs, str(impure))
-        site = self.sites.get(key)
+        if key == self.last[0]:  # without its hash, which is made of many
+            site = self.last[1]
+        else:
+            site = self.sites.get(key)
+            self.last = key, site
         if site is not None:
             for replay in site.ready:
-                if replay.world.holds():
+                if replay.fits(leaves):
                     self.replayed += 1
                     return replay.run(self.device, leaves)
         if site is not None and site.is_hopeless and not site.ready:
@@ -82,6 +91,7 @@ class Whole:
                 return self._plain(args, kwargs, "recompile_limit")
             self.families.add(family)
             site = self.sites[key] = _Site()
+            self.last = key, site
         if site.is_hopeless:
             return self._plain(args, kwargs, site.reason)
         return self._observed(site, leaves, args, kwargs)
@@ -109,11 +119,11 @@ class Whole:
         if (
             state.transforms or state.function_modes or state.dispatch_modes or state.saved_hooks
             or state.capture is not None or state.anomaly
-            or process.interpret_only or process.spmd_used or process.laid_out
+            or process.interpret_only or process.spmd_used or process.laid_out or _global_hooks()
         ):  # fmt: skip
             raise Impure("a mode is on that has to see every operator")
         leaves: list[Any]
-        if not kwargs and all(isinstance(x, (TensorBase, *_SIMPLE)) for x in args):
+        if not kwargs and all(isinstance(x, _LEAVES) for x in args):
             leaves, spec = list(args), ""  # as most calls are: nothing to take apart
         else:
             leaves, tree = pytree.tree_flatten((args, kwargs))
@@ -199,6 +209,23 @@ class Whole:
         return self.device
 
 
+def _global_hooks() -> bool:
+    """Whether something is called for every module or optimizer."""
+    return any(_HOOKS)
+
+
+_HOOKS = (
+    hooks.global_forward_pre_hooks, hooks.global_forward_hooks, hooks.global_backward_pre_hooks,
+    hooks.global_backward_hooks, hooks.global_buffer_registration_hooks,
+    hooks.global_module_registration_hooks, hooks.global_parameter_registration_hooks,
+    optimizer._global_pre_hooks, optimizer._global_post_hooks,
+)  # fmt: skip
+
+
 def _modes() -> tuple[Any, ...]:
-    return (state.grad_enabled, state.inference, id(state.autocast), process.default_dtype,
-            len(state.device_stack), state.overriding_off)  # fmt: skip
+    casts = state.autocast
+    return (
+        state.grad_enabled, state.inference, None if casts is None else tuple(casts.items()),
+        process.default_dtype, process.default_device, tuple(state.device_stack),
+        process.matmul_precision, state.deterministic, state.cuda_index, state.overriding_off,
+    )  # fmt: skip
