@@ -12,6 +12,7 @@ KEPT: dict[str, str] = {
     "AbsBackward0": "self | |",
     "AcosBackward0": "self | |",
     "AcoshBackward0": "self | |",
+    "AdaptiveAvgPool2DBackward0": "self | |",
     "AddBackward0": "| | alpha",
     "AddbmmBackward0": "batch1 batch2 | | alpha beta",
     "AddcdivBackward0": "tensor1 tensor2 | | value",
@@ -31,6 +32,12 @@ KEPT: dict[str, str] = {
     "Atan2Backward0": "other self | |",
     "AtanBackward0": "self | |",
     "AtanhBackward0": "self | |",
+    "AvgPool2DBackward0": (
+        "self | | ceil_mode count_include_pad divisor_override kernel_size padding stride"
+    ),
+    "AvgPool3DBackward0": (
+        "self | | ceil_mode count_include_pad divisor_override kernel_size padding stride"
+    ),
     "BaddbmmBackward0": "batch1 batch2 | | alpha beta",
     "BinaryCrossEntropyBackward0": "self target weight | | reduction",
     "BinaryCrossEntropyWithLogitsBackward0": "pos_weight self target weight | | reduction",
@@ -207,6 +214,8 @@ KEPT: dict[str, str] = {
     "PowBackward1": "exponent self | result |",
     "PowBackward2": "exponent | result | self",
     "PreluKernelBackward0": "self weight | |",
+    "ProdBackward0": "self | result |",
+    "ProdBackward1": "self | result | dim keepdim",
     "PutBackward0": "index source | | accumulate",
     "ReciprocalBackward0": "| result |",
     "ReflectionPad1DBackward0": "self | | padding",

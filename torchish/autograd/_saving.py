@@ -15,13 +15,14 @@ from .._autograd import nodes
 from .._autograd.nodes import OpNode
 from .._autograd.saved import FREED_HOOKS, Saved, SavedHandle, pack
 from .._autograd.tensor_base import TensorBase, detached, from_value
+from .._basics.dtypes import INT
 from .._core.kernels import Kernel, VjpKernel, scalar_array
 from .._core.trace import record
 from .._core.values import Value, host_value
 from .._ops.call.binding import MISSING
 from .._ops.call.operator import _SCALARS, _described
 from ._saved_names import KEPT
-from ._saving_rules import KEPT_ON_THE_WAY, RULES
+from ._saving_rules import KEPT_ON_THE_WAY, OWN, RESULTS, RESULTS_OF, RULES
 
 _LINEAR = ("_linear_addmm", "_linear_mm", "_linear_addmm_view", "_linear_mm_view")
 
@@ -40,6 +41,8 @@ class Plan:
         row = KEPT_ON_THE_WAY.get(operator) or KEPT.get(kernel.grad_name, "| |")
         self.inputs, self.results, self.others = (part.split() for part in row.split("|"))
         self._rename(operator)
+        self.numbers = _numbers(self.results, kernel.grad_name, kernel.n_out)
+        self.own = OWN.get(kernel.grad_name, "").split()
         rule = RULES.get(operator)
         self.rule = rule if rule is not None and self.results else None
         # Of a linear layer torch keeps the transposed weight, and the rows of a batch.
@@ -71,6 +74,9 @@ class Plan:
         names = {}
         if "input" not in self.inputs + self.others:
             names["input"] = "mat1" if "mat1" in self.inputs else "self"
+        for ours in ("x", "A"):
+            if ours not in self.inputs and self.inputs == ["self"]:
+                names[ours] = "self"
         if operator in _LINEAR:
             names["weight"] = "mat2"
         self.labels = [names.get(label, label) for label in self.labels]
@@ -94,10 +100,15 @@ class Plan:
     ) -> Iterator[tuple[int, Any, int | None]]:
         """(place, tensor, which own output it is or None), in the order of packing."""
         if self.rule is None:
-            places = [i for i in node.kept if isinstance(operands[i], TensorBase)]
+            wanted = [i for i in node.wanted if self.labels[i] in self.own]
+            kept = dict.fromkeys([*node.kept, *wanted])
+            places = [i for i in kept if isinstance(operands[i], TensorBase)]
             places.sort(key=lambda i: self.labels[i] if self.labels[i] in self.inputs else "~")
             for i in places:
                 yield i, self._shown(i, operands[i]), None
+            is_torchs = all(self.labels[i] in self.inputs for i in places)
+            if is_torchs and set(self.own) <= {self.labels[i] for i in node.wanted}:
+                yield from self._results(results)
             return
         for label in self.inputs:
             if label in self.labels:
@@ -105,11 +116,17 @@ class Plan:
                 if isinstance(operands[i], TensorBase):
                     yield i, operands[i], None
         if self.extra is None:
-            yield -1, results[0], 0
+            yield from self._results(results)
             return
         values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
         for k, value in enumerate(record(self.extra, values)):
             yield -1 - k, from_value(value), None
+
+    def _results(self, results: Sequence[Any]) -> Iterator[tuple[int, Any, int | None]]:
+        for k in self.numbers:
+            if k < len(results):
+                is_smooth = results[k]._aval.dtype.category > INT
+                yield -1 - k, results[k], k if is_smooth else None
 
     def _shown(self, place: int, tensor: Any) -> Any:
         """The tensor as torch keeps it: a linear layer's rows, its weight transposed."""
@@ -146,9 +163,10 @@ class Plan:
     def _from_rule(self, rule: Any, wanted: tuple[int, ...]) -> VjpKernel:
         kernel, described, labels = self.kernel, self.static, self.labels
         places = [i for i, label in enumerate(labels) if label in self.inputs or self._number(i)]
-        count = len(self.results) if self.extra is None else self.extra.n_out
-        places += [-1 - k for k in range(count)]
-        names = [labels[p] if p >= 0 else self.results[-1 - p] for p in places]
+        numbers = self.numbers if self.extra is None else list(range(self.extra.n_out))
+        names = [labels[p] for p in places] + self.results
+        places += [-1 - k for k in numbers]
+        described = {**described, "shape": tuple(kernel.in_avals[0].shape)}
         targets = [kernel.in_avals[i] for i in wanted]
 
         def fn(*arrays: Any) -> tuple[Any, ...]:
@@ -204,7 +222,8 @@ class Plan:
 
     def _place(self, name: str) -> int:
         if name in self.results:
-            return -1 - self.results.index(name)
+            number = self.results.index(name)
+            return -1 - (self.numbers[number] if self.numbers else number)
         return self.labels.index(name) if name in self.labels else len(self.labels)
 
     def _operand(self, node: OpNode, name: str) -> Any:
@@ -258,6 +277,13 @@ class Plan:
             else:
                 operands[node.kept[where]] = kept.tensor(node.edges[node.kept[where]])
         return operands, results
+
+
+def _numbers(names: list[str], grad_name: str, count: int) -> list[int]:
+    """Which of the kernel's results torch's names are; none where a name is no result of it."""
+    table = {**RESULTS, **RESULTS_OF.get(grad_name, {})}
+    found = [table.get(name, count) for name in names]
+    return found if len(set(found)) == len(found) and all(k < count for k in found) else []
 
 
 def plan_of(kernel: Kernel) -> Plan:

@@ -6,6 +6,7 @@ the hooks gave back. A rule's names are torch's; `d` is how the operator was cal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -173,9 +174,23 @@ def _max_pool(d: Any, kept: Arrays, grad: Any) -> Arrays:
     return {"self": flat.reshape(x.shape)}
 
 
+def _chosen(d: Any, kept: Arrays, grad: Any) -> Arrays:
+    """The gradient of what `indices` chose along a dim goes back to where it came from."""
+    index, shape = kept["indices"], d["shape"]
+    if not shape:
+        return {"self": grad}
+    dim = wrap_dim(d.get("dim", -1), len(shape))
+    if index.ndim < len(shape):
+        index, grad = jnp.expand_dims(index, dim), jnp.expand_dims(grad, dim)
+    at = list(jnp.indices(index.shape, sparse=True))
+    at[dim] = index
+    return {"self": jnp.zeros(shape, grad.dtype).at[tuple(at)].add(grad)}
+
+
 # By the name of the operator in the registry.
 RULES: dict[str, Rule] = {
     "exp": _unary(lambda y, g: g * y),
+    "exp2": _unary(lambda y, g: g * y * math.log(2)),
     "expm1": _unary(lambda y, g: g * (y + 1)),
     "sqrt": _unary(lambda y, g: g / (2 * y)),
     "rsqrt": _unary(lambda y, g: -0.5 * g * y * y * y),
@@ -191,10 +206,49 @@ RULES: dict[str, Rule] = {
     "batch_norm_eval": Rule(_batch_eval, _batch_no_results),
     "group_norm": Rule(_group_norm, _group_results),
     "max_pool": Rule(_max_pool, _pool_results),
+    **dict.fromkeys(
+        ("max", "min", "median", "nanmedian", "kthvalue", "mode", "sort", "topk"), Rule(_chosen)
+    ),
+}
+# Which result of ours a name of torch's is; some mean another one for a node.
+RESULTS = {
+    "result": 0, "result0": 0, "indices": 1, "min": 0, "max": 1, "solution": 0, "eigenvalues": 0,
+    "eigenvectors": 1, "U": 0, "S": 1, "Vh": 2, "Q": 0, "R": 1, "LU": 0, "pivots": 1, "inverse": 0,
+}  # fmt: skip
+RESULTS_OF = {
+    "LinalgLuBackward0": {"P": 0, "L": 1, "U": 2},
+    "LinalgCholeskyExBackward0": {"L": 0},
+    "StdMeanBackward0": {"result0": 0},
+}
+# What torch keeps for its shape or its values though this engine's gradient has no use for it:
+# an operand whenever its own gradient is wanted. Results are kept with the same operands.
+OWN = {
+    "AngleBackward0": "self",
+    "AdaptiveAvgPool2DBackward0": "self",
+    "AvgPool2DBackward0": "self",
+    "AvgPool3DBackward0": "self",
+    "GatherBackward0": "self",
+    "IndexAddBackward0": "source",
+    "IndexCopyBackward0": "source",
+    "NextafterBackward0": "other self",
+    "PowBackward0": "self",
+    "PutBackward0": "source",
+    "ReflectionPad1DBackward0": "self",
+    "ReflectionPad2DBackward0": "self",
+    "ReflectionPad3DBackward0": "self",
+    "ReplicationPad1DBackward0": "self",
+    "ReplicationPad2DBackward0": "self",
+    "ReplicationPad3DBackward0": "self",
+    "SgnBackward0": "self",
+    "TakeBackward0": "self",
+    # The exponent's derivative is the one that takes the result.
+    "PowBackward1": "exponent",
 }
 # Operators whose node has the name of another one in torch: what torch keeps on the way.
 KEPT_ON_THE_WAY = {
     "max_pool": "self | result1 |",
+    "median": "| indices | dim keepdim",
+    "nanmedian": "| indices | dim keepdim",
     "_linear_addmm": "mat1 mat2 | |",
     "_linear_mm": "self mat2 | |",
     "_linear_addmm_view": "mat1 mat2 | |",
