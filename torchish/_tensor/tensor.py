@@ -37,7 +37,7 @@ else:
 
 _from_dense = later("torchish.sparse.construct:from_dense")
 _to_layout = later("torchish.sparse.tensors:to_layout")
-_sparse_mask = later("torchish.sparse.rules:sparse_mask")
+_sparse_mask = later("torchish.sparse.questions:sparse_mask")
 _reduce_tensor = later("torchish._utils:reduce_tensor")
 _reduce_for_process = later("torchish._utils:reduce_for_process")
 _deepcopy_tensor = later("torchish._utils:deepcopy_tensor")

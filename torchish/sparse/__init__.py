@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._ops.registry import ops
+from . import rules as _rules  # noqa: F401 - the methods of sparse tensors
 from .construct import (
     sparse_bsc_tensor as sparse_bsc_tensor,
     sparse_bsr_tensor as sparse_bsr_tensor,
@@ -18,15 +19,9 @@ from .construct import (
     sparse_csc_tensor as sparse_csc_tensor,
     sparse_csr_tensor as sparse_csr_tensor,
 )
-from .rules import (
-    addmm as _addmm,
-    is_sparse as _is_sparse,
-    log_softmax as _log_softmax,
-    matmul as _matmul,
-    reduced as _reduced,
-    softmax as _softmax,
-    sum_ as _sum,
-)
+from .products import addmm as _addmm, matmul as _matmul, reduced as _reduced
+from .reductions import log_softmax as _log_softmax, softmax as _softmax, sum_ as _sum
+from .table import is_sparse as _is_sparse
 from .tensors import RULES
 
 __all__ = ["addmm", "log_softmax", "mm", "softmax", "spdiags", "sum"]
