@@ -49,7 +49,7 @@ CUT = (
     "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_().This is "
     "not supported, please use out-of-place `.detach()` instead"
 )
-_CPP_KINDS = ("AccumulateGrad", "CopySlices")
+_CPP_KINDS = ("AccumulateGrad", "CopyBackwards", "CopySlices")
 
 
 class Node:

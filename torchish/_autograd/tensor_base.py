@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._basics.errors import not_supported
-from .._basics.memo import memoised
 from .._basics.state import process, state
 from .._basics.strides import contiguous_strides, dense_span, is_dense
-from .._core.kernels import Kernel
+from .._core.kernels import Kernel, renamed
 from .._core.layout import Geometry, read_step, relate_read, relate_write, write_step
 from .._core.storage import Storage, VersionCounter, storage_for
 from .._core.values import Aval, Value, aval_of
@@ -421,20 +420,9 @@ def view_of(
                 shape, strides, offset = rule(tuple(flat), row_major, 0)
             geometry = Geometry(tuple(flat), row_major, source._aval.dtype)
             kernel, extra = read_step(geometry, tuple(shape), tuple(strides), offset, dt, flip)
-        steps = nodes.history(_renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
+        steps = nodes.history(renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
         if steps[0] is not None:
             made._grad_fn, made._out_nr = steps[0]
-    return made
-
-
-@memoised(1024)
-def _renamed(kernel: Any, name: str) -> Any:
-    """The same kernel under the grad node name of the view operator that uses it."""
-    made = Kernel(
-        kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name,
-        identity=kernel.identity,
-    )  # fmt: skip
-    made.twin = kernel
     return made
 
 

@@ -20,6 +20,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from .._basics import dtypes
 from .._basics.forking import tracing
+from .._basics.memo import memoised
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import wide, widened
@@ -89,7 +90,7 @@ class Kernel:
         *,
         grad_name: str = "",
         saves_output: bool = False,
-        differentiable: bool = True,
+        differentiable: bool | Sequence[bool] = True,
         wrapped: frozenset[int] = frozenset(),
         identity: str | None = None,
     ) -> None:
@@ -113,9 +114,12 @@ class Kernel:
         self.grad_name = grad_name or name
         self.saves_output = saves_output
         self.wrapped = wrapped  # inputs where a number stands in for a tensor operand
+        wanted = (
+            [differentiable] * self.n_out if isinstance(differentiable, bool) else differentiable
+        )
         self.differentiable = tuple(
-            differentiable and (a.dtype.is_floating_point or a.dtype.is_complex)
-            for a in self.out_avals
+            w and (a.dtype.is_floating_point or a.dtype.is_complex)
+            for w, a in zip(wanted, self.out_avals, strict=True)
         )
         # The operator and the key that it is a specialisation for, where it is one; and what is
         # known of the tensors that its node keeps (worked out when first asked for).
@@ -230,6 +234,19 @@ class DrawKernel(Kernel):
     __slots__ = ()
 
     draws = True
+
+
+@memoised(1024)
+def renamed(kernel: Kernel, name: str) -> Kernel:
+    """The same kernel under the grad node name of another operator, or form, that uses it."""
+    made = Kernel(
+        kernel.name, kernel.fn, kernel.in_avals, kernel.out_avals, grad_name=name,
+        saves_output=kernel.saves_output, differentiable=kernel.differentiable,
+        wrapped=kernel.wrapped, identity=kernel.identity,
+    )  # fmt: skip
+    made.origin = kernel.origin
+    made.twin = kernel
+    return made
 
 
 class VjpKernel(Kernel):

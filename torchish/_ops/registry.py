@@ -77,7 +77,8 @@ def op(
     name: str | None = None,
     aliases: tuple[str, ...] = (),
     grad_name: str | Callable[..., str] | None = None,
-    differentiable: bool = True,
+    inplace_grad_name: str | None = None,
+    differentiable: bool | tuple[bool, ...] = True,
     method_varargs: bool = False,
     check: Callable[..., None] | None = None,
     guard: Callable[..., None] | None = None,
@@ -94,7 +95,9 @@ def op(
     promote: "arith", "float", "none" or "bool_int64" (see operator.py).
     saves: "output" where torch's backward saves the result rather than inputs.
     check, guard: raise by shapes and static values once, by values at every call (operator.py).
-    grad_name: torch's name of the grad node, or a function of what `check` receives.
+    grad_name: torch's name of the grad node, or a function of what `check` receives;
+        inplace_grad_name: that of the in-place form where torch has another.
+    differentiable: whether results carry gradients, or which of several.
     inplace: whether there is an in-place form, or the places of one. By default it is a method, a
         function of nn.functional, and one of torch where one tensor is all that it needs.
     overloads: function(args, kwargs) -> new (args, kwargs) or None, tried when binding fails.
@@ -111,8 +114,8 @@ def op(
         made = Operator(
             public, each_position(body, described) if mapped else body,
             Binder(public, described, overloads), promote, saves=saves,
-            returns=returns, grad_name=grad_name, differentiable=differentiable, check=check,
-            guard=guard,
+            returns=returns, grad_name=grad_name, inplace_grad_name=inplace_grad_name,
+            differentiable=differentiable, check=check, guard=guard,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
             layout=layout, out_dtype=out_dtype, overlap=overlap, expanded=expanded,
         )  # fmt: skip

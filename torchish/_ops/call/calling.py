@@ -195,7 +195,7 @@ def call_inplace(operator: Operator, target: Any, args: Sequence[Any], kwargs: A
     found = tuple(key)
     memory_first = operator.elementwise or operator.name in _AS_ELEMENTWISE
     return write_inplace(
-        target, lambda: operator.kernel_for(operands, found), operands,
+        target, lambda: operator.written_kernel(operands, found), operands,
         overlap=operator.overlap, expanded=operator.expanded, key=found,
         first=None if memory_first else lambda: operator.fitting(found),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from ..._basics.dtypes import dtype, from_np
 from ..._basics.forking import tracing
 from ..._basics.state import process
 from ..._core import store
-from ..._core.kernels import Kernel
+from ..._core.kernels import Kernel, renamed
 from ..._core.values import Aval
 from .binding import MISSING, Binder, Parameter, plain
 from .return_types import return_type
@@ -50,7 +50,8 @@ class Operator:
         saves: str = "inputs",
         returns: str | None = None,
         grad_name: str | Callable[..., str] | None = None,
-        differentiable: bool = True,
+        inplace_grad_name: str | None = None,
+        differentiable: bool | tuple[bool, ...] = True,
         check: Callable[..., None] | None = None,
         guard: Callable[..., None] | None = None,
         elementwise: bool = False,
@@ -66,6 +67,7 @@ class Operator:
         self.saves_output = saves == "output"
         self.result = return_type(name, returns) if returns else None
         self.grad_name = grad_name or _camel(name) + "Backward0"
+        self.inplace_grad_name = inplace_grad_name
         self.differentiable = differentiable
         self.check = check
         self.guard = guard
@@ -123,6 +125,12 @@ class Operator:
         if self.guard is not None:
             self.guard(**_arguments(self.binder.params, operands, key))
         return kernel
+
+    def written_kernel(self, operands: Sequence[Any], key: tuple[Any, ...]) -> Kernel:
+        """The kernel of one in-place call; torch has other grad nodes for some of these."""
+        kernel = self.kernel_for(operands, key)
+        name = self.inplace_grad_name
+        return kernel if name is None else renamed(kernel, name)
 
     def _history_name(self, params: Sequence[Parameter], key: tuple[Any, ...]) -> str:
         """torch's name of the grad node; some operators have one a call form."""

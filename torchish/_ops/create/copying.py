@@ -56,8 +56,12 @@ def _format_strides(input: Any, memory_format: Any) -> tuple[int, ...] | None:
 @composite()
 def clone(input: Any, *, memory_format: Any = None) -> Tensor:
     """A copy with its own memory, part of the graph."""
-    strides = _format_strides(input, memory_format)
-    return apply_kernel(_identity(input._aval, "CloneBackward0"), (input,), strides)[0]
+    return copied(input, "CloneBackward0", _format_strides(input, memory_format))
+
+
+def copied(input: Any, name: str, strides: Any = None) -> Any:
+    """A copy whose grad node has a name of its own; row-major unless strides are given."""
+    return apply_kernel(_identity(input._aval, name), (input,), strides)[0]
 
 
 @composite(into=("method",))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..call.describe import scalar_name, show_size as show
+from ..call.fronts import numbered_by
 from ..registry import Operand, Scalar, Tensor, op, wrap_dim
 from ..shared.memory_format import preserve
 from ..shared.ranges import check_range
@@ -180,7 +181,8 @@ def _fill_fits(input: Any, dim: int, index: Any, value: Any) -> None:
     _positions(_bounds_fill, negative=True)(input, dim, index)
 
 
-@op("none", guard=_fill_fits, inplace=True, layout=preserve, expanded="index_fill_")
+@op("none", guard=_fill_fits, inplace=True, layout=preserve, expanded="index_fill_",
+    grad_name=numbered_by("value", "IndexFill"))  # fmt: skip
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand):
     """A copy of `input` with the slices at `index` along `dim` set to one value."""
     dim = wrap_dim(dim, input.ndim)

@@ -33,7 +33,8 @@ def sigmoid(input: Tensor) -> Array:
     return 1 / (1 + jnp.exp(-input)) if num.is_complex(input) else jax.nn.sigmoid(input)
 
 
-@op("none", into=("internal",), name="leaky_relu", elementwise=True, inplace=True)
+@op("none", into=("internal",), name="leaky_relu", elementwise=True, inplace=True,
+    inplace_grad_name="LeakyReluBackward1")  # fmt: skip
 @num.widened
 def leaky_relu_op(input: Tensor, negative_slope: Scalar = 0.01) -> Array:
     """input where it is positive, else negative_slope * input."""
@@ -41,7 +42,7 @@ def leaky_relu_op(input: Tensor, negative_slope: Scalar = 0.01) -> Array:
     return jnp.where(input > 0, input, input * num.as_dtype(negative_slope, input))
 
 
-@op("none", into=("internal",), name="elu", elementwise=True)
+@op("none", into=("internal",), name="elu", elementwise=True, inplace_grad_name="EluBackward1")
 @num.widened
 def elu_op(
     input: Tensor, alpha: Scalar = 1.0, scale: Scalar = 1.0, input_scale: Scalar = 1.0
@@ -58,7 +59,8 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@op("none", inplace=True, into=("torch", "internal"), grad_name="EluBackward0", elementwise=True)
+@op("none", inplace=True, into=("torch", "internal"), grad_name="EluBackward0", elementwise=True,
+    inplace_grad_name="EluBackward1")  # fmt: skip
 @num.widened
 def selu(input: Tensor) -> Array:
     """The self-normalising elu.
@@ -68,7 +70,8 @@ def selu(input: Tensor) -> Array:
     return elu_op.operator.body(input, _SELU_ALPHA, _SELU_SCALE)
 
 
-@op("none", inplace=True, into=("torch", "internal"), elementwise=True)
+@op("none", inplace=True, into=("torch", "internal"), elementwise=True,
+    inplace_grad_name="CeluBackward1")  # fmt: skip
 @num.widened
 def celu(input: Tensor, alpha: Scalar = 1.0) -> Array:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)).
@@ -176,7 +179,7 @@ def hardsigmoid_op(input: Tensor) -> Array:
 
 @op(
     "none", into=("torch", "internal"), name="threshold", inplace=("torch",), elementwise=True,
-    expanded="write",
+    expanded="write", inplace_grad_name="ThresholdBackward1",
 )  # fmt: skip
 def threshold_op(input: Tensor, threshold: Scalar, value: Scalar) -> Array:
     """x where it is above `threshold`, else `value`."""

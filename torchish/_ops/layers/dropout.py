@@ -249,13 +249,15 @@ def native_dropout(input: Any, p: Any, train: Any) -> Any:
 # -- randomised leaky relu -------------------------------------------------------------------------
 
 
-@op("none", into=("internal",), out=False, grad_name="RreluWithNoiseBackward0")
+@op("none", into=("internal",), out=False, grad_name="RreluWithNoiseBackward0",
+    inplace_grad_name="RreluWithNoiseBackward1")  # fmt: skip
 def rrelu_apply(input: Tensor, slopes: Tensor):
     """input * slope of each element (1 where the input is positive)."""
     return input * slopes
 
 
-@op("none", into=("internal",), out=False, grad_name="RreluWithNoiseBackward0")
+@op("none", into=("internal",), out=False, grad_name="RreluWithNoiseBackward0",
+    inplace_grad_name="RreluWithNoiseBackward1")  # fmt: skip
 def rrelu_mean(input: Tensor, slope: Scalar):
     """The leaky relu that evaluation uses."""
     return jnp.where(input <= 0, input * slope, input)

@@ -193,7 +193,11 @@ def _check_batch(shape: tuple[int, ...], text: Any) -> None:
         )
 
 
-@op("none", into=("internal",), grad_name="NativeBatchNormBackward0", layout=follow)
+_FIRST = (True, False, False)  # the statistics carry no gradient
+
+
+@op("none", into=("internal",), grad_name="NativeBatchNormBackward0", layout=follow,
+    differentiable=_FIRST)  # fmt: skip
 def batch_norm_parts(
     input: Tensor, weight: OptTensor, bias: OptTensor, running_mean: OptTensor,
     running_var: OptTensor, training: bool, eps: Scalar,
@@ -296,7 +300,7 @@ def torch_layer_norm(
     return nnf.layer_norm(input, normalized_shape, weight, bias, eps)
 
 
-@op("none", into=("torch",), out=False)
+@op("none", into=("torch",), out=False, differentiable=_FIRST)
 def native_layer_norm(
     input: Tensor, normalized_shape: Any, weight: OptTensor, bias: OptTensor, eps: Scalar
 ) -> Any:

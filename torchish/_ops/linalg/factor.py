@@ -46,11 +46,15 @@ def from_triangle(input: Any, upper: bool) -> Any:
     return even + lax.stop_gradient(read - even)
 
 
+def _cholesky_name(name: str = "linalg.cholesky", **_: Any) -> str:
+    return "CholeskyBackward0" if name == "cholesky" else "LinalgCholeskyExBackward0"
+
+
 @op(
     "none",
     into=("internal",),
     name="linalg_cholesky",
-    grad_name="LinalgCholeskyExBackward0",
+    grad_name=_cholesky_name,
     layout=columns("c"),
 )
 def _cholesky(input: Tensor, *, upper: bool = False, name: str = "linalg.cholesky"):
@@ -391,7 +395,7 @@ def linalg_eig(A: Tensor):
 register("linalg", "eig", linalg_eig)
 
 
-@op("none", into=("linalg",), name="eigvals", grad_name="LinalgEigvalsBackward0",
+@op("none", into=("linalg",), name="eigvals", grad_name="LinalgEigBackward0",
     out_dtype="cast")  # fmt: skip
 def eigvals(A: Tensor):
     """Eigenvalues of square matrices, always complex."""
@@ -452,7 +456,8 @@ def _split(packed: Any) -> tuple[Any, Any]:
     return lower, jnp.triu(packed[..., :k, :])
 
 
-@op("none", into=("internal",), name="linalg_lu", returns="P L U", grad_name="LinalgLuBackward0")
+@op("none", into=("internal",), name="linalg_lu", returns="P L U", grad_name="LinalgLuBackward0",
+    differentiable=(False, True, True))  # fmt: skip
 def linalg_lu(A: Tensor, *, pivot: bool = True):
     """`A = P L U` with P a permutation, L unit lower and U upper triangular."""
     packed, _, order = _lu("linalg.lu", A, pivot)
@@ -556,7 +561,8 @@ def row_order(pivots: Any, rows: int) -> Any:
     return lax.linalg.lu_pivots_to_permutation(pivots.astype(jnp.int32) - 1, rows)
 
 
-@op("none", into=("torch",), returns="P L U", grad_name="LuUnpackBackward0")
+@op("none", into=("torch",), returns="P L U", grad_name="LuUnpackBackward0",
+    differentiable=(False, True, True))  # fmt: skip
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True
 ):

@@ -168,7 +168,11 @@ def norm_except_dim(v, pow=2, dim=0) -> Tensor:
 # ---------------------------------------------------------------------------- condition, rank
 
 
-@op("none", into=("internal",), name="linalg_cond", grad_name="DivBackward0", out_dtype="cast")
+def _last_of_cond(p: Any, **_: Any) -> str:
+    return "SqueezeBackward1" if p in (None, 2, -2) else "NanToNumBackward0"
+
+
+@op("none", into=("internal",), name="linalg_cond", grad_name=_last_of_cond, out_dtype="cast")
 def _cond(A: Tensor, p: Any):
     name = "linalg.cond"
     check_matrices(name, A)

@@ -55,7 +55,11 @@ op("none", name="slogdet", returns="sign logabsdet", grad_name="LinalgSlogdetBac
 )
 
 
-@op("none", out=False)
+def _last_of_logdet(input: Any) -> str:
+    return "AddBackward0" if input.dtype.is_complex else "WhereBackward0"
+
+
+@op("none", out=False, grad_name=_last_of_logdet)
 def logdet(input: Tensor):
     """The logarithm of the determinant: nan where it is negative, -inf where it is 0."""
     check_square("linalg.slogdet", input)
@@ -131,7 +135,7 @@ def _powers(x: Any, count: int) -> Any:
     return jnp.stack(columns, -1)
 
 
-@op("none", into=("linalg",), name="vander", out=False, grad_name="CumprodBackward0")
+@op("none", into=("linalg",), name="vander", out=False, grad_name="CatBackward0")
 def linalg_vander(x: Tensor, *, N: Any = None):
     """`out[..., i, j] = x[..., i]^j` for j below `N`."""
     x = x.reshape(1) if x.ndim == 0 else x

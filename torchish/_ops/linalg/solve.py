@@ -399,7 +399,7 @@ def pinverse(input, rcond=1e-15) -> Tensor:
 @op(
     "none", into=("internal",), name="linalg_lstsq",
     returns="solution residuals rank singular_values", grad_name="LinalgLstsqBackward0",
-    layout=columns("c..."), out_dtype="cast",
+    layout=columns("c..."), out_dtype="cast", differentiable=(True, True, False, False),
 )  # fmt: skip
 def _lstsq(A: Tensor, B: Tensor, rcond: Any = None, driver: str = "gelsy"):
     if driver not in ("gels", "gelsy", "gelsd", "gelss"):

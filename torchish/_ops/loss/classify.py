@@ -236,7 +236,17 @@ def _nll(log_prob: Any, target: Any, weight: Any, ignore_index: int, reduction: 
     return reduced(loss, reduction)
 
 
-@op("none", into=("internal",), grad_name="NllLossBackward0")
+def _nll_name(input: Any, reduction: str, label_smoothing: float = 0.0, **_: Any) -> str:
+    if label_smoothing:
+        return "AddBackward0"
+    if input.ndim <= 2:
+        return "NllLossBackward0"
+    # torch makes every number of spatial dims two and, for losses one by one, that number again.
+    again = reduction == "none" and input.ndim != 4
+    return "ViewBackward0" if again else "NllLoss2DBackward0"
+
+
+@op("none", into=("internal",), grad_name=_nll_name)
 def nll_loss_op(
     input: Tensor, target: Tensor, weight: OptTensor, ignore_index: int, reduction: str
 ) -> Any:
@@ -283,7 +293,7 @@ def _log_softmax(x: Any, axis: int) -> Any:
     return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
 
 
-@op("none", into=("internal",), grad_name="NllLossBackward0")
+@op("none", into=("internal",), grad_name=_nll_name)
 def cross_entropy_index(
     input: Tensor, target: Tensor, weight: OptTensor, ignore_index: int, reduction: str,
     label_smoothing: float,
@@ -318,7 +328,11 @@ def cross_entropy_index(
     return ((1 - label_smoothing) * hard + share * smooth).astype(input.dtype)
 
 
-@op("none", into=("internal",), grad_name="DivBackward1")
+def _soft_name(reduction: str, **_: Any) -> str:
+    return "DivBackward1" if reduction == "mean" else "NegBackward0"
+
+
+@op("none", into=("internal",), grad_name=_soft_name)
 def cross_entropy_prob(
     input: Tensor, target: Tensor, weight: OptTensor, reduction: str, label_smoothing: float
 ) -> Any:

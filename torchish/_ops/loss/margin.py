@@ -13,7 +13,7 @@ from ..call.operator import broadcast_check
 from ..registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 from ..shared import numeric as num
 from ..shared.memory_format import pointwise
-from .reduction import in_default_float, reduced, reduction_of
+from .reduction import by_reduction, in_default_float, reduced, reduction_of
 
 _F = ("nn.functional",)
 _CODES = ("none", "mean", "sum")
@@ -48,7 +48,7 @@ def _check_cosine(x1: Any, x2: Any, target: Any) -> None:
         )
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0")
+@op("arith", into=("internal",), elementwise=False, grad_name=by_reduction("AddBackward0"))
 def cosine_embedding_op(
     input1: Tensor, input2: Tensor, target: Tensor, margin: Scalar, reduction: str
 ) -> Any:

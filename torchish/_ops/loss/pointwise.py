@@ -13,7 +13,7 @@ from ..call.warning import user_level
 from ..registry import OptTensor, Scalar, Tensor, composite, internal, op, ops
 from ..shared import numeric as num
 from ..shared.memory_format import pointwise
-from .reduction import in_default_float, reduced, reduction_of, warn_sizes
+from .reduction import by_reduction, in_default_float, reduced, reduction_of, warn_sizes
 
 _F = ("nn.functional",)
 
@@ -56,7 +56,13 @@ def mse_loss(
     return internal.mse_loss_op(input, target, weight, reduction)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name=by_reduction("AbsBackward0"),
+    layout=pointwise,
+)
 def l1_loss_op(input: Tensor, target: Tensor, weight: OptTensor, reduction: str) -> Any:
     """|input - target|, with gradient 0 where they are equal."""
     if reduction == "mean" and not num.is_inexact(input):
@@ -151,7 +157,17 @@ def huber_loss(
     return internal.huber_loss_op(input, target, weight, reduction, float(delta))
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
+def _last_of_kl(log_target: bool, **_: Any) -> str:
+    return "MulBackward0" if log_target else "SubBackward0"
+
+
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name=by_reduction(_last_of_kl),
+    layout=pointwise,
+)
 def kl_div_op(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> Any:
     """target (log target - input), where 0 log 0 is 0."""
     broadcast_check([input.shape, target.shape])
@@ -195,7 +211,17 @@ def kl_div(
     return internal.kl_div_op(input, target, reduction_of(reduction), log_target)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
+def _last_of_poisson(full: bool, **_: Any) -> str:
+    return "AddBackward0" if full else "SubBackward0"
+
+
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name=by_reduction(_last_of_poisson),
+    layout=pointwise,
+)
 def poisson_nll_loss_op(
     input: Tensor, target: Tensor, log_input: bool, full: bool, eps: Scalar, reduction: str
 ) -> Any:
@@ -238,7 +264,17 @@ def torch_poisson_nll_loss(
     return internal.poisson_nll_loss_op(input, target, log_input, full, eps, name)
 
 
-@op("arith", into=("internal",), elementwise=False, grad_name="MeanBackward0", layout=pointwise)
+def _last_of_gaussian(full: bool, **_: Any) -> str:
+    return "AddBackward0" if full else "MulBackward0"
+
+
+@op(
+    "arith",
+    into=("internal",),
+    elementwise=False,
+    grad_name=by_reduction(_last_of_gaussian),
+    layout=pointwise,
+)
 def gaussian_nll_loss_op(
     input: Tensor, target: Tensor, var: Tensor, full: bool, eps: Scalar, reduction: str
 ) -> Any:

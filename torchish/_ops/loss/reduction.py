@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -62,3 +63,17 @@ def warn_sizes(input: Any, target: Any) -> None:
         stacklevel=user_level(),
     )
     broadcast_check([tuple(input.shape), tuple(target.shape)])
+
+
+def by_reduction(none: str | Callable[..., str]) -> Callable[..., str]:
+    """The grad node's name of a loss that torch reduces by another operator.
+
+    `none` names the last step of the loss itself, or gives its name for the arguments.
+    """
+
+    def grad_name(reduction: str, **others: Any) -> str:
+        if reduction == "none":
+            return none if isinstance(none, str) else none(**others)
+        return "MeanBackward0" if reduction == "mean" else "SumBackward0"
+
+    return grad_name

@@ -311,7 +311,7 @@ def _hypot_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _hypot = num.with_derivative(jnp.hypot, _hypot_tangent)
 
 
-@op("float", inplace=True)
+@op("float", inplace=True, grad_name=numbered_by("other", "Copysign", 1, 0))
 def copysign(input: Tensor, other: Operand) -> Array:
     """The magnitude of `input` with the sign of `other`."""
     return _copysign(*jnp.broadcast_arrays(input, other))
@@ -385,7 +385,12 @@ def logaddexp2(input: Tensor, other: Tensor) -> Array:
     return jnp.logaddexp2(input, other)
 
 
-@op("float", inplace=("torch", "method"))
+def _xlogy_name(input: Any, other: Any, **_: Any) -> str:
+    both = hasattr(input, "shape") and hasattr(other, "shape")
+    return f"XlogyBackward{0 if both else 2 if hasattr(input, 'shape') else 1}"
+
+
+@op("float", inplace=("torch", "method"), grad_name=_xlogy_name)
 @num.widened
 def xlogy(input: Operand, other: Operand) -> Array:
     """input * log(other), and 0 where `input` is 0 (NaN where `other` is)."""

@@ -67,7 +67,8 @@ def _angle_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _angle = num.with_derivative(lambda z: jnp.arctan2(z.imag, z.real), _angle_tangent)
 
 
-@op("none", into=("internal",), name="conj_physical", elementwise=True)
+@op("none", into=("internal",), name="conj_physical", elementwise=True,
+    inplace_grad_name="ConjPhysicalBackward1")  # fmt: skip
 def _conj_physical(input: Tensor) -> Array:
     return jnp.conj(input)
 

@@ -225,14 +225,14 @@ def tanh(input: Tensor) -> Array:
     return accurate.tanh(input)
 
 
-@op("float", inplace=True, aliases=("arcsinh",))
+@op("float", inplace=True, aliases=("arcsinh",), inplace_grad_name="AsinhBackward1")
 @num.widened
 def asinh(input: Tensor) -> Array:
     """The inverse hyperbolic sine."""
     return jnp.arcsinh(input)
 
 
-@op("float", inplace=True, aliases=("arccosh",))
+@op("float", inplace=True, aliases=("arccosh",), inplace_grad_name="AcoshBackward1")
 @num.widened
 def acosh(input: Tensor) -> Array:
     """The inverse hyperbolic cosine."""
@@ -247,7 +247,7 @@ def _acosh_tangent(out: Array, primals: Any, tangents: Any) -> Array:
 _acosh = num.with_derivative(jnp.arccosh, _acosh_tangent)
 
 
-@op("float", inplace=True, aliases=("arctanh",))
+@op("float", inplace=True, aliases=("arctanh",), inplace_grad_name="AtanhBackward1")
 @num.widened
 def atanh(input: Tensor) -> Array:
     """The inverse hyperbolic tangent."""

@@ -66,12 +66,20 @@ def _of_all(name: str, x: Array, index_of: Any) -> Array:
     return shared_gradient(lambda x: x[index], flat)
 
 
-@op("none", into=("internal",), name="median", returns="values indices")
+@op(
+    "none", into=("internal",), name="median", returns="values indices", grad_name="MedianBackward1"
+)
 def _median_dim(input: Tensor, dim: int, keepdim: bool = False) -> Any:
     return _along("median", input, dim, keepdim, _median_index)
 
 
-@op("none", into=("internal",), name="nanmedian", returns="values indices")
+@op(
+    "none",
+    into=("internal",),
+    name="nanmedian",
+    returns="values indices",
+    grad_name="NanmedianBackward1",
+)
 def _nanmedian_dim(input: Tensor, dim: int, keepdim: bool = False) -> Any:
     return _along("nanmedian", input, dim, keepdim, _nanmedian_index)
 

@@ -105,7 +105,7 @@ def _trigamma(x: Array) -> Array:
     return jnp.where(low, (math.pi / sine) ** 2 - upper, upper)
 
 
-@op("float", into=("internal",), name="polygamma")
+@op("float", into=("internal",), name="polygamma", inplace_grad_name="PolygammaBackward1")
 @num.widened
 def _polygamma(input: Tensor, n: int) -> Array:
     if n == 0:

@@ -137,8 +137,15 @@ def _c2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool):
     return x
 
 
+def _r2c_name(dims: Any, forward: bool, onesided: bool, **_: Any) -> str:
+    """torch takes one dim from the real transform; inverse ones and further dims by other steps."""
+    if forward and (onesided or len(dims) == 1):
+        return "FftR2CBackward0"
+    return "ConjBackward0" if len(dims) == 1 else "FftC2CBackward0"
+
+
 @op(
-    "none", into=("internal",), name="_fft_r2c", grad_name="FftR2CBackward0", layout=_r2c_layout,
+    "none", into=("internal",), name="_fft_r2c", grad_name=_r2c_name, layout=_r2c_layout,
     out_dtype="cast",
 )  # fmt: skip
 def _r2c(input: Tensor, dims: Any, sizes: Any, norm: str, forward: bool, onesided: bool):

@@ -9,8 +9,8 @@ from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
 from ..._basics.strides import dense_span
 from ..call.composites import Out
+from ..create.copying import copied
 from ..registry import composite, methods, ops
-from ..shared.memory_format import contiguous_format
 from .scatter import lies_with_gaps
 
 # A view operator's name in one of both places -> its copy is registered as NAME_copy.
@@ -31,10 +31,11 @@ def _view(name: str) -> Callable[..., Any]:
 _EXACT = Out("exact", gives_lists=False)
 
 
-def _copied(shown: Any) -> Any:
-    """Contiguous clones of one view or several."""
+def _copied(shown: Any, name: str = "") -> Any:
+    """Contiguous copies of one view or several; their grad node is named, or after the view's."""
     if isinstance(shown, TensorBase):
-        return ops.clone(shown, memory_format=contiguous_format)
+        node = shown.grad_fn
+        return copied(shown, name or ("" if node is None else f"{node.name()}_copy"))
     return tuple(_copied(view) for view in shown)
 
 
@@ -57,7 +58,7 @@ for _name in _VIEWS:
 @composite(into=("torch",), out="exact")
 def detach_copy(input: Any) -> Any:
     """A copy; unlike `detach` it stays part of the graph, as in torch."""
-    return _copied(input)
+    return _copied(input, "CloneBackward0")
 
 
 @composite(into=("torch",), out="exact")
@@ -69,7 +70,7 @@ def slice_copy(input: Any, dim: int = 0, start: Any = None, end: Any = None, ste
 @composite(out=Out("exact", history=False, warn=False))
 def narrow_copy(input: Any, dim: int, start: int, length: int) -> Any:
     """`narrow`, copied: shares no memory with `input`."""
-    return _copied(ops.narrow(input, dim, start, length))
+    return _copied(ops.narrow(input, dim, start, length), "NarrowCopyBackward0")
 
 
 @composite()

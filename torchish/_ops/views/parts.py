@@ -47,13 +47,14 @@ def slice_(self: Any, dim: int, start: Any = None, end: Any = None, step: int = 
 
 
 def _sliced(
-    input: Any, d: int, first: int, last: int, step: int, creation: Any = None, part: int = 0
-) -> Any:
+    input: Any, d: int, first: int, last: int, step: int, creation: Any = None, part: int = 0,
+    name: str = "SliceBackward0",
+) -> Any:  # fmt: skip
     count = -(-(last - first) // step)
     options = {} if creation is None else {"creation": creation, "part": part}
     return view_of(
         input,
-        "SliceBackward0" if creation is None else "SplitBackward0",
+        name,
         lambda s, t, o: (
             (*s[:d], count, *s[d + 1 :]), (*t[:d], t[d] * step, *t[d + 1 :]), o + first * t[d],
         ),
@@ -82,6 +83,9 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Tensor:
     return _sliced(input, d, first, first + length, 1)
 
 
+_SPLIT, _SPLIT_SIZES = "SplitBackward0", "SplitWithSizesBackward0"
+
+
 @composite(name="split", aliases=("unsafe_split",))
 def split(
     tensor: Any, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
@@ -105,10 +109,11 @@ def split(
                     "split_size can only be 0 if dimension size is 0, but got dimension size of "
                     f"{n}"
                 )
-            return (_sliced(tensor, d, 0, 0, 1, MULTI_OUTPUT),)
+            return (_sliced(tensor, d, 0, 0, 1, MULTI_OUTPUT, name=_SPLIT),)
         cuts = list(range(0, max(n, 1), size))
         return tuple(
-            _sliced(tensor, d, c, min(c + size, n), 1, MULTI_OUTPUT, k) for k, c in enumerate(cuts)
+            _sliced(tensor, d, c, min(c + size, n), 1, MULTI_OUTPUT, k, _SPLIT)
+            for k, c in enumerate(cuts)
         )
     return _split_sizes(tensor, tuple(int(s) for s in sections), d)
 
@@ -129,7 +134,7 @@ def _split_sizes(tensor: Any, sizes: Ints, d: int) -> tuple[Any, ...]:
     found = []
     start = 0
     for k, s in enumerate(sizes):
-        found.append(_sliced(tensor, d, start, start + s, 1, MULTI_OUTPUT, k))
+        found.append(_sliced(tensor, d, start, start + s, 1, MULTI_OUTPUT, k, _SPLIT_SIZES))
         start += s
     return tuple(found)
 
