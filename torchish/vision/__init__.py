@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from torchish._alias import VERSIONS
-
+from .._alias import VERSIONS
 from . import datasets as datasets, transforms as transforms, utils as utils
 from ._backends import (
     get_image_backend as get_image_backend,

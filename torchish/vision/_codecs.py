@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics.errors import not_supported
+from .._basics.errors import not_supported
 
 # Pillow's modes for the names of ImageReadMode.
 MODES = {"GRAY": "L", "GRAY_ALPHA": "LA", "RGB": "RGB", "RGB_ALPHA": "RGBA"}

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-
+from .._basics import dtypes
 from ._scaling import scaled
 from ._tensors import Tensor, array_of, tensor_of
 from .transforms._convert import to_pil_image

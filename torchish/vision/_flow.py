@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from torchish._basics import dtypes
-
+from .._basics import dtypes
 from ._tensors import Tensor, array_of, tensor_of
 
 # Steps between the corners of the colour wheel, and which channel rises or falls on the way:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from torchish._autograd.interop import host_array, is_host, wrap_host
-from torchish._basics.errors import not_supported
-from torchish._basics.state import process, state
-from torchish._random import draws
-from torchish._random.generator import thread_generator
-from torchish._tensor.tensor import Tensor
+from .._autograd.interop import host_array, is_host, wrap_host
+from .._basics.errors import not_supported
+from .._basics.state import process, state
+from .._random import draws
+from .._random.generator import thread_generator
+from .._tensor.tensor import Tensor
 
 
 def array_of(tensor: Tensor) -> np.ndarray:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish.utils.data import ConcatDataset
-
+from ...utils.data import ConcatDataset
 from .._codecs import decode_bytes
 from .folder import default_loader
 from .utils import _read_pfm, verify_str_arg

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._random import draws
-from torchish._random.generator import Generator
-
+from ..._random import draws
+from ..._random.generator import Generator
 from .._tensors import tensor_of
 from ..transforms import functional as F
 from .vision import Transform, VisionDataset

@@ -7,8 +7,7 @@ import shutil
 import tempfile
 from typing import Any
 
-from torchish.serialization import load, save
-
+from ...serialization import load, save
 from .folder import ImageFolder
 from .utils import check_integrity, extract_archive, scipy_io, verify_str_arg
 

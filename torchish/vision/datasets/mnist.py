@@ -15,8 +15,7 @@ from urllib.error import URLError
 
 import numpy as np
 
-from torchish.serialization import load
-
+from ...serialization import load
 from .._tensors import Tensor, array_of, tensor_of
 from ._listed import need_files
 from .utils import (

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish.serialization import load, save
-
+from ...serialization import load, save
 from .._tensors import Tensor, tensor_of
 from .utils import download_url, extract_archive
 from .vision import Transform, VisionDataset

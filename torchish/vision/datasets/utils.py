@@ -23,7 +23,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 
-from torchish._basics.errors import not_supported
+from ..._basics.errors import not_supported
 
 USER_AGENT = "pytorch/vision"
 Path = str | os.PathLike[str]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from torchish.utils.data import Dataset
+from ...utils.data import Dataset
 
 Transform = Callable[[Any], Any]
 

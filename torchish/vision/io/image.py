@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-from torchish._basics.errors import not_supported
-
+from ..._basics import dtypes
+from ..._basics.errors import not_supported
 from .._codecs import decode_bytes, decode_frames, encode_image, kind_of
 from .._tensors import Tensor, array_of, tensor_of
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics.errors import not_supported
-
+from ..._basics.errors import not_supported
 from .._tensors import Tensor, array_of, tensor_of
 
 

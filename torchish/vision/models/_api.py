@@ -12,8 +12,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any, get_args
 
-from torchish import hub, nn
-from torchish._basics.errors import not_supported
+from ... import hub, nn
+from ..._basics.errors import not_supported
 
 __all__ = [
     "Weights",

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Optional
 
-from torchish import nn
-from torchish.vision.transforms import _presets
-from torchish.vision.transforms._modes import InterpolationMode
-
+from ... import nn
+from ..transforms import _presets
+from ..transforms._modes import InterpolationMode
 from ._api import Weights, WeightsEnum, get_weight, register_model
 from ._meta import categories, table
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
 
+from ... import nn
+from ...nn import functional as F
 from ._build import Kwargs, expect, expect_classes
 
 Layer = Callable[..., nn.Module]

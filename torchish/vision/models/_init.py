@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchish import nn
+from ... import nn
 
 Rule = Callable[[Any], Any]
 

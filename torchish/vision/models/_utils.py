@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from torchish import nn
-
+from ... import nn
 from ._build import (
     expect as _ovewrite_named_param,
     expected as _ovewrite_value_param,

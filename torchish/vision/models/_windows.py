@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import torchish
-import torchish.nn.functional as F
+
+from ...nn import functional as F
 
 Sizes = tuple[int, ...]
 

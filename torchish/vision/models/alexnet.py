@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
-
+from ... import nn
 from ._build import model, weights_enum
 
 __all__ = ["AlexNet", "AlexNet_Weights", "alexnet"]

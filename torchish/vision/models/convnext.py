@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer, Permute
-from torchish.vision.ops.stochastic_depth import StochasticDepth
 
+from ... import nn
+from ...nn import functional as F
+from ..ops.misc import Conv2dNormActivation, Layer, Permute
+from ..ops.stochastic_depth import StochasticDepth
 from ._build import model, weights_enum
 from ._init import initialize, truncated
 

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.utils.checkpoint import checkpoint
 
+from ... import nn
+from ...nn import functional as F
+from ...utils.checkpoint import checkpoint
 from ._build import model, weights_enum
 
 

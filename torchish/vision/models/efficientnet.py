@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
-from torchish.vision.ops.stochastic_depth import StochasticDepth
-
+from ... import nn
+from ..ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
+from ..ops.stochastic_depth import StochasticDepth
 from ._build import make_divisible, model, weights_enum
 from ._init import NORMS, initialize, kaiming_fan_out
 

@@ -11,9 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from torchish import fx, nn
-from torchish.fx.graph_module import _copy_attr
-
+from ... import fx, nn
+from ...fx.graph_module import _copy_attr
 from .. import ops
 
 __all__ = ["create_feature_extractor", "get_graph_node_names"]

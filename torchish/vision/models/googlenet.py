@@ -10,9 +10,9 @@ from collections import namedtuple
 from typing import Any, Optional
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
 
+from ... import nn
+from ...nn import functional as F
 from . import _inception_parts as parts
 from ._build import Argument, load, published, weights_enum
 from ._inception_parts import BasicConv2d, Layer

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
-from torchish.vision.ops.stochastic_depth import StochasticDepth
 
+from ... import nn
+from ...nn import functional as F
+from ..ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
+from ..ops.stochastic_depth import StochasticDepth
 from ._build import Kwargs, expect, expect_classes, model, weights_enum
 from ._init import initialize, normal
 from ._windows import relative_index

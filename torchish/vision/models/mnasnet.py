@@ -9,8 +9,7 @@ import itertools
 import warnings
 from typing import Any
 
-from torchish import nn
-
+from ... import nn
 from ._build import model, weights_enum
 from ._init import initialize, kaiming_fan_out
 

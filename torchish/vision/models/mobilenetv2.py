@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
-
+from ... import nn
+from ...nn import functional as F
+from ..ops.misc import Conv2dNormActivation, Layer
 from ._build import make_divisible, model, weights_enum
 from ._init import NORMS, initialize, kaiming_fan_out, normal
 

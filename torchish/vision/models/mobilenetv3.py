@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
-
+from ... import nn
+from ..ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
 from ._build import make_divisible, model, weights_enum
 from ._init import NORMS, initialize, kaiming_fan_out, normal
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
-
+from ... import nn
+from ..ops.misc import Conv2dNormActivation, Layer, SqueezeExcitation
 from ._build import make_divisible, model, weights_enum
 from ._init import initialize, normal
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish import nn
-
+from ... import nn
 from ._build import expect, model, weights_enum
 
 Norm = Callable[[int], nn.Module]

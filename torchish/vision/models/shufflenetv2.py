@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish.vision.ops.misc import Layer
 
+from ... import nn
+from ..ops.misc import Layer
 from ._build import model, weights_enum
 
 

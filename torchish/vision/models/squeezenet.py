@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import nn
 
+from ... import nn
 from ._build import model, weights_enum
 
 # The stem's width and kernel, then the width of each fire block's squeezing and of each half of

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
-
+from ... import nn
 from ._build import expect_classes, model, weights_enum
 
 # The letters are the paper's. Channels of each convolution; "M" halves the size.

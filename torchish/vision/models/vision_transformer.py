@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torchish
-from torchish import nn
-from torchish.vision.ops.misc import MLP, Conv2dNormActivation, Layer
 
+from ... import nn
+from ..ops.misc import MLP, Conv2dNormActivation, Layer
 from ._build import Kwargs, expect, expect_classes, model, weights_enum
 
 _Norm = partial(nn.LayerNorm, eps=1e-6)

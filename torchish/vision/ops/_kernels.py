@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from torchish._ops.registry import OptTensor, Tensor, Tensors, op
+from ..._ops.registry import OptTensor, Tensor, Tensors, op
 
 # Regions are worked on in groups of so many, which bounds what is held at once.
 _GROUP = 64

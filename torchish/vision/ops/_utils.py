@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import nn
+
+from ... import nn
 
 FLOATS = (torchish.float32, torchish.float64)
 

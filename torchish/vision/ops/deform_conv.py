@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish._ops.registry import internal
 
+from ... import nn
+from ..._ops.registry import internal
 from . import _kernels as _kernels  # registers the operators
 from ._utils import pair
 

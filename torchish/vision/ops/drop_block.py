@@ -9,8 +9,9 @@ import math
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import fx, nn
+
+from ... import fx, nn
+from ...nn import functional as F
 
 __all__ = ["DropBlock2d", "DropBlock3d", "drop_block2d", "drop_block3d"]
 

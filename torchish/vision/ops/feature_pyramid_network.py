@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import nn
-
+from ... import nn
+from ...nn import functional as F
 from .misc import Conv2dNormActivation, Layer
 
 Maps = list[Any]

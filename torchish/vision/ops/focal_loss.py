@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
 
+from ...nn import functional as F
 from ._utils import reduced
 
 

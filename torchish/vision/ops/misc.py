@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torchish
-from torchish import nn
+
+from ... import nn
 
 __all__ = [
     "MLP",

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish._ops.registry import internal
 
+from ... import nn
+from ..._ops.registry import internal
 from ._utils import convert_boxes_to_roi_format
 from .boxes import box_area
 from .roi_align import roi_align

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import torchish
-from torchish import fx, nn
-from torchish._ops.registry import internal
 
+from ... import fx, nn
+from ..._ops.registry import internal
 from . import _kernels as _kernels  # registers the operators
 from ._utils import pair, regions
 

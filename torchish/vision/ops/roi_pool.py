@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import fx, nn
-from torchish._ops.registry import internal
-
+from ... import fx, nn
+from ..._ops.registry import internal
 from . import _kernels as _kernels  # registers the operators
 from ._utils import pair, regions
 from .roi_align import Sizes

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import fx, nn
+
+from ... import fx, nn
 
 __all__ = ["StochasticDepth", "stochastic_depth"]
 

@@ -6,8 +6,7 @@ import random as python_random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torchish.nn import Module
-
+from ...nn import Module
 from .._tensors import random
 
 

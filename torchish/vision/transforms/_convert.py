@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-from torchish._basics.state import process
-
+from ..._basics import dtypes
+from ..._basics.state import process
 from .._tensors import Tensor, apply, array_of, tensor_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish.nn import Module
-
+from ...nn import Module
 from .._tensors import Tensor, apply, array_of, tensor_of, uniforms
 from . import _resample
 from ._color import gaussian_blur

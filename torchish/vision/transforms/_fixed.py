@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish.nn import Module
-
+from ...nn import Module
 from .._tensors import Tensor, array_of, tensor_of
 from . import functional as F
 from ._geometry import pair

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-from torchish.nn.functional import interpolate
-
+from ..._basics import dtypes
+from ...nn.functional import interpolate
 from .._tensors import Tensor, tensor_of
 
 warnings.warn(

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics.errors import not_supported
-from torchish._ops.movement.pad import check_reflection
-
+from ..._basics.errors import not_supported
+from ..._ops.movement.pad import check_reflection
 from .._tensors import Tensor, apply, array_of, tensor_of
 from . import _resample
 from ._convert import is_image_tensor, is_pil_image

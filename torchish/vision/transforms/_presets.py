@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchish._basics import dtypes
-from torchish.nn import Module
-
+from ..._basics import dtypes
+from ...nn import Module
 from .._tensors import Tensor
 from . import functional as F
 from ._modes import InterpolationMode

@@ -6,8 +6,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from torchish.nn import Module
-
+from ...nn import Module
 from .._tensors import random, randperm, uniform
 from . import functional as F
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish.nn import Module
-
+from ...nn import Module
 from .._tensors import Tensor, normal, randint, random, tensor_of, uniform
 from . import functional as F
 from ._geometry import pair

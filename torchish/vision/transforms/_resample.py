@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._ops.movement.pad import check_reflection
-
+from ..._ops.movement.pad import check_reflection
 from ._convert import round_to
 
 

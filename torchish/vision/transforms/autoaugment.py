@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._ops.registry import ops
-from torchish.nn import Module
-
+from ..._ops.registry import ops
+from ...nn import Module
 from .._tensors import Tensor, array_of, randint, random, tensor_of
 from . import _policies, functional as F
 from ._modes import InterpolationMode as InterpolationMode

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torchish._ops.protocol.overriding import DisableTorchFunctionSubclass
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-
+from ..._ops.protocol.overriding import DisableTorchFunctionSubclass
+from ..._ops.registry import ops
+from ..._tensor.tensor import Tensor
 from ._return_type import returns_subclass
 
 # Operations that keep the subclass whatever `set_return_type` says.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-
+from ..._tensor.tensor import Tensor
 from ..transforms._convert import is_pil_image, pil_to_tensor
 from ._base import TVTensor
 

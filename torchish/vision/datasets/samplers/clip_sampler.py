@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from torchish import distributed as dist
-from torchish._random import draws
-from torchish._random.generator import Generator
-from torchish.utils.data import Sampler
-
+from .... import distributed as dist
+from ...._random import draws
+from ...._random.generator import Generator
+from ....utils.data import Sampler
 from ..._tensors import randperm
 from ...transforms._policies import linspace
 from ..video_utils import VideoClips

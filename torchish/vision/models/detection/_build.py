@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops.misc import FrozenBatchNorm2d
-
+from .... import nn
+from ...ops.misc import FrozenBatchNorm2d
 from .._build import Argument, expected, load, published
 from ..mobilenetv3 import MobileNet_V3_Large_Weights, mobilenet_v3_large
 from ..resnet import ResNet50_Weights, resnet50

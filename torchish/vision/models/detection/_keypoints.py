@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 import torchish
-import torchish.nn.functional as F
+
+from ....nn import functional as F
 
 
 def keypoints_to_heatmap(keypoints: Any, rois: Any, heatmap_size: int) -> tuple[Any, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish.vision.ops import roi_align
+
+from ....nn import functional as F
+from ...ops import roi_align
 
 
 def maskrcnn_inference(x: Any, labels: list[Any]) -> Any:

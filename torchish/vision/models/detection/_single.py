@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish.vision.ops import boxes as box_ops
 
+from .... import nn
+from ...ops import boxes as box_ops
 from . import _utils as det_utils
 from .generalized_rcnn import check_degenerate, check_targets, maps_of, sizes_of
 

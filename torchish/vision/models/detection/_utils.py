@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import (
+
+from .... import nn
+from ....nn import functional as F
+from ...ops import (
     FrozenBatchNorm2d,
     complete_box_iou_loss,
     distance_box_iou_loss,

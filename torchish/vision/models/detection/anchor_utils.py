@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import torchish
-from torchish import nn
 
+from .... import nn
 from .image_list import ImageList
 
 

@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops.feature_pyramid_network import (
+from .... import nn
+from ...ops.feature_pyramid_network import (
     ExtraFPNBlock,
     FeaturePyramidNetwork,
     LastLevelMaxPool,
 )
-from torchish.vision.ops.misc import FrozenBatchNorm2d, Layer
-
+from ...ops.misc import FrozenBatchNorm2d, Layer
 from .. import mobilenet, resnet
 from .._api import get_model_weights
 from .._build import Argument

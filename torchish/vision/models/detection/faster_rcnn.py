@@ -10,11 +10,10 @@ import functools
 import inspect
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import MultiScaleRoIAlign
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
-
+from .... import nn
+from ....nn import functional as F
+from ...ops import MultiScaleRoIAlign
+from ...ops.misc import Conv2dNormActivation, Layer
 from .._build import weights_enum
 from .._init import initialize, kaiming_fan_out
 from . import _build as build

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import generalized_box_iou_loss, sigmoid_focal_loss
-from torchish.vision.ops.misc import Layer
 
+from .... import nn
+from ....nn import functional as F
+from ...ops import generalized_box_iou_loss, sigmoid_focal_loss
+from ...ops.misc import Layer
 from .._build import weights_enum
 from . import _build as build, _utils as det_utils
 from ._single import DenseDetector, columns

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from typing import Any
 
 import torchish
-from torchish import nn
+
+from .... import nn
 
 Target = dict[str, Any]
 

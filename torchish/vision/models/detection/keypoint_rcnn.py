@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import MultiScaleRoIAlign
-
+from .... import nn
+from ....nn import functional as F
+from ...ops import MultiScaleRoIAlign
 from .._build import Argument, expected, published, weights_enum
 from .._init import kaiming_fan_out
 from . import _build as build

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops import MultiScaleRoIAlign
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
-
+from .... import nn
+from ...ops import MultiScaleRoIAlign
+from ...ops.misc import Conv2dNormActivation, Layer
 from .._build import weights_enum
 from .._init import initialize, kaiming_fan_out
 from . import _build as build

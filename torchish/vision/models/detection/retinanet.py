@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish.vision.ops import sigmoid_focal_loss
-from torchish.vision.ops.feature_pyramid_network import LastLevelP6P7
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
 
+from .... import nn
+from ...ops import sigmoid_focal_loss
+from ...ops.feature_pyramid_network import LastLevelP6P7
+from ...ops.misc import Conv2dNormActivation, Layer
 from .._build import weights_enum
 from . import _build as build, _utils as det_utils
 from ._single import DenseDetector, columns, match

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import boxes as box_ops
 
+from .... import nn
+from ....nn import functional as F
+from ...ops import boxes as box_ops
 from . import _utils as det_utils
 from ._keypoints import (
     heatmaps_to_keypoints as heatmaps_to_keypoints,

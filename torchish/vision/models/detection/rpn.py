@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import boxes as box_ops
-from torchish.vision.ops.misc import Conv2dNormActivation
 
+from .... import nn
+from ....nn import functional as F
+from ...ops import boxes as box_ops
+from ...ops.misc import Conv2dNormActivation
 from . import _utils as det_utils
 from .anchor_utils import AnchorGenerator
 from .image_list import ImageList

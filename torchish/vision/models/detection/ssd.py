@@ -10,10 +10,10 @@ from collections import OrderedDict
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops import boxes as box_ops
 
+from .... import nn
+from ....nn import functional as F
+from ...ops import boxes as box_ops
 from .._build import weights_enum
 from ..vgg import VGG, VGG16_Weights, vgg16
 from . import _build as build, _utils as det_utils

@@ -9,9 +9,8 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any
 
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
-
+from .... import nn
+from ...ops.misc import Conv2dNormActivation, Layer
 from .._build import weights_enum
 from ..mobilenetv3 import mobilenet_v3_large
 from . import _build as build, _utils as det_utils

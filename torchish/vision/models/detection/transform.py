@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
 
+from .... import nn
+from ....nn import functional as F
 from ._masks import paste_masks_in_image
 from .image_list import ImageList
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
+
+from ....nn import functional as F
 
 
 def grid_sample(

@@ -9,10 +9,10 @@ import math
 from typing import Any
 
 import torchish
-import torchish.nn.functional as F
-from torchish import nn
-from torchish.vision.ops.misc import Conv2dNormActivation, Layer
 
+from .... import nn
+from ....nn import functional as F
+from ...ops.misc import Conv2dNormActivation, Layer
 from .._build import Argument, load, published, weights_enum
 from .._init import kaiming_fan_out
 from ._utils import grid_sample, make_coords_grid, upsample_flow

@@ -7,8 +7,7 @@ import importlib.util
 import sys
 from typing import Any, NoReturn
 
-from torchish._basics.errors import MissingName, not_supported
-
+from ...._basics.errors import MissingName, not_supported
 from .._build import weights_enum
 
 # Module: its builders, and the names of their weights before `_QuantizedWeights`.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import nn
-
+from .... import nn
+from ....nn import functional as F
 from .._api import WeightsEnum
 from .._build import Argument, expected, load, published
 from .._utils import IntermediateLayerGetter

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torchish
-from torchish import nn
 
+from .... import nn
 from .._build import weights_enum
 from .._utils import IntermediateLayerGetter
 from ..mobilenetv3 import MobileNet_V3_Large_Weights

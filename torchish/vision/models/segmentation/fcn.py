@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish import nn
-
+from .... import nn
 from .._build import weights_enum
 from ..resnet import ResNet50_Weights, ResNet101_Weights, resnet50, resnet101
 from ._utils import _SimpleSegmentationModel, dilated_resnet, resnet_layers, segmenter

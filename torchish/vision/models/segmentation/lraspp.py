@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from torchish import nn
-
+from .... import nn
 from .._build import expected, load, published, weights_enum
 from .._utils import IntermediateLayerGetter
 from ..mobilenetv3 import MobileNet_V3_Large_Weights

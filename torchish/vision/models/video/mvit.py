@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 import torchish
-import torchish.nn.functional as F
-from torchish import fx, nn
-from torchish.vision.ops.misc import MLP, Layer
-from torchish.vision.ops.stochastic_depth import StochasticDepth
 
+from .... import fx, nn
+from ....nn import functional as F
+from ...ops.misc import MLP, Layer
+from ...ops.stochastic_depth import StochasticDepth
 from .._build import Kwargs, expect, expect_classes, model, weights_enum
 
 Sizes = tuple[int, int, int]

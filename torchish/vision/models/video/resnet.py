@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchish import nn
-
+from .... import nn
 from .._build import model, weights_enum
 from .._init import initialize, kaiming_fan_out, normal
 

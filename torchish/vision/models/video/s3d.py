@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any
 
 import torchish
-from torchish import nn
-from torchish.vision.ops.misc import Conv3dNormActivation, Layer
 
+from .... import nn
+from ...ops.misc import Conv3dNormActivation, Layer
 from .._build import model, weights_enum
 
 

@@ -9,10 +9,9 @@ import math
 from functools import partial
 from typing import Any
 
-import torchish.nn.functional as F
-from torchish import fx, nn
-from torchish.vision.ops.misc import Layer
-
+from .... import fx, nn
+from ....nn import functional as F
+from ...ops.misc import Layer
 from .. import _windows
 from .._build import model, weights_enum
 from .._init import initialize, truncated

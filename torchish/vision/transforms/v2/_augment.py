@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-from torchish.distributions import Beta
-from torchish.nn.functional import one_hot
-from torchish.utils._pytree import tree_flatten, tree_unflatten
-
+from ...._tensor.tensor import Tensor
+from ....distributions import Beta
+from ....nn.functional import one_hot
+from ....utils._pytree import tree_flatten, tree_unflatten
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import normal, randint, tensor_of
 from .._random_geometry import _draw_box, check_erasing

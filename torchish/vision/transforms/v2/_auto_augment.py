@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-from torchish.utils._pytree import tree_flatten, tree_unflatten
-
+from ...._tensor.tensor import Tensor
+from ....utils._pytree import tree_flatten, tree_unflatten
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import randint, random, tensor_of
 from .. import _policies

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._ops.registry import ops
-from torchish.nn import ModuleList
-
+from ...._ops.registry import ops
+from ....nn import ModuleList
 from ... import transforms as first_api
 from ..._tensors import random, randperm, tensor_of
 from ._transform import Transform

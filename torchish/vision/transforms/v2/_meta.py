@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torchish._tensor.tensor import Tensor
-
+from ...._tensor.tensor import Tensor
 from ... import tv_tensors
 from . import functional as F
 from ._transform import Transform

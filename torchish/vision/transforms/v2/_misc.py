@@ -9,10 +9,9 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
-from torchish._basics import dtypes
-from torchish._tensor.tensor import Tensor
-from torchish.utils._pytree import tree_flatten, tree_unflatten
-
+from ...._basics import dtypes
+from ...._tensor.tensor import Tensor
+from ....utils._pytree import tree_flatten, tree_unflatten
 from ... import transforms as first_api, tv_tensors
 from ..._tensors import array_of, tensor_of, uniform
 from . import functional as F

@@ -8,10 +8,9 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn import Module
-from torchish.utils._pytree import tree_flatten, tree_unflatten
-
+from ...._tensor.tensor import Tensor
+from ....nn import Module
+from ....utils._pytree import tree_flatten, tree_unflatten
 from ... import tv_tensors
 from ..._tensors import random
 from ._utils import check_type, has_any, is_pure_tensor

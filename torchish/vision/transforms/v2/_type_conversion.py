@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-
+from ...._tensor.tensor import Tensor
 from ... import transforms as first_api, tv_tensors
 from . import functional as F
 from ._transform import Transform

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-from torchish._tensor.tensor import Tensor
-
+from ....._basics import dtypes
+from ....._tensor.tensor import Tensor
 from ...._codecs import decode_bytes, encode_image
 from ...._tensors import apply
 from ....tv_tensors import Image

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._tensor.tensor import Tensor
-
+from ....._tensor.tensor import Tensor
 from ...._tensors import array_of
 from ....tv_tensors import BoundingBoxes, BoundingBoxFormat as Format, Image, KeyPoints
 from ....tv_tensors._kinds import is_rotated_bounding_format

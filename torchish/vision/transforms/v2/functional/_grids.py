@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from torchish._ops.registry import ops
-from torchish._tensor.tensor import Tensor
-from torchish.nn.functional import grid_sample
-
+from ....._ops.registry import ops
+from ....._tensor.tensor import Tensor
+from .....nn.functional import grid_sample
 from ...._tensors import apply, tensor_of
 from ... import _resample
 

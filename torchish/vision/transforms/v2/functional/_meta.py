@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-
+from ....._tensor.tensor import Tensor
 from .... import tv_tensors
 from ...._tensors import apply
 from ....tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, Mask

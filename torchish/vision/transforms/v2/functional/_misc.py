@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._basics import dtypes
-from torchish._tensor.tensor import Tensor
-
+from ....._basics import dtypes
+from ....._tensor.tensor import Tensor
 from .... import tv_tensors
 from ...._tensors import apply, array_of, normal, tensor_of
 from ....tv_tensors import (

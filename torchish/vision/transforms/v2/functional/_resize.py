@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from torchish._tensor.tensor import Tensor
-from torchish.nn.functional import interpolate
-
+from ....._tensor.tensor import Tensor
+from .....nn.functional import interpolate
 from ...._tensors import apply
 from ....tv_tensors import BoundingBoxes, BoundingBoxFormat, Image, KeyPoints, Mask
 from ....tv_tensors._kinds import is_rotated_bounding_format

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._tensor.tensor import Tensor
-
+from ....._tensor.tensor import Tensor
 from ...._tensors import apply
 from ....tv_tensors import Video
 from ..._policies import linspace

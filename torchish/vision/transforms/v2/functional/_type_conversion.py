@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from torchish._tensor.tensor import Tensor
-
+from ....._tensor.tensor import Tensor
 from ...._tensors import tensor_of
 from ....tv_tensors import Image
 from ... import functional as first_api

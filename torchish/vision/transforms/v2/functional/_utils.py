@@ -15,8 +15,7 @@ from typing import Any
 
 from PIL.Image import Image as PILImage
 
-from torchish._tensor.tensor import Tensor
-
+from ....._tensor.tensor import Tensor
 from .... import tv_tensors
 from ....tv_tensors import TVTensor
 
