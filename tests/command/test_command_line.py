@@ -203,3 +203,31 @@ def test_the_alias_is_told_of_in_the_version():
 def test_a_module_of_torch_runs_as_a_program():
     done = run("-m", "torch.utils.collect_env")
     assert done.stdout.startswith("Collecting environment information...\nPyTorch version: 2.13.0")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-m", "nope"), ("-m", "nope.sub"), ("-m", "json"), ("folder",), ("nofile.py",)],
+    ids=" ".join,
+)
+def test_what_is_not_there_is_said_in_pythons_words(arguments, tmp_path):
+    (tmp_path / "folder").mkdir()
+    said = [
+        subprocess.run(
+            [sys.executable, *launcher, *arguments], capture_output=True, text=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+        )
+        for launcher in ((), ("-m", "torchish"))
+    ]  # fmt: skip
+    python, ours = ((d.returncode, d.stdout, d.stderr) for d in said)
+    assert ours == python
+
+
+def test_a_module_that_fails_to_import_something_shows_where(tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "torchish", "-m", "broken"], capture_output=True, text=True,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1 and "broken.py" in done.stderr
+    assert done.stderr.endswith("No module named 'nothing_of_that_name'\n")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from types import ModuleType, TracebackType
+from typing import Any
 
 from .options import Options
 
@@ -25,7 +27,7 @@ def run(options: Options) -> None:
     elif options.action == "module":
         sys.argv = ["-m", *options.arguments]
         _search_first(os.getcwd())
-        runpy.run_module(options.target, run_name="__main__", alter_sys=True)
+        _run_found(runpy.run_module, options.target, alter_sys=True)
     else:
         sys.argv = ["-c", *options.arguments]
         _run_code(options.target, "<string>")
@@ -51,17 +53,29 @@ def _search_first(folder: str) -> None:
 def _run_script(path: str) -> None:
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
         _search_first(path)
-        runpy.run_path(path, run_name="__main__")
+        _run_found(runpy.run_path, os.path.join(os.getcwd(), path))
         return
     try:
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        print(f"{sys.executable}: can't open file {path!r}: {error}", file=sys.stderr)
+        whole = os.path.join(os.getcwd(), path)
+        why = f"[Errno {error.errno}] {error.strerror}"
+        print(f"{sys.executable}: can't open file {whole!r}: {why}", file=sys.stderr)
         sys.exit(2)
     _search_first(os.path.dirname(os.path.realpath(path)))
     whole = os.path.abspath(path)  # as Python names a script in __file__ and in tracebacks
     exec(compile(source, whole, "exec"), _fresh_main(whole).__dict__)
+
+
+def _run_found(run: Callable[..., Any], target: str, **more: Any) -> None:
+    """Run a module, folder or archive; one that is not there is said in a line, as Python does."""
+    try:
+        run(target, run_name="__main__", **more)
+    except ImportError as error:
+        if _of_program(error.__traceback__) is not None:
+            raise
+        sys.exit(f"{sys.executable}: {error}")
 
 
 def _run_code(code: str, name: str) -> None:
