@@ -52,13 +52,11 @@ class PhotoTour(VisionDataset):
         download: bool = False,
     ) -> None:
         super().__init__(root, transform=transform)
-        self.name = name
-        self.data_dir = os.path.join(self.root, name)
-        self.data_down = os.path.join(self.root, f"{name}.zip")
-        self.data_file = os.path.join(self.root, f"{name}.pt")
-        self.train = train
-        self.mean = self.means[name]
-        self.std = self.stds[name]
+        self.name, self.train = name, train
+        self.mean, self.std = self.means[name], self.stds[name]
+        self.data_dir, self.data_down, self.data_file = (
+            os.path.join(self.root, name + ending) for ending in ("", ".zip", ".pt")
+        )
         if download:
             self.download()
         if not os.path.exists(self.data_file):

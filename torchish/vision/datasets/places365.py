@@ -10,6 +10,32 @@ from .folder import default_loader
 from .utils import check_integrity, download_and_extract_archive, verify_str_arg
 from .vision import Transform, VisionDataset
 
+# The MD5 of the lists of files, one for each set of training images.
+_LISTS = {
+    "standard": "35a0585fee1fa656440f3ab298f8479c",
+    "challenge": "70a8307e459c3de41690a7c76c931734",
+}
+# Of each split: the MD5 of its list, the name of its archives for either size, and their MD5s,
+# of the large images and of the small ones.
+_FACTS = {
+    "train-standard": (
+        "30f37515461640559006b8329efbed1a", "train_{}_places365standard",
+        "67e186b496a84c929568076ed01a8aa1", "53ca1c756c3d1e7809517cc47c5561c5",
+    ),
+    "train-challenge": (
+        "b2931dc997b8c33c27e7329c073a6b57", "train_{}_places365challenge",
+        "605f18e68e510c82b958664ea134545f", "741915038a5e3471ec7332404dfb64ef",
+    ),
+    "val": (
+        "e9f2fd57bfd9d07630173f4e8708e4b1", "val_{}",
+        "9b71c4993ad89d2d8bcbdc4aef38042f", "e27b17d8d44f4af9a78502beb927f808",
+    ),
+    "test": (
+        "2fce8233fe493576d724142e45d93653", "test_{}",
+        "41a4b6b724b1d2cd862fb3871ed59913", "f532f6ad7b582262a2ec8009075e186b",
+    ),
+}  # fmt: skip
+
 
 class Places365(VisionDataset):
     """Scenes in 365 classes: `data_256_standard/a/airfield/NAME.jpg`, `categories_places365.txt` ….
@@ -22,37 +48,17 @@ class Places365(VisionDataset):
     _SPLITS = ("train-standard", "train-challenge", "val", "test")
     _BASE_URL = "http://data.csail.mit.edu/places/places365/"
     _DEVKIT_META = {  # noqa: RUF012
-        "standard": ("filelist_places365-standard.tar", "35a0585fee1fa656440f3ab298f8479c"),
-        "challenge": ("filelist_places365-challenge.tar", "70a8307e459c3de41690a7c76c931734"),
+        kind: (f"filelist_places365-{kind}.tar", md5) for kind, md5 in _LISTS.items()
     }
     _CATEGORIES_META = ("categories_places365.txt", "06c963b85866bd0649f97cb43dd16673")
     _FILE_LIST_META = {  # noqa: RUF012
-        "train-standard": ("places365_train_standard.txt", "30f37515461640559006b8329efbed1a"),
-        "train-challenge": ("places365_train_challenge.txt", "b2931dc997b8c33c27e7329c073a6b57"),
-        "val": ("places365_val.txt", "e9f2fd57bfd9d07630173f4e8708e4b1"),
-        "test": ("places365_test.txt", "2fce8233fe493576d724142e45d93653"),
+        split: (f"places365_{split.replace('-', '_')}.txt", facts[0])
+        for split, facts in _FACTS.items()
     }
     _IMAGES_META = {  # noqa: RUF012
-        ("train-standard", False): (
-            "train_large_places365standard.tar",
-            "67e186b496a84c929568076ed01a8aa1",
-        ),
-        ("train-challenge", False): (
-            "train_large_places365challenge.tar",
-            "605f18e68e510c82b958664ea134545f",
-        ),
-        ("val", False): ("val_large.tar", "9b71c4993ad89d2d8bcbdc4aef38042f"),
-        ("test", False): ("test_large.tar", "41a4b6b724b1d2cd862fb3871ed59913"),
-        ("train-standard", True): (
-            "train_256_places365standard.tar",
-            "53ca1c756c3d1e7809517cc47c5561c5",
-        ),
-        ("train-challenge", True): (
-            "train_256_places365challenge.tar",
-            "741915038a5e3471ec7332404dfb64ef",
-        ),
-        ("val", True): ("val_256.tar", "e27b17d8d44f4af9a78502beb927f808"),
-        ("test", True): ("test_256.tar", "f532f6ad7b582262a2ec8009075e186b"),
+        (split, small): (f"{facts[1].format('256' if small else 'large')}.tar", facts[2 + small])
+        for small in (False, True)
+        for split, facts in _FACTS.items()
     }
 
     def __init__(

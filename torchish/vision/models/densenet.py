@@ -17,6 +17,11 @@ from ...utils.checkpoint import checkpoint
 from ._build import model, weights_enum
 
 
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """Without a bias, padded to keep the size."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+
+
 class _DenseLayer(nn.Module):
     """norm, relu, 1 x 1 convolution; norm, relu, 3 x 3 convolution; dropout."""
 
@@ -30,12 +35,10 @@ class _DenseLayer(nn.Module):
     ) -> None:
         super().__init__()
         width = bn_size * growth_rate
-        self.norm1 = nn.BatchNorm2d(num_input_features)
-        self.relu1 = nn.ReLU(inplace=True)
-        self.conv1 = nn.Conv2d(num_input_features, width, kernel_size=1, stride=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(width)
-        self.relu2 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, growth_rate, kernel_size=3, stride=1, padding=1, bias=False)
+        for i, sizes in enumerate(((num_input_features, width, 1), (width, growth_rate, 3)), 1):
+            self.add_module(f"norm{i}", nn.BatchNorm2d(sizes[0]))
+            self.add_module(f"relu{i}", nn.ReLU(inplace=True))
+            self.add_module(f"conv{i}", _conv(*sizes))
         self.drop_rate = float(drop_rate)
         self.memory_efficient = memory_efficient
 
@@ -81,13 +84,14 @@ class _Transition(nn.Sequential):
     """Fewer channels and half the size, between two blocks."""
 
     def __init__(self, num_input_features: int, num_output_features: int) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(num_input_features)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv = nn.Conv2d(
-            num_input_features, num_output_features, kernel_size=1, stride=1, bias=False
+        super().__init__(
+            OrderedDict(
+                norm=nn.BatchNorm2d(num_input_features),
+                relu=nn.ReLU(inplace=True),
+                conv=_conv(num_input_features, num_output_features, 1),
+                pool=nn.AvgPool2d(2),
+            )
         )
-        self.pool = nn.AvgPool2d(kernel_size=2, stride=2)
 
 
 class DenseNet(nn.Module):
@@ -112,10 +116,9 @@ class DenseNet(nn.Module):
         memory_efficient: bool = False,
     ) -> None:
         super().__init__()
-        stem = nn.Conv2d(3, num_init_features, kernel_size=7, stride=2, padding=3, bias=False)
         self.features = nn.Sequential(
             OrderedDict(
-                conv0=stem,
+                conv0=_conv(3, num_init_features, 7, 2),
                 norm0=nn.BatchNorm2d(num_init_features),
                 relu0=nn.ReLU(inplace=True),
                 pool0=nn.MaxPool2d(kernel_size=3, stride=2, padding=1),

@@ -189,18 +189,13 @@ class PartitionAttentionLayer(nn.Module):
         self.departition_op = WindowDepartition()
         self.partition_swap = SwapAxes(-2, -3) if across else nn.Identity()
         self.departition_swap = SwapAxes(-2, -3) if across else nn.Identity()
-        self.attn_layer = nn.Sequential(
-            norm_layer(in_channels),
-            RelativePositionalMultiHeadAttention(in_channels, head_dim, partition_size**2),
-            nn.Dropout(attention_dropout),
-        )
-        self.mlp_layer = nn.Sequential(
-            nn.LayerNorm(in_channels),
-            nn.Linear(in_channels, in_channels * mlp_ratio),
-            activation_layer(),
-            nn.Linear(in_channels * mlp_ratio, in_channels),
-            nn.Dropout(mlp_dropout),
-        )
+        attention = RelativePositionalMultiHeadAttention(in_channels, head_dim, partition_size**2)
+        normed = [norm_layer(in_channels), attention]
+        self.attn_layer = nn.Sequential(*normed, nn.Dropout(attention_dropout))
+        hidden = in_channels * mlp_ratio
+        wide = [nn.Linear(in_channels, hidden), activation_layer()]
+        mlp = [nn.LayerNorm(in_channels), *wide, nn.Linear(hidden, in_channels)]
+        self.mlp_layer = nn.Sequential(*mlp, nn.Dropout(mlp_dropout))
         self.stochastic_dropout = StochasticDepth(p_stochastic_dropout, mode="row")
 
     def forward(self, x: Any) -> Any:

@@ -6,7 +6,7 @@ bottleneck in its 3 x 3 convolution; Xie et al. (2016); Zagoruyko and Komodakis 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import nn
@@ -27,7 +27,24 @@ def conv1x1(in_planes: int, out_planes: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_planes, out_planes, 1, stride, bias=False)
 
 
-class BasicBlock(nn.Module):
+class _Block(nn.Module):
+    """What the blocks share: convolutions, a norm after each, and how the input is added."""
+
+    _relu_after = 1  # the convolution behind which the module `relu` stands
+
+    def _build(
+        self, convs: Iterable[nn.Conv2d], norm: Norm | None, downsample: Any, stride: int
+    ) -> None:
+        for i, conv in enumerate(convs, 1):
+            self.add_module(f"conv{i}", conv)
+            self.add_module(f"bn{i}", (norm or nn.BatchNorm2d)(conv.out_channels))
+            if i == self._relu_after:
+                self.relu = nn.ReLU(inplace=True)
+        self.downsample = downsample
+        self.stride = stride
+
+
+class BasicBlock(_Block):
     """relu(x + norm(conv(relu(norm(conv(x))))))"""
 
     expansion = 1
@@ -44,18 +61,12 @@ class BasicBlock(nn.Module):
         norm_layer: Norm | None = None,
     ) -> None:
         super().__init__()
-        norm_layer = norm_layer or nn.BatchNorm2d
         if groups != 1 or base_width != 64:
             raise ValueError("BasicBlock only supports groups=1 and base_width=64")
         if dilation > 1:
             raise NotImplementedError("Dilation > 1 not supported in BasicBlock")
-        self.conv1 = conv3x3(inplanes, planes, stride)
-        self.bn1 = norm_layer(planes)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = conv3x3(planes, planes)
-        self.bn2 = norm_layer(planes)
-        self.downsample = downsample
-        self.stride = stride
+        convs = (conv3x3(inplanes, planes, stride), conv3x3(planes, planes))
+        self._build(convs, norm_layer, downsample, stride)
 
     def forward(self, x: Any) -> Any:
         out = self.relu(self.bn1(self.conv1(x)))
@@ -64,10 +75,11 @@ class BasicBlock(nn.Module):
         return self.relu(out)
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(_Block):
     """As BasicBlock, with a 3 x 3 convolution between two 1 x 1 ones that narrow and widen."""
 
     expansion = 4
+    _relu_after = 3
 
     def __init__(
         self,
@@ -81,17 +93,13 @@ class Bottleneck(nn.Module):
         norm_layer: Norm | None = None,
     ) -> None:
         super().__init__()
-        norm_layer = norm_layer or nn.BatchNorm2d
         width = int(planes * (base_width / 64.0)) * groups
-        self.conv1 = conv1x1(inplanes, width)
-        self.bn1 = norm_layer(width)
-        self.conv2 = conv3x3(width, width, stride, groups, dilation)
-        self.bn2 = norm_layer(width)
-        self.conv3 = conv1x1(width, planes * self.expansion)
-        self.bn3 = norm_layer(planes * self.expansion)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = downsample
-        self.stride = stride
+        convs = (
+            conv1x1(inplanes, width),
+            conv3x3(width, width, stride, groups, dilation),
+            conv1x1(width, planes * self.expansion),
+        )
+        self._build(convs, norm_layer, downsample, stride)
 
     def forward(self, x: Any) -> Any:
         out = self.relu(self.bn1(self.conv1(x)))

@@ -34,6 +34,14 @@ def _as_floats(img: Any) -> Tensor:
 class _Preset(Module):
     _shown: Sequence[str] = ()
 
+    def _keep(
+        self, crop_size: Any, resize_size: Any, mean: Any, std: Any, interpolation: Any
+    ) -> None:
+        self.crop_size = list(crop_size)
+        self.resize_size: Any = list(resize_size)  # None in segmentation, for none
+        self.mean, self.std = list(mean), list(std)
+        self.interpolation = interpolation
+
     def __repr__(self) -> str:
         if not self._shown:
             return f"{type(self).__name__}()"
@@ -79,11 +87,7 @@ class ImageClassification(_Preset):
         antialias: bool | None = True,
     ) -> None:
         super().__init__()
-        self.crop_size = [crop_size]
-        self.resize_size = [resize_size]
-        self.mean = list(mean)
-        self.std = list(std)
-        self.interpolation = interpolation
+        self._keep([crop_size], [resize_size], mean, std, interpolation)
         self.antialias = antialias
 
     def forward(self, img: Any) -> Tensor:
@@ -113,11 +117,7 @@ class VideoClassification(_Preset):
         interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     ) -> None:
         super().__init__()
-        self.crop_size = list(crop_size)
-        self.resize_size = list(resize_size)
-        self.mean = list(mean)
-        self.std = list(std)
-        self.interpolation = interpolation
+        self._keep(crop_size, resize_size, mean, std, interpolation)
 
     def forward(self, vid: Tensor) -> Tensor:
         batch = vid.unsqueeze(0) if vid.ndim < 5 else vid

@@ -178,17 +178,20 @@ def inverse_affine(
     The forward map is T(translate) C R(angle) S(scale) Sh(shear) C^-1, with C the move to `center`.
     """
     rot = math.radians(angle)
-    sx, sy = (math.radians(s) for s in shear)
-    cx, cy = center
-    tx, ty = translate
-    a = math.cos(rot - sy) / math.cos(sy)
-    b = -math.cos(rot - sy) * math.tan(sx) / math.cos(sy) - math.sin(rot)
-    c = math.sin(rot - sy) / math.cos(sy)
-    d = -math.sin(rot - sy) * math.tan(sx) / math.cos(sy) + math.cos(rot)
-    m = [x / scale for x in (d, -b, 0.0, -c, a, 0.0)]
-    m[2] += m[0] * (-cx - tx) + m[1] * (-cy - ty) + cx
-    m[5] += m[3] * (-cx - tx) + m[4] * (-cy - ty) + cy
-    return m
+    across, up = (math.radians(s) for s in shear)
+    lean = (math.cos(rot - up), math.sin(rot - up))
+    # The columns of R Sh; its determinant is 1, so that the inverse needs no division by it.
+    a, c = (part / math.cos(up) for part in lean)
+    b, d = (
+        turned - part * math.tan(across) / math.cos(up)
+        for turned, part in zip((-math.sin(rot), math.cos(rot)), lean, strict=True)
+    )
+    moved = [-at - by for at, by in zip(center, translate, strict=True)]
+    numbers: list[float] = []
+    for row, at in zip(((d, -b), (-c, a)), center, strict=True):
+        x, y = (entry / scale for entry in row)
+        numbers += [x, y, x * moved[0] + y * moved[1] + at]
+    return numbers
 
 
 def turned_size(matrix: list[float], width: int, height: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from .... import nn
 from ....nn import functional as F
 from ...ops import (
     FrozenBatchNorm2d,
+    box_iou,
     complete_box_iou_loss,
     distance_box_iou_loss,
     generalized_box_iou_loss,
@@ -182,6 +183,19 @@ class Matcher:
             top = (quality == quality.amax(dim=1)[:, None]).any(dim=0)
             matches = torchish.where(top, best, matches)
         return matches
+
+
+def choosing(
+    fg_iou_thresh: float,
+    bg_iou_thresh: float,
+    batch_size_per_image: int,
+    positive_fraction: float,
+    low_quality: bool,
+) -> tuple[Any, Matcher, BalancedPositiveNegativeSampler]:
+    """How a head chooses what it is trained with: by overlap, matched, then drawn."""
+    matcher = Matcher(fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=low_quality)
+    sampler = BalancedPositiveNegativeSampler(batch_size_per_image, positive_fraction)
+    return box_iou, matcher, sampler
 
 
 class SSDMatcher(Matcher):

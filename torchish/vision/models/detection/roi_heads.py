@@ -82,10 +82,8 @@ class RoIHeads(nn.Module):
         keypoint_predictor: Any = None,
     ) -> None:
         super().__init__()
-        self.box_similarity = box_ops.box_iou
-        self.proposal_matcher = det_utils.Matcher(fg_iou_thresh, bg_iou_thresh)
-        self.fg_bg_sampler = det_utils.BalancedPositiveNegativeSampler(
-            batch_size_per_image, positive_fraction
+        self.box_similarity, self.proposal_matcher, self.fg_bg_sampler = det_utils.choosing(
+            fg_iou_thresh, bg_iou_thresh, batch_size_per_image, positive_fraction, False
         )
         weights = bbox_reg_weights if bbox_reg_weights is not None else (10.0, 10.0, 5.0, 5.0)
         self.box_coder = det_utils.BoxCoder(weights)

@@ -106,19 +106,12 @@ class RegionProposalNetwork(nn.Module):
         super().__init__()
         self.anchor_generator = anchor_generator
         self.head = head
-        self.box_coder = det_utils.BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
-        self.box_similarity = box_ops.box_iou
-        self.proposal_matcher = det_utils.Matcher(
-            fg_iou_thresh, bg_iou_thresh, allow_low_quality_matches=True
+        self.box_similarity, self.proposal_matcher, self.fg_bg_sampler = det_utils.choosing(
+            fg_iou_thresh, bg_iou_thresh, batch_size_per_image, positive_fraction, True
         )
-        self.fg_bg_sampler = det_utils.BalancedPositiveNegativeSampler(
-            batch_size_per_image, positive_fraction
-        )
-        self._pre_nms_top_n = pre_nms_top_n
-        self._post_nms_top_n = post_nms_top_n
-        self.nms_thresh = nms_thresh
-        self.score_thresh = score_thresh
-        self.min_size = 1e-3
+        self.box_coder = det_utils.BoxCoder((1.0, 1.0, 1.0, 1.0))
+        self._pre_nms_top_n, self._post_nms_top_n = pre_nms_top_n, post_nms_top_n
+        self.nms_thresh, self.score_thresh, self.min_size = nms_thresh, score_thresh, 1e-3
 
     def pre_nms_top_n(self) -> int:
         return self._pre_nms_top_n["training" if self.training else "testing"]

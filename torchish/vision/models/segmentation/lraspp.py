@@ -44,18 +44,15 @@ class LRASPPHead(nn.Module):
         self, low_channels: int, high_channels: int, num_classes: int, inter_channels: int
     ) -> None:
         super().__init__()
-        self.cbr = nn.Sequential(
-            nn.Conv2d(high_channels, inter_channels, 1, bias=False),
-            nn.BatchNorm2d(inter_channels),
-            nn.ReLU(inplace=True),
-        )
-        self.scale = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(high_channels, inter_channels, 1, bias=False),
-            nn.Sigmoid(),
-        )
-        self.low_classifier = nn.Conv2d(low_channels, num_classes, 1)
-        self.high_classifier = nn.Conv2d(inter_channels, num_classes, 1)
+        layers: dict[str, tuple[list[nn.Module], list[nn.Module]]] = {
+            "cbr": ([], [nn.BatchNorm2d(inter_channels), nn.ReLU(inplace=True)]),
+            "scale": ([nn.AdaptiveAvgPool2d(1)], [nn.Sigmoid()]),
+        }
+        for name, (before, after) in layers.items():
+            narrow = nn.Conv2d(high_channels, inter_channels, 1, bias=False)
+            self.add_module(name, nn.Sequential(*before, narrow, *after))
+        for name, width in (("low", low_channels), ("high", inter_channels)):
+            self.add_module(f"{name}_classifier", nn.Conv2d(width, num_classes, 1))
 
     def forward(self, input: dict[str, Any]) -> Any:
         low, high = input["low"], input["high"]

@@ -135,7 +135,7 @@ class RandomChannelPermutation(Transform):
         return {"permutation": randperm(query_chw(flat_inputs)[0])}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        return self._call_kernel(F.permute_channels, inpt, params["permutation"])
+        return self._call_kernel(F.permute_channels, inpt, **params)
 
 
 class RandomPhotometricDistort(Transform):
@@ -155,11 +155,8 @@ class RandomPhotometricDistort(Transform):
         p: float = 0.5,
     ) -> None:
         super().__init__()
-        self.brightness = brightness
-        self.contrast = contrast
-        self.hue = hue
-        self.saturation = saturation
-        self.p = p
+        self.brightness, self.contrast = brightness, contrast
+        self.hue, self.saturation, self.p = hue, saturation, p
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         channels = query_chw(flat_inputs)[0]
