@@ -8,6 +8,7 @@ import torchish
 from tests.vision.images import bytes_, floats, photo, same, same_image, tensors
 from torchish.vision import transforms as T
 from torchish.vision.transforms import functional as F
+from torchish.vision.transforms._presets import VideoClassification
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "1", "I", "F", "CMYK", "HSV", "LA"])
@@ -190,3 +191,10 @@ def test_normalize_wrong_input(call, error, text):
 def test_normalize_zero_std():
     with pytest.raises(ValueError, match="std evaluated to zero after conversion to torch.float32"):
         F.normalize(torchish.ones(1, 2, 2), [0.5], [0.0])
+
+
+def test_a_video_preset_takes_videos_only():
+    preset = VideoClassification(crop_size=(4, 4), resize_size=(6,))
+    assert preset(torchish.zeros(2, 3, 8, 8)).shape == (3, 2, 4, 4)
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        preset(torchish.zeros(3, 8, 8))

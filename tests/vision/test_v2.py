@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from tests.vision import answers, v2_cases
+from torchish.vision.transforms import v2
 
 LIVE = importlib.util.find_spec("torchvision") is not None
 CASES = v2_cases.cases()
@@ -28,3 +29,10 @@ def expected():
 @pytest.mark.parametrize("name", sorted(set(map(answers.group, CASES))))
 def test_same_answers(name, ours, expected):
     assert not answers.wrong(CASES, name, ours, expected)
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_a_wrong_alpha_is_refused_where_it_is_given(name):
+    for alpha in (0.0, -1.0):
+        with pytest.raises(ValueError, match="Expected parameter concentration"):
+            getattr(v2, name)(alpha=alpha)

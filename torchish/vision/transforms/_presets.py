@@ -121,7 +121,7 @@ class VideoClassification(_Preset):
 
     def forward(self, vid: Tensor) -> Tensor:
         batch = vid.unsqueeze(0) if vid.ndim < 5 else vid
-        count, length, channels = batch.shape[:3]
+        count, length, channels, _, _ = batch.shape
         frames = batch.reshape(-1, *batch.shape[2:])
         frames = F.resize(
             frames, self.resize_size, interpolation=self.interpolation, antialias=False

@@ -102,6 +102,7 @@ class _Mixing(Transform):
         self.alpha = float(alpha)
         concentration = tensor_of(np.array([alpha], np.float32))
         self._dist = Beta(concentration, concentration)
+        self._dist.mean.item()  # a wrong alpha is an error here, not where a sample is drawn
         self.num_classes = num_classes
         self._labels_getter = parse_labels_getter(labels_getter)
 
