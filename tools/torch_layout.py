@@ -16,6 +16,7 @@ imports from elsewhere (`from torch.jit.annotations import List`).
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ INNER = tuple(
         "utils.model_dump", "utils._strobelight", "_library", "_custom_op", "_dispatch",
     )
 )  # fmt: skip
+# What PyTorch's modules import names from beside its own.
+PYTHONS = sys.stdlib_module_names - {"__future__"} | {"typing_extensions"}
 # What a name of a module is: where it was defined, and as what.
 Origin = tuple[str, str]
 
@@ -142,8 +145,11 @@ class Names:
         """What `from X import ...` adds."""
         source = absolute(module, node)
         if source not in PATHS:
-            if source.split(".")[0] in sys.stdlib_module_names - {"__future__"}:
-                names.update({a.asname or a.name: (source, a.name) for a in node.names})
+            if source.split(".")[0] in PYTHONS:
+                there = importlib.import_module(source)
+                for a in node.names:
+                    listed = there.__all__ if a.name == "*" else (a.name,)
+                    names.update({a.asname or n: (source, n) for n in listed})
             if source.split(".")[0] == "torch":  # of the compiled part
                 names.update({a.asname or a.name: (source, a.name) for a in node.names
                               if a.name != "*"})  # fmt: skip

@@ -22,6 +22,22 @@ SECOND_NAMES = {
 }
 
 
+# Packages that stand under a second path with all that is in them.
+SECOND_PACKAGES = {
+    "torch.distributed._shard.checkpoint.": "torch.distributed.checkpoint.",
+    "torch.distributed._sharded_tensor.": "torch.distributed._shard.sharded_tensor.",
+    "torch.distributed._sharding_spec.": "torch.distributed._shard.sharding_spec.",
+}
+
+
+def first_name(module: str) -> str:
+    """The path that a module's file has."""
+    for second, first in SECOND_PACKAGES.items():
+        if module.startswith(second):
+            return first + module[len(second) :]
+    return SECOND_NAMES.get(module, module)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One of PyTorch's modules."""
@@ -45,7 +61,7 @@ def lines() -> dict[str, str]:
 @functools.cache
 def entry(module: str) -> Entry | None:
     """What is known of a module; None if PyTorch has no such module."""
-    line = lines().get(SECOND_NAMES.get(module, module))
+    line = lines().get(first_name(module))
     if line is None:
         return None
     name, flags, *rest = line.split("\t")
@@ -62,7 +78,7 @@ def entry(module: str) -> Entry | None:
 
 def is_module(path: str) -> bool:
     """Whether PyTorch has a module of that path."""
-    return SECOND_NAMES.get(path, path) in lines()
+    return first_name(path) in lines()
 
 
 def ours(module: str) -> str:
