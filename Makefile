@@ -113,7 +113,13 @@ libraries: $(DEV_DEPS)
 		pytorch-ranger lion-pytorch madgrad prodigyopt schedulefree ema-pytorch torch-ema \
 		pytorch-crf pytorch-ignite skorch kornia kornia-rs zuko pytorch-metric-learning \
 		vector-quantize-pytorch nflows umnn higher sentence-transformers lpips \
-		backpack-for-pytorch unfoldNd
+		backpack-for-pytorch unfoldNd \
+		torchattacks foolbox eagerpy GitPython gitdb smmap geoopt blitz-bayesian-pytorch \
+		denoising-diffusion-pytorch performer-pytorch local-attention hyper-connections \
+		linear-attention-transformer axial-positional-embedding product-key-memory linformer \
+		colt5-attention rotary-embedding-torch neuraloperator tensorly tensorly-torch snntorch torchjd \
+		lightly lightly-utils geomloss ncps torchcde ptwt pywavelets loralib pytorch-warmup \
+		segmentation-models-pytorch
 	TORCHISH_LIBRARIES=$(abspath $(LIBRARIES)) $(PY) -m pytest -q tests/libraries \
 		tests/func/test_jax_models.py tests/utils/test_orbax.py
 

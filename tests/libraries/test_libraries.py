@@ -16,7 +16,10 @@ FOLDER = os.environ["TORCHISH_LIBRARIES"]
 # Where torchvision's Python lies for the process that runs PyTorch; torchish brings its own.
 TORCHVISION = os.environ.get("TORCHISH_TORCHVISION", "")
 PROGRAMS = {path.stem: path for path in sorted((Path(__file__).parent / "programs").glob("*.py"))}
-NEED_TORCHVISION = {"fastai", "lpips", "open_clip", "vit_pytorch"}
+NEED_TORCHVISION = {
+    "denoising_diffusion", "fastai", "lightly", "lpips", "open_clip", "segmentation_models",
+    "vit_pytorch",
+}  # fmt: skip
 
 
 def printed(program: str, *launcher: str, path: str = "") -> list[float]:
