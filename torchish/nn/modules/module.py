@@ -82,17 +82,17 @@ class Module:
     _modules: dict[str, Any]
     # None until one kind of backward hook is registered; the two kinds do not mix.
     _is_full_backward_hook: bool | None
-    _backward_pre_hooks: OrderedDict[int, Hook]
-    _backward_hooks: OrderedDict[int, Hook]
-    _forward_hooks: OrderedDict[int, Hook]
+    _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _backward_hooks: OrderedDict[int, Callable[..., Any]]
+    _forward_hooks: OrderedDict[int, Callable[..., Any]]
     _forward_hooks_with_kwargs: OrderedDict[int, bool]
     _forward_hooks_always_called: OrderedDict[int, bool]
-    _forward_pre_hooks: OrderedDict[int, Hook]
+    _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
-    _state_dict_hooks: OrderedDict[int, Hook]
-    _state_dict_pre_hooks: OrderedDict[int, Hook]
-    _load_state_dict_pre_hooks: OrderedDict[int, Hook]
-    _load_state_dict_post_hooks: OrderedDict[int, Hook]
+    _state_dict_hooks: OrderedDict[int, Callable[..., Any]]
+    _state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _load_state_dict_post_hooks: OrderedDict[int, Callable[..., Any]]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init:
