@@ -499,12 +499,25 @@ def eye(n: int, m: int | None = None, **kwargs: Any) -> Tensor:
     return finish(array, device, requires_grad)
 
 
+def _below(row: int, col: int, offset: int) -> int:
+    """How many places of a matrix are on its diagonal `offset` or below."""
+
+    def total(first: int) -> int:
+        low, high = max(first, 0), max(first + row, 0)  # sum of max(k, 0) for k in this range
+        return (high * (high - 1) - low * (low - 1)) // 2
+
+    return total(offset + 1) - total(offset + 1 - col)
+
+
 def _triangle(name: str, row: int, col: int, offset: int, kwargs: dict[str, Any]) -> Any:
     if row < 0:
         raise RuntimeError("row must be non-negative, got" + str(row))
     if col < 0:
         raise RuntimeError("col must be non-negative, got" + str(col))
     dt, device, requires_grad, _ = _options(name, kwargs)
+    lower = _below(row, col, offset if name == "tril_indices" else offset - 1)
+    count = lower if name == "tril_indices" else row * col - lower
+    check_size((2, count), as_dtype(dt, dtypes.int64).itemsize)
     make = np.tril_indices if name == "tril_indices" else np.triu_indices
     array = np.stack(make(row, offset, col)).astype(as_dtype(dt, dtypes.int64).np)
     return finish(array, device, requires_grad)
