@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "oneapi/dnnl/dnnl.hpp"
+#include "engine.h"
 #include "parallel.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -33,11 +34,6 @@ enum Kind : int64_t { FORWARD = 0, INPUT_GRAD = 1, WEIGHT_GRAD = 2 };
 
 // Below this many multiplications a second thread costs more than it brings.
 constexpr double SMALLEST_PART = 2e6;
-
-dnnl::engine& engine() {
-  static dnnl::engine* made = new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return *made;
-}
 
 // What a convolution is, for the whole call or for a part; strides are those of the caller's arrays.
 struct Problem {

@@ -23,6 +23,7 @@ from .xla_maps import ConvShape
 
 # Names of targets end in a version: programs in the persistent cache refer to them by name.
 CONV = "torchish_conv_1"
+LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
 
 FEWEST_CHANNELS = 16
@@ -53,8 +54,13 @@ def library() -> Any:
         loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
-    capsule = jax.ffi.pycapsule(loaded.torchish_conv)
-    jax.ffi.register_ffi_target(CONV, capsule, platform="cpu")
+    targets = ((CONV, "conv"), (LSTM, "lstm"), (LSTM_GRADIENT, "lstm_gradient"))
+    for target, name in targets:
+        try:
+            capsule = jax.ffi.pycapsule(loaded[f"torchish_{name}"])
+        except AttributeError:
+            return "the package torchish-cpu is older than torchish: install it anew"
+        jax.ffi.register_ffi_target(target, capsule, platform="cpu")
     return loaded
 
 

@@ -18,8 +18,11 @@ from jax import lax
 
 from ..._basics.state import state as modes
 from ..registry import OptTensor, Tensor, composite, internal, nnf, op, ops
+from . import lstm
 
 State = tuple[Any, ...]
+# Types for which all steps of an LSTM are one primitive.
+_WHOLE = (jnp.dtype(jnp.float32), jnp.dtype(jnp.float64))
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
 
@@ -124,6 +127,9 @@ def _run_layer(
     inner = b_hh if kind == "gru" else None
     if projection is not None:
         return _recur_projected(reverse, inputs, state, w_hh, inner, projection, mask)
+    if kind == "lstm" and mask is None and inputs.dtype in _WHOLE and inputs.shape[0]:
+        outs, *last = lstm.recur(reverse, inputs, *state, w_hh)
+        return outs, tuple(last)
     return _recur(kind, reverse, inputs, state, w_hh, inner, mask)
 
 
