@@ -33,7 +33,8 @@ def compile_library(onednn: Path) -> None:
     headers = find("onednn-devel-cpu-gomp", "include/oneapi/dnnl/dnnl.hpp").parents[2]
     subprocess.run(
         [
-            os.environ.get("CXX", "g++"), "-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared",
+            os.environ.get("CXX", "g++"), "-std=c++17", "-O3", "-fPIC", "-shared",
+            "-fno-math-errno", "-fno-trapping-math",  # loops over conditions become vector code
             "-Wall", "-static-libstdc++", "-static-libgcc", "-Wl,--exclude-libs,ALL",
             "-Wl,-rpath,$ORIGIN", "-Wl,--no-undefined",
             f"-isystem{Path(jaxlib.origin).parent / 'include'}", f"-isystem{headers}",

@@ -104,9 +104,11 @@ def _define(name: str, scan: Any, target: str, results: Sequence[int]) -> Any:
         return [avals[0].update(shape=r.shape, weak_type=False) for r in made]
 
     primitive.def_abstract_eval(shapes)
-    primitive.def_impl(
-        jax.jit(lambda *xs, reverse: primitive.bind(*xs, reverse=reverse), static_argnames="reverse")
-    )
+
+    def run(*operands: Any, reverse: bool) -> Any:
+        return primitive.bind(*operands, reverse=reverse)
+
+    primitive.def_impl(jax.jit(run, static_argnames="reverse"))
     mlir.register_lowering(primitive, mlir.lower_fun(scan, multiple_results=True))
     cpu = mlir.lower_fun(_native(target, results, scan), multiple_results=True)
     mlir.register_lowering(primitive, cpu, platform="cpu")
