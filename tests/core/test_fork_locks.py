@@ -105,7 +105,7 @@ def test_a_fork_waits_for_what_other_threads_run() -> None:
         made.append(torchish.ones(3) * 2)
         trace_of = torchish._core.trace.current_trace(torchish._basics.devices.CPU)  # type: ignore[attr-defined]
         with trace_of.lock:
-            taken = trace._Taken(trace_of)
+            taken = trace.Taken(trace_of)
             trace_of._clear()
             ready.set()
             time.sleep(0.3)

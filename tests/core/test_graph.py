@@ -134,7 +134,7 @@ def test_verify_says_which_rule_is_broken(entries: list[Any], words: str) -> Non
 
 def test_a_training_loop_records_valid_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     checked = []
-    plain = trace._Taken._results
+    plain = trace.Taken._results
 
     def results(taken: Any) -> list[Any]:
         floats, ints, complexes = taken.numbers
@@ -142,7 +142,7 @@ def test_a_training_loop_records_valid_graphs(monkeypatch: pytest.MonkeyPatch) -
         checked.append(len(taken.entries))
         return plain(taken)
 
-    monkeypatch.setattr(trace._Taken, "_results", results)
+    monkeypatch.setattr(trace.Taken, "_results", results)
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(),
                         nn.Dropout(0.1), nn.Linear(64, 2))  # fmt: skip

@@ -116,3 +116,28 @@ def test_nan_and_large_values_travel_as_in_pytorch(way: str) -> None:
     wanted = _oracle(False, *(oracle.from_numpy(x).double() for x in (inputs, h, c, w)))
     for got, want in zip(made, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(got), want.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", [(4,), (4, 5, 6), (5, 6)], ids=str)
+def test_the_gradient_is_transposed_in_what_it_is_linear_in(given: tuple[int, ...]) -> None:
+    inputs, h, c, w = _operands((4, 2, 3), np.float64)
+    rng = np.random.default_rng(1)
+    with jax.enable_x64(True):
+        outs, cells, gates = lstm._forward.bind(inputs, h, c, w, reverse=True)
+        known = [gates, cells, c, w, outs, h, c]
+        for k in (4, 5, 6):
+            known[k] = np.zeros(known[k].shape)
+
+        def linear(*parts: Any) -> Any:
+            operands = list(known)
+            for k, x in zip(given, parts, strict=True):
+                operands[k] = x
+            return lstm._backward.bind(*operands, reverse=True)
+
+        parts = [rng.standard_normal(known[k].shape) for k in given]
+        made = linear(*parts)
+        cts = [rng.standard_normal(x.shape) for x in made]
+        pulled = jax.linear_transpose(linear, *parts)(cts)
+    one = sum(float((np.asarray(a) * b).sum()) for a, b in zip(made, cts, strict=True))
+    two = sum(float((np.asarray(a) * b).sum()) for a, b in zip(pulled, parts, strict=True))
+    assert one == pytest.approx(two, rel=1e-10)

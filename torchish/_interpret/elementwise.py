@@ -32,7 +32,7 @@ _UFUNCS: dict[str, Any] = {
 
 
 def _lgamma(x: Array) -> Array:
-    return np.asarray(np.where(np.isinf(x), np.abs(x), _scipy("gammaln")(x)))
+    return np.asarray(np.where(np.isinf(x), np.abs(x), scipy_function("gammaln")(x)))
 
 
 def _exp(x: Array) -> Any:
@@ -40,7 +40,7 @@ def _exp(x: Array) -> Any:
     return np.exp(x, dtype=np.float64) if x.dtype == np.float32 else np.exp(x)
 
 
-def _scipy(name: str) -> Any:
+def scipy_function(name: str) -> Any:
     """A function of scipy.special, loaded when it is first needed."""
     found = getattr(_ufuncs(), name, None)
     return getattr(importlib.import_module("scipy.special"), name) if found is None else found
@@ -99,7 +99,7 @@ def _plain(function: Any) -> Any:
 def _mathematical(name: str, function: Any) -> Any:
     def make(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
         dtype = outs[0].dtype
-        compute = _scipy(function) if isinstance(function, str) else function
+        compute = scipy_function(function) if isinstance(function, str) else function
         if name == "logistic" and dtype.kind == "c":
             compute = _complex_logistic
         if is_half(dtype):

@@ -31,8 +31,9 @@ Primitive: Any = type(lax.add_p)
 
 def before(x: Any, first: Any, reverse: bool) -> Any:
     """What stood before each step: `first` at the recurrence's beginning, then `x`."""
-    parts = (x[1:], first[None]) if reverse else (first[None], x[:-1])
-    return jnp.concatenate(parts)
+    steps, start = x.shape[0], lax.expand_dims(first, (0,))
+    kept = lax.slice_in_dim(x, 1, steps) if reverse else lax.slice_in_dim(x, 0, steps - 1)
+    return lax.concatenate((kept, start) if reverse else (start, kept), 0)
 
 
 def _scan_forward(inputs: Any, h: Any, c: Any, w: Any, *, reverse: bool) -> list[Any]:
@@ -129,6 +130,28 @@ _forward = _define("lstm", _scan_forward, onednn.LSTM, (-1, -1, 0))
 _backward = _define("lstm_gradient", _scan_backward, onednn.LSTM_GRADIENT, (0, 2, 2))
 
 
+def _transposed(cts: Any, *operands: Any, reverse: bool) -> list[Any]:
+    """The transpose of the gradient, which is linear in its last three operands: tangents."""
+    known, incoming = operands[:4], operands[4:]
+    at = [k for k, x in enumerate(incoming) if ad.is_undefined_primal(x)]
+
+    def linear(*given: Any) -> list[Any]:
+        parts = [jnp.zeros_like(x) if k not in at else None for k, x in enumerate(incoming)]
+        for k, x in zip(at, given, strict=True):
+            parts[k] = x
+        return _scan_backward(*known, *parts, reverse=reverse)
+
+    structs = [jax.ShapeDtypeStruct(incoming[k].aval.shape, incoming[k].aval.dtype) for k in at]
+    pulled = jax.linear_transpose(linear, *structs)([ad.instantiate_zeros(ct) for ct in cts])
+    made: list[Any] = [None] * len(operands)
+    for k, x in zip(at, pulled, strict=True):
+        made[4 + k] = x
+    return made
+
+
+ad.primitive_transposes[_backward] = _transposed
+
+
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def recur(reverse: bool, inputs: Any, h: Any, c: Any, w: Any) -> tuple[Any, Any, Any]:
     """All hidden states, the last one and the last cell."""
@@ -137,8 +160,9 @@ def recur(reverse: bool, inputs: Any, h: Any, c: Any, w: Any) -> tuple[Any, Any,
 
 def _recur(reverse: bool, inputs: Any, h: Any, c: Any, w: Any) -> Any:
     outs, cells, gates = _forward.bind(inputs, h, c, w, reverse=reverse)
-    last = 0 if reverse else -1
-    return (outs, outs[last], cells[last]), (outs, cells, gates, h, c, w)
+    last = 0 if reverse else outs.shape[0] - 1
+    ends = [lax.index_in_dim(x, last, 0, keepdims=False) for x in (outs, cells)]
+    return (outs, *ends), (outs, cells, gates, h, c, w)
 
 
 def _recur_gradient(reverse: bool, saved: Any, cotangents: Any) -> Any:
@@ -160,11 +184,11 @@ def _order(steps: int, reverse: bool) -> range:
 
 @rule("lstm")
 def _numpy_forward(params: dict[str, Any], ins: Sequence[Any], outs: Sequence[Any]) -> Run:
-    reverse, size = params["reverse"], outs[0].shape[-1]
+    from ..._interpret.elementwise import scipy_function
+
+    reverse, size, expit = params["reverse"], outs[0].shape[-1], scipy_function("expit")
 
     def run(inputs: Array, h: Array, c: Array, w: Array) -> list[Array]:
-        from scipy.special import expit
-
         made = [np.empty(o.shape, o.dtype) for o in outs]
         for t in _order(len(inputs), reverse):
             h_now, c_now, gates = (x[t] for x in made)
