@@ -151,7 +151,7 @@ class Pass:
             self._capture(node, grads)
         elif node.pre_hooks:
             grads = hooks.pre_hooks(node, grads, self.graph)
-        if runs and (grads[0] is not None or any(g is not None for g in grads[1:])):
+        if runs and grads.count(None) < len(grads):
             outs = node.apply(grads, self.graph)
             if state.anomaly:
                 _check_nan(node, outs)

@@ -331,8 +331,7 @@ class SavedTensor:
         self.writes = storage.writes
         self.aval = tensor._aval
         self.layout = tensor._layout
-        fn = tensor._grad_fn  # for the error's text
-        self.producer = None if fn is None or fn.is_dual else (type(fn), tensor._out_nr)
+        self.made_by(tensor)
 
     def made_by(self, tensor: Any) -> None:
         """Note what made it now, for the error's text."""

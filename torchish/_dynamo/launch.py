@@ -34,7 +34,6 @@ MISS = object()
 REASON = "a compiled call"
 _LATE = ("draw", "count")  # inputs that are made for this call, once it is sure to run
 _TOUCH_EVERY = 64
-_new_value = Value.__new__
 _references = sys.getrefcount
 
 
@@ -146,15 +145,9 @@ class Launch:
 
     def _pending(self, trace: Any) -> list[Value]:
         """The results, to be waited for until they are there."""
-        made, dev = [], self.device
-        for aval in self.out_avals:
-            value = _new_value(Value)
-            value.array = None
-            value.aval = aval
-            value.device = dev
+        made = [Value(None, aval, self.device) for aval in self.out_avals]
+        for value in made:
             value.trace = trace
-            value.slot = 0
-            made.append(value)
         return made
 
     def _exchange(self, values: list[Any], fresh: list[Value], changed: list[Any]) -> bool:

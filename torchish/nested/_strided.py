@@ -7,17 +7,18 @@ layout packs them.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._autograd.tensor_base import TensorBase
 from .._basics.errors import not_supported
 from .._ops.registry import nnf, ops
 from .._ops.shared import layout_type
+from ._internal._table import Rules, registrar
 from ._internal.nested_tensor import NestedBase, _adopt
 from ._internal.ops import works_elementwise
 
-STRIDED: dict[str, Callable[..., Any]] = {}
+STRIDED: Rules = {}
 
 
 class StridedNested(NestedBase):
@@ -163,13 +164,7 @@ def _each(name: str, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return strided(parts)
 
 
-def _rule(*names: str) -> Callable[[Any], Any]:
-    def register(fn: Any) -> Any:
-        for name in names:
-            STRIDED[name] = fn
-        return fn
-
-    return register
+_rule = registrar(STRIDED)
 
 
 def _dim_inside(x: StridedNested, dim: int, name: str) -> int:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-RULES: dict[str, Callable[..., Any]] = {}
+Rules = dict[str, Callable[..., Any]]
+RULES: Rules = {}
 
 
-def rule(*names: str) -> Callable[[Any], Any]:
-    """Register a function under operators' names."""
+def registrar(table: Rules) -> Callable[..., Callable[[Any], Any]]:
+    """A decorator that registers a function in `table` under operators' names."""
 
-    def register(fn: Any) -> Any:
-        for name in names:
-            RULES[name] = fn
-        return fn
+    def rule(*names: str) -> Callable[[Any], Any]:
+        def register(fn: Any) -> Any:
+            for name in names:
+                table[name] = fn
+            return fn
 
-    return register
+        return register
+
+    return rule
+
+
+rule = registrar(RULES)
