@@ -423,9 +423,11 @@ class Taken:
         donated = []
         for position, v in enumerate(self.values):
             aval = in_avals[position]
-            # References to v: the list, the loop variable, the argument of getrefcount.
+            # References to v: the list, the loop variable, the argument of getrefcount. The tuple
+            # that `enumerate` uses again is a fourth, so that nothing is donated as it stands;
+            # before that changes, arrays that `Tensor.jax()` gave out must be known here.
             if (
-                aval.nbytes >= DONATE_FROM
+                aval.nbytes >= _DONATE_FROM
                 and wanted.get(aval, 0) > 0
                 and sys.getrefcount(v) == 3
                 and sys.getrefcount(v.array) == 2
@@ -546,7 +548,7 @@ def _is_private(array: Any) -> bool:
     return block is not None and block.is_private
 
 
-DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
+_DONATE_FROM = 1 << 12  # bytes; below this the bookkeeping costs more than the buffer
 
 
 def current_trace(dev: device) -> Trace:

@@ -1,17 +1,17 @@
 """A replay's program run directly: its arguments and results are laid out beforehand.
 
 Recording a replay in a trace finds its program by its structure; once that is a compiled one, the
-way to it is the same at every call. A `Launch` keeps it: which storages are read, which of their
-buffers the program takes over, which results go where.
+way to it is the same at every call. A `Launch` keeps it: which storages are read, which results go
+where. Programs that take over the buffers of inputs are left to recording, which looks at who else
+holds them.
 
 Invariants: it does what recording would do, or nothing at all (`MISS`), and then the call is
-recorded; results stand pending in their storages before a buffer is given away, so that another
-thread finds either what was there or what it has to wait for, never a deleted array.
+recorded; results stand pending in their storages while the program runs, so that another thread
+finds what it has to wait for.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from .._basics.concrete import is_clean
 from .._basics.devices import jax_device
 from .._core.checks import defer_check
 from .._core.program import pack
-from .._core.trace import DONATE_FROM, Taken, fail, lose, may_use, note_use, place, touch
+from .._core.trace import Taken, fail, lose, may_use, note_use, place, touch
 from .._core.values import Value
 from .placing import add_up, drawn, find, mark, put_gradient, quoting, storage_at
 
@@ -34,7 +34,6 @@ MISS = object()
 REASON = "a compiled call"
 _LATE = ("draw", "count")  # inputs that are made for this call, once it is sure to run
 _TOUCH_EVERY = 64
-_references = sys.getrefcount
 
 
 class Launch:
@@ -43,7 +42,8 @@ class Launch:
     def __init__(self, replay: Replay, taken: Taken, live: Sequence[int]) -> None:
         assert taken.cached is not None
         seen, sources = replay.seen, replay.sources
-        _, _, avals, donated, _ = self.key = taken.key
+        self.key = taken.key
+        avals = self.key[2]
         self.replay, self.cached = replay, taken.cached
         self.program: Any = taken.cached.program
         self.device, self.jdev = taken.device, jax_device(taken.device)
@@ -54,8 +54,6 @@ class Launch:
         self.others = [(n, sources[k]) for n, k in enumerate(early) if sources[k][0] != "held"]
         self.late = [(k, p) for k, p in enumerate(sources) if p[0] in _LATE]
         self.avals = [avals[k] for k in early]
-        self.given = list(donated)
-        self.kept = [k for k in range(len(avals)) if k not in set(donated)]
         # --- results
         self.at = at = {slot: k for k, slot in enumerate(live)}
         self.out_avals = [replay.avals[slot] for slot in live]
@@ -72,11 +70,6 @@ class Launch:
             if place[0] in ("newgrad", "nograd")
         ]  # fmt: skip
         self.storages = list(dict.fromkeys([*self.held, *self.written]))
-        # How often an input that may go is referred to: by lists of `run`, a variable, an argument.
-        overwritten = _overwritten(replay)
-        self.free = [
-            (early.index(k), 4 if overwritten(sources[k]) else 3) for k in donated if k in early
-        ]
         # --- numbers
         floats, ints, complexes = seen.numbers
         self.numbers = (list(floats), ints, complexes)
@@ -89,8 +82,8 @@ class Launch:
         cached = taken.cached
         if cached is None or not isinstance(cached.program, jax.stages.Compiled):
             return None
-        if list(taken.live) != list(live) or taken.key[3] not in ((), _givable(replay, taken)):
-            return None  # somebody holds a result or an input of this call
+        if list(taken.live) != list(live) or taken.key[3]:
+            return None  # somebody holds a result of this call, or buffers change hands
         return cls(replay, taken, live)
 
     # --- a call ----------------------------------------------------------------------------------
@@ -114,22 +107,17 @@ class Launch:
         if type(None) in kinds or [v.aval for v in values] != self.avals:
             return MISS
         fresh = self._pending(trace)
-        if not self._exchange(values, fresh, changed):
-            return MISS
+        for s, k in zip(self.written, self.places, strict=True):
+            s._value = fresh[k]
+        for s, (_, k, _) in zip(changed, self.changes, strict=True):
+            s._value = fresh[k]
         replay = self.replay
         seen = replay.seen
         note_use(self.cached, len(seen.sites), REASON)
         for at, number in self.gradients:
             put_gradient(at, None if number is None else fresh[number])
         try:
-            arrays = self._arguments(values, kinds)
-            del values
-            if self.given:
-                outs = self.program(
-                    [arrays[k] for k in self.kept], [arrays[k] for k in self.given], *self.packed
-                )
-            else:
-                outs = self.program(arrays, [], *self.packed)
+            outs = self.program(self._arguments(values, kinds), [], *self.packed)
         except Exception as error:
             fail(error, fresh, seen.entries, seen.sites, self.device)
         except BaseException as error:  # an interrupt
@@ -149,22 +137,6 @@ class Launch:
         for value in made:
             value.trace = trace
         return made
-
-    def _exchange(self, values: list[Any], fresh: list[Value], changed: list[Any]) -> bool:
-        """Put results in place of what they replace, if the program may have the memory of that."""
-        before = [s._value for s in self.written]
-        before += [s._value for s in changed]
-        for s, k in zip(self.written, self.places, strict=True):
-            s._value = fresh[k]
-        for s, (_, k, _) in zip(changed, self.changes, strict=True):
-            s._value = fresh[k]
-        for k, expected in self.free:
-            v = values[k]
-            if _references(v) != expected or _references(v.array) != 2:
-                for s, old in zip([*self.written, *changed], before, strict=True):
-                    s._value = old
-                return False
-        return True
 
     def _arguments(self, values: list[Any], kinds: set[type]) -> list[Any]:
         if np.ndarray in kinds:
@@ -204,31 +176,3 @@ class Launch:
                 fresh[self.at[p[1]]] if p[0] == "slot" else find(p, leaves, ()) for p in places
             ]
             defer_check(fresh[self.at[slot]], partial(quoting, error, quoted))
-
-
-def _overwritten(replay: Replay) -> Any:
-    """Says of a source whether the call puts something in its place."""
-    held = {id(w[0][1]) for w in replay.seen.writes if w[0][0] == "held"}
-    changed = {w[0][:2] for w in replay.seen.writes if w[0][0] in ("arg", "grad")}
-
-    def is_overwritten(source: Any) -> bool:
-        return id(source[1]) in held if source[0] == "held" else source[:2] in changed
-
-    return is_overwritten
-
-
-def _givable(replay: Replay, taken: Taken) -> tuple[int, ...]:
-    """The inputs whose memory a flush gives away when nobody else holds any of them."""
-    wanted: dict[Any, int] = {}
-    for slot in taken.live:
-        aval = replay.avals[slot]
-        wanted[aval] = wanted.get(aval, 0) + 1
-    overwritten = _overwritten(replay)
-    avals, donated = taken.key[2], taken.key[3]
-    found = []
-    for k, source in enumerate(replay.sources):
-        goes = k in donated if source[0] == "draw" else overwritten(source)
-        if goes and avals[k].nbytes >= DONATE_FROM and wanted.get(avals[k], 0) > 0:
-            wanted[avals[k]] -= 1
-            found.append(k)
-    return tuple(found)
