@@ -16,19 +16,34 @@ import torchish
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-for _ in range(3):
+def use():
+    global found
     before = faults()
     np.full(16 << 20, 1.0, np.float32)
-print(faults() - before)
+    found = faults() - before
+
+for _ in range(3):
+    RUN(use)
+print(found)
+"""
+HERE = "RUN = lambda f: f()\n"
+IN_A_THREAD = """
+import threading
+def RUN(f):
+    thread = threading.Thread(target=f)
+    thread.start()
+    thread.join()
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's thresholds")
 @pytest.mark.parametrize("setting", ["keep", "default"])
-def test_blocks_of_64_mib(setting: str) -> None:
+@pytest.mark.parametrize("where", [HERE, IN_A_THREAD], ids=["here", "in a thread"])
+def test_blocks_of_64_mib(where: str, setting: str) -> None:
     env = {**os.environ, "TORCHISH_MALLOC": setting}
+    program = where + PROGRAM
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=300
     )
     # 64 MiB are 32 pages of 2 MiB at least.
     few = int(done.stdout) < 16
