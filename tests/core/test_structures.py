@@ -164,3 +164,28 @@ def test_the_record_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         (given(n, 2) + 1).tolist()
     assert len(structures.known) == 10
     assert structures.entries == sum(len(s.entries) for s in structures.whole) <= 40 < WHOLE
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, 0.1),
+        lambda p: torch.optim.SGD(p, 0.1, momentum=0.9),
+        torch.optim.Adam,
+        torch.optim.Adadelta,
+    ],
+    ids=["sgd", "momentum", "adam", "adadelta"],
+)
+def test_the_first_step_has_the_structure_of_the_second(make: Any) -> None:
+    """What is recorded before a loop's first `zero_grad` is a program of its own."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.sin(torch.arange(p.numel()) * 0.37).view(p.shape))
+    optimizer = make(model.parameters())
+    x = torch.ones(3, 4).cos()
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+    assert [s.cold for s in structures.known.values()] == [1, 3]
