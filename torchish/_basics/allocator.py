@@ -39,7 +39,8 @@ def keep_freed_memory() -> bool:
         return False
     _trim[:] = [trim]
     wanted = {M_ARENA_MAX: 1, M_MMAP_THRESHOLD: LARGEST, M_TRIM_THRESHOLD: KEPT}
-    return all([mallopt(name, value) for name, value in wanted.items()])
+    taken = [mallopt(name, value) for name, value in wanted.items()]
+    return all(taken)
 
 
 def trim() -> None:
