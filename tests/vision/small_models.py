@@ -347,7 +347,9 @@ def _spread(array: np.ndarray, count: int) -> list[float]:
 
 
 # Many layers of batch norm over few pixels multiply rounding: trained in double precision.
-_DOUBLE = ("googlenet", "inception", "mobilenet_v2", "video.r2plus1d", "video.s3d")
+_DOUBLE = (
+    "googlenet", "inception", "mobilenet_v2", "segmentation.lraspp", "video.r2plus1d", "video.s3d",
+)  # fmt: skip
 # Large matrices, whose gradients would take seconds.
 _UNTRAINED = ("alexnet", "vgg")
 
