@@ -127,8 +127,9 @@ class Policy:
         share = 1.0 if self.restless else SHARE
         due = math.ceil(max(share * price - cost.first, 0.0) / seconds)
         takeover = max(due, EARLIEST)
-        # The background thread is given what compiling takes, half the runs at most.
-        return max((takeover + 1) // 2, takeover - rent), takeover
+        # The background thread is given what compiling takes, half the runs at most; what comes
+        # twice alone is not worth its processor time.
+        return max((takeover + 1) // 2, takeover - rent, EARLIEST - 1), takeover
 
     def ask(self, found: Seen) -> None:
         """Have a structure that the script wants compiled take over soon, if that ever pays."""
