@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
@@ -48,10 +49,23 @@ def values(dtype: Any, shape: tuple[int, ...] = (12,)) -> np.ndarray[Any, Any]:
 
 def same(function: Callable[..., Any], *arrays: Any) -> None:
     """What the interpreter and XLA make of `function` on the arrays."""
+    all_same([(function, *arrays)])
+
+
+def all_same(cases: Iterable[tuple[Any, ...]]) -> None:
+    """`same` of each function and its arrays; XLA compiles one program for all of them."""
+    cases = list(cases)
+    inputs = [list(arrays) for _, *arrays in cases]
+    theirs = jax.jit(lambda them: [c[0](*arrays) for c, arrays in zip(cases, them, strict=True)])
+    for case, expected in zip(cases, theirs(inputs), strict=True):
+        one_same(case[0], case[1:], jax.tree.leaves(expected))
+
+
+def one_same(function: Callable[..., Any], arrays: Any, theirs: list[Any]) -> None:
+    """Assert that the interpreter makes `theirs` of `function` on the arrays."""
     plan = Plan(jax.make_jaxpr(function)(*arrays))
     with np.errstate(all="ignore"):
         mine = plan.run(list(arrays))
-    theirs = jax.tree.leaves(jax.jit(function)(*arrays))
     assert len(mine) == len(theirs)
     for a, b in zip(mine, map(np.asarray, theirs), strict=True):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
@@ -60,7 +74,7 @@ def same(function: Callable[..., Any], *arrays: Any) -> None:
         wide = np.complex128 if a.dtype.kind == "c" else np.float64
         if a.dtype.kind in "fVc":
             a, b = a.astype(wide), b.astype(wide)
-        np.testing.assert_allclose(a, b, rtol=close, atol=close)
+        np.testing.assert_allclose(a, b, close, close, err_msg=str(arrays))
 
 
 UNARY: dict[str, tuple[Any, Any]] = {
@@ -109,26 +123,28 @@ BINARY: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("name", UNARY)
 def test_functions_of_one_array(name: str) -> None:
     function, dtypes = UNARY[name]
-    for dtype in dtypes:
-        same(function, values(dtype))
+    all_same((function, values(dtype)) for dtype in dtypes)
 
 
 @pytest.mark.parametrize("name", BINARY)
 def test_functions_of_two_arrays(name: str) -> None:
     function, dtypes = BINARY[name]
+    cases: list[tuple[Any, ...]] = []
     for dtype in dtypes:
         x = values(dtype)
         a, b = (np.array(part).reshape(-1) for part in np.meshgrid(x, x))
-        same(function, a, b)
-        for few in (a[:0], a[5:6].reshape(())):
-            same(function, few, few)
+        cases += [(function, a, b)]
+        cases += [(function, few, few) for few in (a[:0], a[5:6].reshape(()))]
+    all_same(cases)
 
 
 @pytest.mark.parametrize("source", [*FLOATS, *INTS, np.bool_, np.complex64])
 @pytest.mark.filterwarnings("ignore:Casting complex values")
 def test_conversions(source: Any) -> None:
-    for target in (*FLOATS, *INTS, np.bool_):
-        same(lambda x, target=target: lax.convert_element_type(x, target), values(source))
+    all_same(
+        (lambda x, target=target: lax.convert_element_type(x, target), values(source))
+        for target in (*FLOATS, *INTS, np.bool_)
+    )
 
 
 def grid(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray[Any, Any]:
@@ -205,7 +221,7 @@ CONVOLUTIONS = [
 def test_convolution(options: dict[str, Any]) -> None:
     groups = options.get("feature_group_count", 1)
     x, w = grid((2, 4, 6, 7)), grid((6, 4 // groups, 3, 2))
-    convolve = functools.partial(lax.conv_general_dilated, **options)
+    convolve = partial(lax.conv_general_dilated, **options)
     same(convolve, x, w)
     same(convolve, x.astype(ml_dtypes.bfloat16), w.astype(ml_dtypes.bfloat16))
 
@@ -220,7 +236,7 @@ def test_windows(pads: str) -> None:
             ),
             x,
         )
-    pool = functools.partial(
+    pool = partial(
         lambda x: lax.reduce_window(x, -np.inf, lax.max, (1, 1, 3, 2), (1, 1, 2, 2), pads)
     )
     same(jax.grad(lambda x: (pool(x) * 2.0).sum()), x)
@@ -271,17 +287,12 @@ def test_products_of_nothing() -> None:
 def test_factorisations() -> None:
     a = np.array([[4.0, 1, 2], [1, 5, 3], [2, 3, 6]])
     stack = np.stack([a, a + np.eye(3), -a])
-    same(lambda x: lax.linalg.cholesky(x), stack)  # of -a: NaN
-    same(lambda x: lax.linalg.lu(x), stack)
-    for left in (True, False):
-        for lower in (True, False):
-            for transposed in (True, False):
-                same(
-                    lambda x, y, k=(left, lower, transposed): lax.linalg.triangular_solve(
-                        x, y, left_side=k[0], lower=k[1], transpose_a=k[2]
-                    ),
-                    stack, stack[:, ::-1],
-                )  # fmt: skip
+    cases: list[tuple[Any, ...]] = [(lax.linalg.cholesky, stack), (lax.linalg.lu, stack)]  # -a: NaN
+    for left, lower, transposed in itertools.product((True, False), repeat=3):
+        options = {"left_side": left, "lower": lower, "transpose_a": transposed}
+        solve = partial(lax.linalg.triangular_solve, **options)
+        cases.append((solve, stack, stack[:, ::-1]))
+    all_same(cases)
 
 
 def matrices(dtype: Any, *shape: int) -> np.ndarray[Any, Any]:
@@ -298,23 +309,22 @@ LINALG_TYPES = (np.float32, np.float64, np.complex64, np.complex128)
 @pytest.mark.parametrize("dtype", LINALG_TYPES)
 def test_orthogonal_factorisations(dtype: Any) -> None:
     """Vectors have the signs and phases that XLA's have."""
+    cases: list[tuple[Any, ...]] = []
     tall = matrices(dtype, 2, 4, 3)
     shapes = [tall, tall.swapaxes(1, 2)]
     if dtype == np.float32:
         shapes += [tall[:0], tall[:, :0], tall[..., :0]]
     for x in shapes:
         for full in (True, False):
-            same(lambda x, full=full: lax.linalg.svd(x, full_matrices=full), x)
-            for pivoting in (True, False):
-                same(
-                    lambda x, full=full, pivoting=pivoting: lax.linalg.qr(
-                        x, full_matrices=full, pivoting=pivoting
-                    ),
-                    x,
-                )
-        same(lambda x: lax.linalg.svd(x, compute_uv=False), x)
-    same(lambda x: lax.linalg.svd(x, algorithm=lax.linalg.SvdAlgorithm.QR), tall)
-    same(lax.linalg.svd, np.where(tall == tall[0, 0, 0], np.nan, tall))
+            cases.append((partial(lax.linalg.svd, full_matrices=full), x))
+            cases += [
+                (partial(lax.linalg.qr, full_matrices=full, pivoting=pivoting), x)
+                for pivoting in (True, False)
+            ]
+        cases.append((partial(lax.linalg.svd, compute_uv=False), x))
+    cases.append((partial(lax.linalg.svd, algorithm=lax.linalg.SvdAlgorithm.QR), tall))
+    cases.append((lax.linalg.svd, np.where(tall == tall[0, 0, 0], np.nan, tall)))
+    all_same(cases)
 
 
 @pytest.mark.parametrize("dtype", LINALG_TYPES)
@@ -323,36 +333,34 @@ def test_spectral_factorisations(dtype: Any) -> None:
     sizes = [square, square[:, :1, :1]]
     if dtype == np.float64:
         sizes += [square[:0], square[:, :0, :0]]
+    cases: list[tuple[Any, ...]] = []
     for x in sizes:
-        same(lax.linalg.eigh, x)
-        same(lambda x: lax.linalg.eigh(x, lower=False, symmetrize_input=False), x)
-        same(lax.linalg.eig, x)
-        same(lax.linalg.schur, x)
+        cases.append((lax.linalg.eigh, x))
+        cases.append((partial(lax.linalg.eigh, lower=False, symmetrize_input=False), x))
+        cases += [(lax.linalg.eig, x), (lax.linalg.schur, x)]
         if x.size:
-            same(lax.linalg.hessenberg, x)
-            for lower in (True, False):
-                same(lambda x, lower=lower: lax.linalg.tridiagonal(x, lower=lower), x)
-    same(lambda x: lax.linalg.schur(x, compute_schur_vectors=False), square)
-    for left, right in ((False, False), (True, False)):
-        same(
-            lambda x, left=left, right=right: lax.linalg.eig(
-                x, compute_left_eigenvectors=left, compute_right_eigenvectors=right
-            ),
-            square,
-        )
-    same(lax.linalg.eig, np.where(square == square[0, 0, 0], np.nan, square))
+            cases.append((lax.linalg.hessenberg, x))
+            cases += [(partial(lax.linalg.tridiagonal, lower=k), x) for k in (True, False)]
+    cases.append((partial(lax.linalg.schur, compute_schur_vectors=False), square))
+    for left in (False, True):
+        vectors = {"compute_left_eigenvectors": left, "compute_right_eigenvectors": False}
+        cases.append((partial(lax.linalg.eig, **vectors), square))
+    cases.append((lax.linalg.eig, np.where(square == square[0, 0, 0], np.nan, square)))
+    all_same(cases)
 
 
 @pytest.mark.parametrize("dtype", LINALG_TYPES)
 def test_solvers(dtype: Any) -> None:
     square = matrices(dtype, 2, 4, 4)
-    same(jnp.linalg.solve, square, square[:, ::-1])
     d = square[:, 0]
-    same(lax.linalg.tridiagonal_solve, d, d + np.dtype(dtype).type(5), d, square)
-    same(lax.linalg.tridiagonal_solve, d * 0, d * 0, d * 0, square)  # NaN
+    cases: list[tuple[Any, ...]] = [
+        (jnp.linalg.solve, square, square[:, ::-1]),
+        (lax.linalg.tridiagonal_solve, d, d + np.dtype(dtype).type(5), d, square),
+        (lax.linalg.tridiagonal_solve, d * 0, d * 0, d * 0, square),  # NaN
+    ]
     for shape in ((0, 3, 3), (2, 0, 0)):
-        same(lax.linalg.cholesky, np.ones(shape, dtype))
-        same(lambda x: lax.linalg.lu(x), np.ones(shape, dtype))
+        cases += [(f, np.ones(shape, dtype)) for f in (lax.linalg.cholesky, lax.linalg.lu)]
+    all_same(cases)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
@@ -362,8 +370,10 @@ def test_reduced_precision(dtype: Any) -> None:
     scales = [300, 1, 0.002]
     numbers = [values(dtype), np.array(around, dtype)]
     numbers += [(stream.standard_normal(50) * k).astype(dtype) for k in scales]
-    for bits in ((5, 10), (8, 7), (4, 3), (8, 23), (5, 2), (11, 52), (3, 5)):
-        same(lambda x, bits=bits: lax.reduce_precision(x, *bits), np.concatenate(numbers))
+    all_same(
+        (lambda x, bits=bits: lax.reduce_precision(x, *bits), np.concatenate(numbers))
+        for bits in ((5, 10), (8, 7), (4, 3), (8, 23), (5, 2), (11, 52), (3, 5))
+    )
 
 
 def test_general_reductions() -> None:
@@ -384,8 +394,7 @@ def test_derivatives_of_the_incomplete_gamma_function(dtype: Any) -> None:
     a = np.array([0, 0.3, 1, 2.5, 10, 50, -1, np.nan], dtype)
     x = np.array([0, 0.1, 1, 3, 9, 60, -1, np.inf, np.nan], dtype)
     pairs = [np.array(part).reshape(-1) for part in np.meshgrid(a, x)]
-    same(lax.igamma_grad_a, *pairs)
-    same(lax.random_gamma_grad, *pairs)
+    all_same((function, *pairs) for function in (lax.igamma_grad_a, lax.random_gamma_grad))
 
 
 def test_control_flow() -> None:
