@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = str(config.cache.mkdir("bytecode") if config.cache else tempfile.mkdtemp())
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = folder
     sys.dont_write_bytecode = False
-    del os.environ["PYTHONDONTWRITEBYTECODE"]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Copies of the package that tests made in temporary folders.
     copies = folder + tempfile.gettempdir()
     config.add_cleanup(lambda: shutil.rmtree(copies, ignore_errors=True))

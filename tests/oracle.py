@@ -21,6 +21,9 @@ import torchish
 import torchish.func
 
 Work = Callable[[Any], Any]
+# Whether oneDNN has kernels for bfloat16 on this processor (they need AVX-512): without them
+# PyTorch runs no LSTM in bfloat16, and its transposed convolutions round on the way.
+HALF_KERNELS = torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def is_tensor(value: Any) -> bool:

@@ -74,7 +74,7 @@ def one_same(function: Callable[..., Any], arrays: Any, theirs: list[Any]) -> No
         wide = np.complex128 if a.dtype.kind == "c" else np.float64
         if a.dtype.kind in "fVc":
             a, b = a.astype(wide), b.astype(wide)
-        np.testing.assert_allclose(a, b, close, close, err_msg=str(arrays))
+        np.testing.assert_allclose(a, b, rtol=close, atol=close, err_msg=str(arrays))
 
 
 UNARY: dict[str, tuple[Any, Any]] = {

@@ -16,6 +16,7 @@ import torch
 
 import torchish
 from tests.ops.sampling import N, Sample, all_samples
+from tests.oracle import HALF_KERNELS, is_tensor
 from torchish._autograd.interop import host_array
 from torchish._basics.settings import settings
 from torchish._core import trace
@@ -102,11 +103,6 @@ def flat(value: Any) -> list[Any]:
     if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
         return [leaf for item in value for leaf in flat(item)]
     return [value]
-
-
-def is_tensor(value: Any) -> bool:
-    """Whether `value` is a tensor of either library."""
-    return isinstance(value, torch.Tensor) or torchish.is_tensor(value)
 
 
 # --- one call in both libraries -----------------------------------------------------------------
@@ -315,10 +311,9 @@ def oracle_of(place: str, bare: str) -> Any:
 def in_half(bare: str, oracle: Any) -> Any:
     """PyTorch's function for bfloat16, by way of float64 where its own kernel rounds on the way.
 
-    That is so for transposed convolutions on processors without AVX-512, which oneDNN's kernels for
-    bfloat16 need: half of the numbers then differ from the rounded exact ones.
+    Of a transposed convolution half of the numbers then differ from the rounded exact ones.
     """
-    if not bare.startswith("conv_transpose") or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not bare.startswith("conv_transpose") or HALF_KERNELS:
         return oracle
 
     def exact(*args: Any, **kwargs: Any) -> Any:

@@ -69,6 +69,10 @@ class ThreadState(threading.local):
         # Autocast's dtypes, cache flag and depth of nesting (torchish/amp), once asked for.
         self.autocast_switches: dict[str, Any] = {}
 
+    def is_captured(self) -> bool:
+        """Whether the compiled call that runs now builds a graph of what is called."""
+        return self.compiled is not None and self.compiled.capture is not None
+
 
 class ProcessState:
     """Defaults that torch keeps for the whole process."""

@@ -272,7 +272,7 @@ class Function(metaclass=_FunctionMeta):
             mapping = _mapping(cls)
             if mapping is state.transforms[-1]:
                 return mapping.lowered(cls, args)
-        if state.compiled is not None and state.compiled.capture is not None:
+        if state.is_captured():
             return state.compiled.outside(cls.apply, args, kwargs, "autograd.Function")
         tensors = [a if isinstance(a, TensorBase) else None for a in args]
         edges = [None if t is None else t._edge() for t in tensors]

@@ -74,9 +74,8 @@ class JaxFunction:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = state.compiled
-        if call is not None and call.capture is not None:
-            return call.outside(self, args, kwargs, "from_jax")
+        if state.is_captured():
+            return state.compiled.outside(self, args, kwargs, "from_jax")
         leaves, tree = jax.tree_util.tree_flatten((args, kwargs))
         operands, specs = _taken(leaves)
         avals = tuple(x._aval for x in operands)

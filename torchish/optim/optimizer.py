@@ -57,11 +57,6 @@ def register_optimizer_step_post_hook(hook: Hook) -> RemovableHandle:
     return _add(_global_post_hooks, hook)
 
 
-def _is_captured() -> bool:
-    """Whether `torch.compile` is recording this thread's calls."""
-    return state.compiled is not None and state.compiled.capture is not None
-
-
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """`step` between the hooks, ending with a flush of the recorded program."""
 
@@ -71,7 +66,7 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         # super().step() of a subclass; or one that only wraps another optimizer, whose hooks run
         if own.get("_in_step") or "_optimizer_step_pre_hooks" not in own:
             return step(self, *args, **kwargs)
-        if _is_captured():
+        if state.is_captured():
             return state.compiled.outside(hooked, (self, *args), kwargs, "optimizer step")
         self._in_step = True
         try:
@@ -109,7 +104,7 @@ class Optimizer:
     """
 
     _in_step: bool
-    _begun = False
+    _begun = False  # whether `zero_grad` was called
     # set by the learning-rate schedules, which warn about a wrong order of calls
     _opt_called: bool
     _optimizer_step_pre_hooks: OrderedDict[int, Hook]
@@ -275,7 +270,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drops (or zeroes) the gradients of all parameters."""
-        if not self._begun and not _is_captured():
+        if not self._begun and not state.is_captured():
             # What made the parameters runs by itself, so that the first step has the structure of
             # those that follow. Such a program comes once; that of a step is compiled sooner.
             self._begun = True
