@@ -246,10 +246,47 @@ def test_wrong_arguments(name: str) -> None:
     assert found[0] == found[1]
 
 
-def test_a_pending_parameter_is_checked_when_it_is_known() -> None:
-    scale = torchish.ones(2) * 2 - 3
+# Arguments that are yet to be computed when they are given (in torch, all are numbers already).
+WRONG_WHEN_COMPUTED = {
+    "normal": lambda d, one: d.Normal(one, one - 2),
+    "nan": lambda d, one: d.Normal((one - 1) / 0, one),
+    "bernoulli": lambda d, one: d.Bernoulli(one - 2),
+    "logits": lambda d, one: d.Bernoulli(logits=(one - 1) / 0),
+    "categorical": lambda d, one: d.Categorical(one - 1),
+    "beta": lambda d, one: d.Beta(one - 2, one),
+    "uniform": lambda d, one: d.Uniform(one * 2, one),
+    "chi2": lambda d, one: d.Chi2(one - 2),
+    "student": lambda d, one: d.StudentT(one - 2),
+    "half normal": lambda d, one: d.HalfNormal(one - 2),
+    "half cauchy": lambda d, one: d.HalfCauchy(one - 2),
+    "log normal": lambda d, one: d.LogNormal(one, one - 2),
+    "relaxed": lambda d, one: d.RelaxedBernoulli(one, one - 2),
+    "inside": lambda d, one: d.Independent(d.Normal(one, one - 2), 1),
+    "value": lambda d, one: d.Normal(one, one).log_prob((one - 1) / 0),
+    "class": lambda d, one: d.Categorical(one).log_prob(one * 7),
+    "cdf": lambda d, one: d.Exponential(one).cdf(one - 2),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_WHEN_COMPUTED)
+def test_computed_arguments_are_refused_where_they_are_given(name: str) -> None:
+    found = []
+    for m in (torchish, torch):
+        one = m.zeros(3) + 1
+        with pytest.raises(ValueError) as caught:
+            WRONG_WHEN_COMPUTED[name](m.distributions, one)
+        found.append(str(caught.value))
+    assert found[0] == found[1]
+
+
+def test_arguments_are_checked_within_vmap() -> None:
+    def densities(m: Any, scale: float) -> Any:
+        normal = m.distributions.Normal
+        return m.vmap(lambda x: normal(x, x * scale).log_prob(x))(m.ones(3))
+
+    assert densities(torchish, 2.0).tolist() == pytest.approx(densities(torch, 2.0).tolist())
     with pytest.raises(ValueError, match="GreaterThan"):
-        torchish.distributions.Normal(torchish.zeros(2), scale).sample().sum().item()
+        densities(torchish, -2.0).tolist()
 
 
 def test_exponential_values_have_the_right_law() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch as oracle
 
 import torchish
 from tests.oracle import Work, agree
@@ -173,3 +174,73 @@ def test_a_call_that_repeats_compiles_nothing() -> None:
     before = stats.programs_compiled
     step()
     assert stats.programs_compiled == before
+
+
+def _of(m: Any, *shapes: Any) -> list[Any]:
+    return [m.ones(*shape) for shape in shapes]
+
+
+def _linear_cases(m: Any) -> list[Any]:
+    linear = m.nn.functional.linear
+    return [
+        lambda: m.vmap(linear)(*_of(m, (3, 2, 4), (3, 2, 5))),
+        lambda: m.vmap(linear, in_dims=(0, None, None))(*_of(m, (3, 4), (2, 5), (2,))),
+        lambda: m.vmap(linear, in_dims=(0, None, None))(*_of(m, (3, 4), (2, 4), (3,))),
+        lambda: m.vmap(linear)(*_of(m, (3, 4), (3, 2, 4), (3, 3))),
+        lambda: m.vmap(m.addmm)(*_of(m, (3, 2, 2), (3, 2, 4), (3, 5, 2))),
+        lambda: m.vmap(lambda x, y: x + y)(*_of(m, (3, 2, 4), (3, 5))),
+        lambda: m.vmap(lambda x, y: x * y, in_dims=(None, 0))(*_of(m, (2, 4), (3, 5))),
+    ]
+
+
+# Shapes of one sample of each operand of a product that do not fit.
+PRODUCTS = [
+    ((2, 4), (5,)), ((4,), (5, 2)), ((4,), (5,)), ((2, 4), (5, 2)), ((6, 2, 4), (6, 5, 2)),
+    ((6, 2, 4), (5,)), ((4,), (6, 5, 2)),
+]  # fmt: skip
+RESHAPES = {
+    "size": lambda m, x: x.reshape(5),
+    "inferred": lambda m, x: x.reshape(5, -1),
+    "view": lambda m, x: x.view(5),
+    "view_as": lambda m, x: x.view_as(m.ones(5)),
+    "reshape_as": lambda m, x: x.reshape_as(m.ones(5)),
+    "two": lambda m, x: m.reshape(x, (-1, -1)),
+    "negative": lambda m, x: x.reshape(-2, 4),
+    "computed": lambda m, x: (x * 2).reshape(5),
+    "expand": lambda m, x: x.expand(5, 4),
+    "fewer": lambda m, x: x.expand(4),
+    "nested": lambda m, x: m.vmap(lambda row: row.reshape(5))(x),
+    "outer only": lambda m, x: m.vmap(lambda row: x.reshape(5) + row)(m.ones(7, 2)),
+    "inner only": lambda m, x: m.vmap(lambda row: row.reshape(5) + x)(m.ones(7, 2)),
+    "captured": lambda m, x: m.ones(2, 4).reshape(5) + x,
+}
+
+
+def _says(run: Any) -> str:
+    with pytest.raises(RuntimeError) as caught:
+        run()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("shapes", PRODUCTS, ids=str)
+@pytest.mark.parametrize("mapped", [(0, 0), (0, None), (None, 0)], ids=str)
+def test_texts_for_products_are_about_all_samples(shapes: Any, mapped: Any) -> None:
+    def product(m: Any) -> Any:
+        given = [m.ones(*(3,) * (d == 0), *s) for s, d in zip(shapes, mapped, strict=True)]
+        return m.vmap(lambda x, y: x @ y, in_dims=mapped)(*given)
+
+    assert _says(lambda: product(torchish)) == _says(lambda: product(oracle))
+
+
+def test_texts_for_sums_are_about_all_samples() -> None:
+    theirs = [_says(run) for run in _linear_cases(oracle)]
+    assert [_says(run) for run in _linear_cases(torchish)] == theirs
+
+
+@pytest.mark.parametrize("name", RESHAPES)
+def test_texts_for_sizes_are_about_all_samples(name: str) -> None:
+    ours, theirs = (
+        _says(lambda m=m: m.vmap(lambda x: RESHAPES[name](m, x))(m.ones(3, 2, 4)))
+        for m in (torchish, oracle)
+    )
+    assert ours == theirs

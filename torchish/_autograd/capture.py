@@ -194,6 +194,15 @@ class Capture(Trace):
     def note_flag(self, flag: Value, values: Sequence[Value], error: Any) -> None:
         """Numbers that are yet to be computed will be checked."""
 
+    def sizes_around(self, value: Value) -> tuple[int, ...]:
+        """How many samples a value is one of, at each level of `vmap`, the outermost first."""
+        return () if self.outer is None else self.outer.sizes_around(value)
+
+
+def sizes_around(tensor: Any) -> tuple[int, ...]:
+    """Sizes that torch's texts show before those of a tensor: vmap calls it on all samples."""
+    return () if state.capture is None else state.capture.sizes_around(tensor._value())
+
 
 class BlindCapture(Capture):
     """A Capture on stand-ins: it sees no numbers, and never runs by itself."""
@@ -355,4 +364,5 @@ def on_stand_ins(home: device) -> bool:
     return bool(getattr(state.traces.get(home), "private", False))
 
 
-__all__ = ["BlindCapture", "Body", "Capture", "DataDependent", "Rules", "on_stand_ins"]
+__all__ = ["BlindCapture", "Body", "Capture", "DataDependent", "Rules", "on_stand_ins",
+           "sizes_around"]  # fmt: skip

@@ -81,6 +81,7 @@ def op(
     differentiable: bool | tuple[bool, ...] = True,
     method_varargs: bool = False,
     check: Callable[..., None] | None = None,
+    check_samples: Callable[..., None] | None = None,
     guard: Callable[..., None] | None = None,
     overloads: Callable[..., Any] | None = None,
     elementwise: bool | None = None,
@@ -94,7 +95,8 @@ def op(
 
     promote: "arith", "float", "none" or "bool_int64" (see operator.py).
     saves: "output" where torch's backward saves the result rather than inputs.
-    check, guard: raise by shapes and static values once, by values at every call (operator.py).
+    check, guard: raise by shapes and static values once, by values at every call (operator.py);
+        check_samples: as torch words it for all samples of `vmap`.
     grad_name: torch's name of the grad node, or a function of what `check` receives;
         inplace_grad_name: that of the in-place form where torch has another.
     differentiable: whether results carry gradients, or which of several.
@@ -115,7 +117,7 @@ def op(
             public, each_position(body, described) if mapped else body,
             Binder(public, described, overloads), promote, saves=saves,
             returns=returns, grad_name=grad_name, inplace_grad_name=inplace_grad_name,
-            differentiable=differentiable, check=check, guard=guard,
+            differentiable=differentiable, check=check, check_samples=check_samples, guard=guard,
             elementwise=promote in ("arith", "float") if elementwise is None else elementwise,
             layout=layout, out_dtype=out_dtype, overlap=overlap, expanded=expanded,
         )  # fmt: skip

@@ -66,6 +66,23 @@ class Sample(BlindCapture):
 
         return self._part(aval, draw)
 
+    def varies(self, value: Value) -> bool:
+        """Whether a value in here depends on the sample."""
+        parts = {s for s, operand in self.sources.items() if operand.kind != "shared"}
+        return self.slot(value) in self.reached(parts)
+
+    def sizes_around(self, value: Value) -> tuple[int, ...]:
+        """The sizes of the levels whose sample a value depends on."""
+        if value.trace is not self:
+            return super().sizes_around(value)
+        inner = (self.size,) if self.varies(value) else ()
+        around = [
+            super(Sample, self).sizes_around(operand.value)
+            for slot, operand in self.sources.items()
+            if value.slot in self.reached({slot})
+        ]
+        return (*max(around, key=len, default=()), *inner)
+
     def _part(self, aval: Aval, draw: Callable[[Aval], Any]) -> Value:
         """What `draw` gives of an aval, for one sample."""
         if self.randomness == "error":
@@ -106,8 +123,7 @@ class SampleCall(MappedCall):
 
     def varies(self, value: Value) -> bool:
         """Whether a value of one sample depends on the sample."""
-        parts = {s for s, operand in self.sample.sources.items() if operand.kind != "shared"}
-        return self.sample.slot(value) in self.sample.reached(parts)
+        return self.sample.varies(value)
 
     def backward_name(self, name: str) -> str:
         """As torch's: the same at every order."""

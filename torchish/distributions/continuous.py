@@ -338,6 +338,7 @@ class _Half(TransformedDistribution):
     arg_constraints: ClassVar[Any] = {"scale": constraints.positive}
     support = constraints.nonnegative
     has_rsample = True
+    _derived = ("scale",)
 
     @property
     def scale(self) -> Any:
@@ -369,7 +370,6 @@ class HalfNormal(_Half):
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         super().__init__(Normal(0, scale, False), AbsTransform(), validate_args)
-        Normal(0, scale, validate_args)
 
     @property
     def mean(self) -> Any:
@@ -385,7 +385,6 @@ class HalfCauchy(_Half):
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
         super().__init__(Cauchy(0, scale, False), AbsTransform(), validate_args)
-        Cauchy(0, scale, validate_args)
 
     @property
     def mean(self) -> Any:

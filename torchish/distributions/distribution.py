@@ -1,17 +1,21 @@
 """What all distributions share: shapes, checks, expanding, printing; and small helpers.
 
-Invariant: parameters that are data on the host are checked at once; those that are still pending
-are checked when their program has run, and the error is raised at the next read.
+Invariant: arguments are checked at once, as in torch, and what is pending runs for it. Only inside
+a function that is captured (vmap, `torch.compile`) values that are pending are checked when they
+are known, and the error is raised at the next read.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .._autograd.capture import BlindCapture
 from .._autograd.interop import is_host
 from .._autograd.tensor_base import TensorBase
 from .._basics.size import Size
+from .._basics.state import state
 from .._core.checks import defer_check
 from .._ops.registry import ops
 from . import constraints
@@ -30,14 +34,17 @@ def batch_shape(tensor: Any, *given: Any) -> Any:
     return () if all_numbers(*given) else tensor.shape
 
 
-def demand(valid: Any, error: Any, host: bool) -> None:
-    """Raise `error()` unless all of `valid` holds: now, or (not `host`) when it is known."""
+def demand(valid: Any, value: Any, text: Callable[[], str]) -> None:
+    """Raise ValueError of `text()` and the values unless all of `valid` holds."""
     wrong = ~valid.all()
-    if host:
+    capture = state.capture
+    if capture is None or is_host(value):
         if wrong.item():
-            raise error()
-    else:
-        defer_check(wrong._value(), error)
+            raise ValueError(f"{text()}{_shown(value)}")
+        return
+    begun = text()
+    known = f"(in {capture.name})" if isinstance(capture, BlindCapture) else None
+    defer_check(wrong._value(), lambda: ValueError(f"{begun}{known or _shown(value)}"))
 
 
 class Distribution:
@@ -47,6 +54,8 @@ class Distribution:
     has_enumerate_support = False
     arg_constraints: ClassVar[Any] = {}
     support: Any = constraints.dependent
+    # Parameters that are properties here, of what another distribution holds, and still checked.
+    _derived: ClassVar[tuple[str, ...]] = ()
     _validate_args: bool = True
     _batch_shape: Size = Size()
     _event_shape: Size = Size()
@@ -69,23 +78,19 @@ class Distribution:
         if not self._validate_args:
             return
         for name, constraint in self.arg_constraints.items():
-            if constraints.is_dependent(constraint) or name not in self.__dict__:
+            if constraints.is_dependent(constraint) or name not in {*self.__dict__, *self._derived}:
                 continue
             value = getattr(self, name)
             if isinstance(value, TensorBase):
                 self._check_parameter(name, constraint, value)
 
     def _check_parameter(self, name: str, constraint: Any, value: Any) -> None:
-        shape, shown = tuple(value.shape), repr(self)
-
-        def error() -> ValueError:
-            return ValueError(
-                f"Expected parameter {name} ({type(value).__name__} of shape {shape}) of "
-                f"distribution {shown} to satisfy the constraint {constraint!r}, but found invalid "
-                f"values:\n{_shown(value)}"
-            )
-
-        demand(constraint.check(value), error, is_host(value))
+        demand(
+            constraint.check(value), value,
+            lambda: f"Expected parameter {name} ({type(value).__name__} of shape "
+            f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
+            f"{constraint!r}, but found invalid values:\n",
+        )  # fmt: skip
 
     @property
     def batch_shape(self) -> Size:
@@ -209,16 +214,12 @@ class Distribution:
         support = self.support
         if constraints.is_dependent(support):
             return
-        shape, shown = tuple(value.shape), repr(self)
-
-        def error() -> ValueError:
-            return ValueError(
-                f"Expected value argument ({type(value).__name__} of shape {shape}) to be within "
-                f"the support ({support!r}) of the distribution {shown}, but found invalid values:"
-                f"\n{_shown(value)}"
-            )
-
-        demand(support.check(value), error, is_host(value))
+        demand(
+            support.check(value), value,
+            lambda: f"Expected value argument ({type(value).__name__} of shape "
+            f"{tuple(value.shape)}) to be within the support ({support!r}) of the distribution "
+            f"{self!r}, but found invalid values:\n",
+        )  # fmt: skip
 
     def _checked(self, value: Any) -> None:
         if self._validate_args:
@@ -229,7 +230,7 @@ class Distribution:
         for name in self.arg_constraints:
             value = self.__dict__.get(name)
             if isinstance(value, TensorBase):
-                one = value.numel() == 1
+                one = value.numel() == 1 and not isinstance(state.capture, BlindCapture)
                 found.append(f"{name}: {_shown(value) if one else value.size()}")
         return f"{type(self).__name__}({', '.join(found)})"
 
@@ -272,8 +273,6 @@ class ExponentialFamily(Distribution):
 
 def _shown(value: Any) -> str:
     value = value.detach()
-    if not is_host(value) and value.numel() == 1:
-        return str(value.item()) if value.dim() == 0 else str(value)
     return str(value.item()) if value.dim() == 0 else str(value)
 
 

@@ -65,6 +65,7 @@ class Chi2(Gamma):
     """The sum of `df` squared standard normal values."""
 
     arg_constraints: ClassVar[Any] = {"df": constraints.positive}
+    _derived = ("df",)
 
     def __init__(self, df: Any, validate_args: bool | None = None) -> None:
         super().__init__(0.5 * df, 0.5, validate_args)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..._autograd.capture import sizes_around
 from ..._autograd.casting import converted
+from ..._autograd.tensor_base import TensorBase
 from ..._basics import dtypes
 from ..._basics.dtypes import dtype, from_np
 from ..._basics.forking import tracing
-from ..._basics.state import process
+from ..._basics.state import process, state
 from ..._core import store
 from ..._core.kernels import Kernel, renamed
 from ..._core.values import Aval
@@ -34,6 +36,8 @@ class Operator:
     default operators that promote cast into it and the others want the very dtype.
 
     check(**described) raises by shapes, dtypes and static values, once for each combination;
+    check_samples(sizes, *avals) raises torch's text where `check` did within `vmap`: torch's
+    call is one on all samples, `sizes` are what stands before each operand's own shape then.
     guard(**arguments) looks at the values of tensors and numbers, at every call.
 
     overlap and expanded say what in-place forms do with a target whose elements share memory: see
@@ -53,6 +57,7 @@ class Operator:
         inplace_grad_name: str | None = None,
         differentiable: bool | tuple[bool, ...] = True,
         check: Callable[..., None] | None = None,
+        check_samples: Callable[..., None] | None = None,
         guard: Callable[..., None] | None = None,
         elementwise: bool = False,
         layout: StrideRule | None = None,
@@ -70,6 +75,7 @@ class Operator:
         self.inplace_grad_name = inplace_grad_name
         self.differentiable = differentiable
         self.check = check
+        self.check_samples = check_samples
         self.guard = guard
         self.elementwise = elementwise
         self.layout = layout
@@ -121,10 +127,26 @@ class Operator:
 
     def kernel_for(self, operands: Sequence[Any], key: tuple[Any, ...]) -> Kernel:
         """The kernel of one call; errors of shapes come before those of values."""
-        kernel = self.fitting(key)
+        try:
+            kernel = self.fitting(key)
+        except RuntimeError:
+            if state.capture is not None:
+                self._refuse_samples(operands)
+            raise
         if self.guard is not None:
             self.guard(**_arguments(self.binder.params, operands, key))
         return kernel
+
+    def _refuse_samples(self, operands: Sequence[Any]) -> None:
+        """Raise as torch, which calls a refused operator on all samples of `vmap`, words it."""
+        tensors = [x for x in operands if isinstance(x, TensorBase)]
+        sizes = [sizes_around(x) for x in tensors]
+        if not any(sizes):
+            return
+        if self.check_samples is not None:
+            self.check_samples(sizes, *(x._aval for x in tensors))
+        elif self.elementwise:
+            broadcast_samples(sizes, [x._aval.shape for x in tensors])
 
     def written_kernel(self, operands: Sequence[Any], key: tuple[Any, ...]) -> Kernel:
         """The kernel of one in-place call; torch has other grad nodes for some of these."""
@@ -325,10 +347,20 @@ def broadcast_check(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(result)
 
 
+def broadcast_samples(sizes: Sequence[Sequence[int]], shapes: Sequence[Sequence[int]]) -> None:
+    """`broadcast_check` of all samples, whose sizes stand before what is aligned of a shape."""
+    ndim = max(map(len, shapes))
+    broadcast_check([
+        (*around, *(1,) * (ndim - len(shape)), *shape) if around else shape
+        for around, shape in zip(sizes, shapes, strict=True)
+    ])  # fmt: skip
+
+
 __all__ = [
     "Operator",
     "StrideRule",
     "broadcast_check",
+    "broadcast_samples",
     "cast",
     "forget_kernels",
     "operand_type",

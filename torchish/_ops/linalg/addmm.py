@@ -34,7 +34,12 @@ def _combine(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
     return scaled + alpha * product
 
 
-@op("none", check=checks.addmm, inplace=True, overloads=_number_first)
+def _samples(sizes: Any, input: Any, *factors: Any) -> None:
+    """Within `vmap`, torch multiplies all samples and adds them then."""
+    checks.samples(sizes[1:], *factors)
+
+
+@op("none", check=checks.addmm, check_samples=_samples, inplace=True, overloads=_number_first)
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Scalar = 1, alpha: Scalar = 1):
     """`beta * input + alpha * (mat1 @ mat2)`; `input` broadcasts to the product's shape."""
     return _combine(input, jnp.matmul(mat1, mat2), beta, alpha)

@@ -17,25 +17,25 @@ from ..shared.memory_format import pointwise
 from . import product_checks as checks
 
 
-@op("none", check=checks.mm)
+@op("none", check=checks.mm, check_samples=checks.samples)
 def mm(input: Tensor, mat2: Tensor):
     """Matrix product: `(n, m) @ (m, p) -> (n, p)`."""
     return jnp.matmul(input, mat2)
 
 
-@op("none", check=checks.bmm)
+@op("none", check=checks.bmm, check_samples=checks.samples)
 def bmm(input: Tensor, mat2: Tensor):
     """One matrix product for each of `b` pairs: `(b, n, m) @ (b, m, p) -> (b, n, p)`."""
     return jnp.matmul(input, mat2)
 
 
-@op("none", check=checks.mv)
+@op("none", check=checks.mv, check_samples=checks.samples)
 def mv(input: Tensor, vec: Tensor):
     """Matrix times vector: `(n, m) @ (m) -> (n)`."""
     return jnp.matmul(input, vec)
 
 
-@op("none", check=lambda input, tensor: checks.dot(input, tensor))
+@op("none", check=lambda input, tensor: checks.dot(input, tensor), check_samples=checks.samples)
 def dot(input: Tensor, tensor: Tensor):
     """`sum(input * tensor)` of two vectors, without conjugation."""
     return jnp.dot(input, tensor)
@@ -68,7 +68,10 @@ def outer(input: Tensor, vec2: Tensor):
     return input[:, None] * vec2[None, :]
 
 
-@op("none", into=("internal",), check=checks.matmul, grad_name="UnsafeViewBackward0")
+@op(
+    "none", into=("internal",), check=checks.matmul, check_samples=checks.samples,
+    grad_name="UnsafeViewBackward0",
+)  # fmt: skip
 def _matmul_stacked(input: Tensor, other: Tensor):
     if other.ndim == 2 and input.ndim > 2:  # one matrix product instead of a batch of them
         rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])
@@ -141,14 +144,16 @@ def _linear_without(input: Tensor, weight: Tensor):
 
 # torch names the gradient after the last call inside its linear; operands in that call's order.
 _KINDS_OF_LINEAR = {
-    (True, False): op("none", into=("internal",), check=checks.linear, name="_linear_addmm",
-                      grad_name="AddmmBackward0")(_linear_with),
-    (False, False): op("none", into=("internal",), check=checks.linear, name="_linear_mm",
-                       grad_name="MmBackward0")(_linear_without),
-    (True, True): op("none", into=("internal",), check=checks.linear, name="_linear_addmm_view",
-                     grad_name="ViewBackward0")(_linear_with),
-    (False, True): op("none", into=("internal",), check=checks.linear, name="_linear_mm_view",
-                      grad_name="UnsafeViewBackward0")(_linear_without),
+    (has_bias, stacked): op(
+        "none", into=("internal",), check=checks.linear, check_samples=checks.linear_samples,
+        name=name, grad_name=grad_name,
+    )(_linear_with if has_bias else _linear_without)
+    for has_bias, stacked, name, grad_name in (
+        (True, False, "_linear_addmm", "AddmmBackward0"),
+        (False, False, "_linear_mm", "MmBackward0"),
+        (True, True, "_linear_addmm_view", "ViewBackward0"),
+        (False, True, "_linear_mm_view", "UnsafeViewBackward0"),
+    )
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from ..._core.values import aval_of
 from ..call.describe import (
     check_broadcastable,
     check_expandable,
@@ -20,6 +21,7 @@ from ..call.describe import (
     show_cross,
     show_size as show,
 )
+from ..call.operator import broadcast_samples
 
 
 def not_bool(x: Any, kernel: str = "addmm_impl_cpu_") -> None:
@@ -185,6 +187,26 @@ def matmul(input: Any, other: Any) -> None:
     not_bool(a, {1: "addmv_impl_cpu", 2: "addmm_impl_cpu_"}.get(b.ndim, "bmm"))
 
 
+def samples(sizes: Sequence[tuple[int, ...]], a: Any, b: Any) -> None:
+    """One product within `vmap`, done for all samples, whose sizes stand before the shapes."""
+    length = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if not a.ndim or not b.ndim or a.shape[-1] == length:
+        return
+    width, rows = a.shape[-1], math.prod(a.shape[:-1])
+    around: tuple[int, ...] = max(sizes, key=len)
+    every = math.prod(around)
+    if b.ndim > 2:
+        every *= math.prod(b.shape[:-2])
+    elif not sizes[1]:
+        rows *= every
+        if b.ndim == 1:
+            raise _no_vector(rows, (rows, width), b)
+        raise _not_multiplied(a, b.shape, rows)
+    elif b.ndim == 1 and not sizes[0]:  # the vectors are the columns of one matrix
+        raise _not_multiplied(a, (length, every), rows)
+    raise _no_stack((every, width), (every, length))
+
+
 # --- layers --------------------------------------------------------------------------------------
 
 
@@ -211,6 +233,16 @@ def linear(input: Any, weight: Any, bias: Any = None) -> None:
     not_bool(input)
     lead = (rows,) if bias.ndim < 2 else input.shape[:-1]
     check_expandable(bias, (*lead, weight.shape[0]))
+
+
+def linear_samples(sizes: Sequence[tuple[int, ...]], *operands: Any) -> None:
+    """`linear` within `vmap`: a product with the turned weight, then the sum with the bias."""
+    *bias, input, weight = operands
+    *of_bias, of_input, of_weight = sizes
+    turned = weight.shape[::-1]
+    samples((of_input, of_weight), input, aval_of(turned, weight.dtype))
+    made = (*input.shape[:-1], turned[-1])
+    broadcast_samples([of_input or of_weight, *of_bias], [made, *(x.shape for x in bias)])
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any) -> None:

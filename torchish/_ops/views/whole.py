@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ..._autograd.capture import sizes_around
 from ..._autograd.tensor_base import TensorBase, alias as alias_of, view_of
 from ..._basics import dtypes
 from ..._basics.dtypes import SCALAR_NAMES, dtype
@@ -65,6 +66,16 @@ def infer_size(sizes: Ints, numel: int) -> Ints:
     raise RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {numel}")
 
 
+def _fitting_sizes(input: Any, sizes: Ints) -> Ints:
+    """`infer_size` for a tensor; the error is about all samples where it is one within `vmap`."""
+    try:
+        return infer_size(sizes, input._aval.numel)
+    except RuntimeError:
+        around = sizes_around(input)
+        infer_size((*around, *sizes), math.prod(around) * input._aval.numel)
+        raise
+
+
 def _view_to(input: Any, sizes: Ints, name: str = "ViewBackward0") -> Any:
     """The view of inferred `sizes`, or None when strides forbid it."""
     if view_strides(tuple(input._aval.shape), input._strides, sizes) is None:
@@ -88,7 +99,7 @@ def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
     wanted = dtypes.wanted(wanted)
     if isinstance(wanted, dtypes.dtype):
         return view_dtype(self, wanted)
-    sizes = infer_size(as_sizes(size), self._aval.numel)
+    sizes = _fitting_sizes(self, as_sizes(size))
     found = _view_to(self, sizes)
     if found is None:
         raise RuntimeError(
@@ -153,10 +164,8 @@ def _same_bytes(input: Any, to: dtype, shape: Any, strides: Any, offset: int) ->
 @composite()
 def reshape(input: Any, *shape: Any, **kwargs: Any) -> Tensor:
     """A view where strides allow it, else a copy, in another shape."""
-    sizes = infer_size(
-        as_sizes((kwargs.get("shape") and (kwargs["shape"],)) or shape, "reshape"),
-        input._aval.numel,
-    )
+    given = (kwargs["shape"],) if kwargs.get("shape") else shape
+    sizes = _fitting_sizes(input, as_sizes(given, "reshape"))
     found = _view_to(input, sizes)
     if found is not None:
         return found
@@ -358,6 +367,12 @@ def expand(self: Any, *size: Any, implicit: bool = False) -> Tensor:
 def _expand(input: Any, sizes: Ints) -> Any:
     shape = tuple(input._aval.shape)
     lead = len(sizes) - len(shape)
+    around = sizes_around(input) if lead < 0 else ()
+    if around:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(sizes)}) must be greater or equal to the "
+            f"number of dimensions in the tensor ({len(shape)})"
+        )
     if lead < 0:
         raise RuntimeError(
             f"expand(torch.{SCALAR_NAMES[input._aval.dtype]}Tensor{{{list(shape)}}}, "
@@ -378,10 +393,11 @@ def _expand(input: Any, sizes: Ints) -> Any:
                 )
             wanted[d] = have
         elif have is not None and have != 1 and have != n:
+            around = sizes_around(input)
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at "
-                f"non-singleton dimension {d}.  Target sizes: {list(sizes)}.  Tensor sizes: "
-                f"{list(shape)}"
+                f"non-singleton dimension {d + len(around)}.  Target sizes: "
+                f"{[*around, *sizes]}.  Tensor sizes: {[*around, *shape]}"
             )
 
     def rule(s: Ints, t: Ints, offset: int) -> tuple[Ints, Ints, int]:
