@@ -92,6 +92,97 @@ WRONG: dict[str, Callable[[Any], Any]] = {
 }
 
 
+BAD, OUTSIDE = [[0, 5], [1, 0]], [[0, -5], [1, 0]]
+
+
+def _decorated(m: Any) -> Any:
+    with_checks = m.sparse.check_sparse_tensor_invariants()
+    return with_checks(lambda: m.sparse_coo_tensor(BAD, [1.0, 2.0], (2, 2)))()
+
+
+def _under(m: Any, asked: bool, **kwargs: Any) -> Any:
+    with m.sparse.check_sparse_tensor_invariants(asked):
+        return m.sparse_coo_tensor(BAD, [1.0, 2.0], (2, 2), **kwargs)
+
+
+def _rows(m: Any, starts: Any, places: Any) -> Any:
+    values, size = m.ones(len(places)), (len(starts) - 1, 2)
+    return m.sparse_csr_tensor(starts, places, values, size, check_invariants=True)
+
+
+def _blocks(m: Any, layout: str, starts: Any, places: Any, size: Any) -> Any:
+    return m.sparse_compressed_tensor(starts, places, m.ones(len(places), 2, 3), size,
+                                      layout=getattr(m, layout), check_invariants=True)  # fmt: skip
+
+
+WRONG |= {
+    "inferred from negative": lambda m: m.sparse_coo_tensor(OUTSIDE, [1.0, 2.0]),
+    "with checks": lambda m: _under(m, True),
+    "asked inside": lambda m: _under(m, False, check_invariants=True),
+    "decorated": _decorated,
+    "dims": lambda m: m.sparse_coo_tensor(BAD, [1.0, 2.0], (6, 6, 6)),
+    "rows": lambda m: m.sparse_coo_tensor([0, 5], [1.0, 2.0]),
+    "values": lambda m: m.sparse_coo_tensor(BAD, m.ones(2, 3), (6, 6, 4)),
+    "one value": lambda m: m.sparse_coo_tensor(BAD, m.tensor(2.0), (6, 6)),
+    "sparse values": lambda m: m.sparse_coo_tensor([[0, 1, 1]], coo(m), (6, 3)),
+    "coalesced": lambda m: m.sparse_coo_tensor([[1, 0]], [1.0, 2.0], (3,), is_coalesced=True,
+                                               check_invariants=True),
+    "start": lambda m: _rows(m, [1, 2], [0, 1]),
+    "end": lambda m: _rows(m, [0, 3], [0, 1]),
+    "order": lambda m: _rows(m, [0, 2, 1, 2], [0, 1]),
+    "column": lambda m: _rows(m, [0, 2], [0, 2]),
+    "negative column": lambda m: _rows(m, [0, 2], [0, -2]),
+    "unsorted": lambda m: _rows(m, [0, 2], [1, 0]),
+    "twice": lambda m: _rows(m, [0, 2], [1, 1]),
+    "float columns": lambda m: _rows(m, [0, 2], [0.0, 1.0]),
+    "shorts": lambda m: _rows(m, m.tensor([0, 2]).short(), m.tensor([0, 1]).short()),
+    "rows of csr": lambda m: m.sparse_csr_tensor([0, 2], [0, 1], [1.0, 2.0], (2, 2),
+                                                 check_invariants=True),
+    "nnz of csr": lambda m: m.sparse_csr_tensor([0, 2], [0, 1], [1.0, 2.0, 3.0], (1, 2),
+                                                check_invariants=True),
+    "csc": lambda m: m.sparse_csc_tensor([0, 2], [0, 2], [1.0, 2.0], (2, 1),
+                                         check_invariants=True),
+    "bsr": lambda m: _blocks(m, "sparse_bsr", [0, 2], [0, 2], (2, 6)),
+    "bsc": lambda m: _blocks(m, "sparse_bsc", [0, 2], [1, 0], (4, 3)),
+    "blocks": lambda m: _blocks(m, "sparse_bsr", [0, 2], [0, 1], (3, 7)),
+}  # fmt: skip
+
+UNCHECKED: dict[str, Callable[[Any], Any]] = {
+    "outside": lambda m: m.sparse_coo_tensor(BAD, [1.0, 2.0], (2, 2)),
+    "negative": lambda m: m.sparse_coo_tensor(OUTSIDE, [1.0, 2.0], (2, 2)),
+    "not asked": lambda m: m.sparse_coo_tensor(BAD, [1.0, 2.0], (2, 2), check_invariants=False),
+    "switched off": lambda m: _under(m, False),
+    "not here": lambda m: _under(m, True, check_invariants=False),
+    "coalesced": lambda m: m.sparse_coo_tensor(BAD, [1.0, 2.0], (2, 2)).coalesce(),
+    "float indices": lambda m: m.sparse_coo_tensor([[0.5, 1.0]], [1.0, 2.0], (2,)),
+    "columns": lambda m: m.sparse_csr_tensor([0, 2], [0, 5], [1.0, 2.0], (1, 2)),
+    "end": lambda m: m.sparse_csr_tensor([0, 3], [0, 1], [1.0, 2.0], (1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", UNCHECKED)
+def test_what_is_not_checked_unasked(name: str) -> None:
+    assert str(UNCHECKED[name](torchish)) == str(UNCHECKED[name](torch))
+
+
+def test_whether_invariants_are_checked() -> None:
+    found = []
+    for m in (torchish, torch):
+        checks = m.sparse.check_sparse_tensor_invariants
+        seen = [checks.is_enabled()]
+        checks.enable()
+        seen.append(checks.is_enabled())
+        with checks(False) as inside:
+            seen += [inside, checks.is_enabled()]
+        seen.append(checks.is_enabled())
+        checks.disable()
+        twice = checks()
+        with pytest.raises(RuntimeError, match="already activated"), twice, twice:
+            pass
+        found.append([*seen, checks.is_enabled()])
+    assert found[0] == found[1] == [False, True, None, False, True, False]
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_errors(name: str) -> None:
     found = []

@@ -95,6 +95,8 @@ class ProcessState:
         self.laid_out = False
         # Precision of float32 matrix products: "highest", "high" or "medium".
         self.matmul_precision = "highest"
+        # Whether constructors of sparse tensors check their indices unasked (torchish/sparse).
+        self.sparse_invariants = False
         # What `set_warn_always` was told.
         self.warn_always = False
         # What `get_num_threads` says, where it is not the number of processors.

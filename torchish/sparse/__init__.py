@@ -19,6 +19,7 @@ from .construct import (
     sparse_csc_tensor as sparse_csc_tensor,
     sparse_csr_tensor as sparse_csr_tensor,
 )
+from .invariants import check_sparse_tensor_invariants as check_sparse_tensor_invariants
 from .products import addmm as _addmm, matmul as _matmul, reduced as _reduced
 from .reductions import log_softmax as _log_softmax, softmax as _softmax, sum_ as _sum
 from .table import is_sparse as _is_sparse
@@ -79,23 +80,3 @@ def spdiags(diagonals: Any, offsets: Any, shape: Any, layout: Any = None) -> Any
     places = ops.stack([ops.cat(rows), ops.cat(cols)])
     made = sparse_coo_tensor(places, ops.cat(found), tuple(shape))
     return made if layout is None else RULES["to_sparse"](made, layout=layout)
-
-
-class check_sparse_tensor_invariants:
-    """Whether constructors check indices: they always do."""
-
-    def __init__(self, enable: bool = True) -> None:
-        pass
-
-    @staticmethod
-    def is_enabled() -> bool:
-        """True."""
-        return True
-
-    enable = disable = staticmethod(lambda: None)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        pass

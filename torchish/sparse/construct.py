@@ -5,11 +5,24 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .._autograd.interop import host_array
 from .._autograd.tensor_base import TensorBase
 from .._basics import dtypes
 from .._basics.errors import not_supported
 from .._ops.registry import ops
-from .tensors import BSC, BSR, COMPRESSED, CSC, CSR, Compressed, compressed, coo, to_layout
+from .invariants import check_compressed, check_coo, check_not_negative, is_asked
+from .tensors import (
+    BSC,
+    BSR,
+    COMPRESSED,
+    CSC,
+    CSR,
+    Compressed,
+    SparseTensor,
+    compressed,
+    coo,
+    to_layout,
+)
 
 
 def _tensor(value: Any, dtype: Any = None, device: Any = None) -> Any:
@@ -27,7 +40,8 @@ def sparse_coo_tensor(
     """A COO tensor: `indices` (ndim x nnz) and `values` (nnz x ...).
 
     `sparse_coo_tensor(size)` is one without values.
-    Raises: RuntimeError for indices outside of `size`, or shapes that do not fit.
+    Raises: RuntimeError for shapes that do not fit and, with `check_invariants=True` or inside of
+        `torch.sparse.check_sparse_tensor_invariants()`, for indices outside of `size`.
     """
     if values is None or (isinstance(indices, int) and isinstance(values, int)):
         sizes = [indices, *([values] if values is not None else []), *more]
@@ -35,51 +49,65 @@ def sparse_coo_tensor(
         empty = ops.zeros((len(shape), 0), dtype=dtypes.int64, device=device)
         found = ops.zeros((0,), dtype=dtype, device=device)
         return coo(empty, found.requires_grad_(requires_grad), shape, False)
-    places = _tensor(indices, device=device)
-    if places.is_floating_point() or places.dtype is dtypes.bool_:
-        raise RuntimeError(f"indices must be an int64 tensor, but got: {places.type()}")
-    places = places.long()
+    places = _tensor(indices, device=device).long()
     found = _tensor(values, dtype, device if device is not None else places.device)
-    if places.dim() != 2:
-        raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(places.shape)}")
+    if isinstance(found, SparseTensor):
+        raise RuntimeError("expected values to be a dense tensor, but got values of layout Sparse")
     if found.dim() == 0:
-        found = found.expand(places.shape[1])
-    if places.shape[1] != found.shape[0]:
-        raise RuntimeError(
-            f"indices and values must have same nnz, but got nnz from indices: {places.shape[1]}, "
-            f"nnz from values: {found.shape[0]}"
-        )
-    shape = _checked_size(places, found, size)
+        found = found.reshape(1)
+    asked = is_asked(check_invariants)
+    if size is None:
+        _check_parts(places, found)
+        size = _smallest(places, found)
+    elif asked:
+        _check_parts(places, found)
+    shape = tuple(size)
+    _check_size(places, found, shape)
+    if asked:
+        check_coo(places, shape, bool(is_coalesced))
+    if shape and min(shape) < 0:
+        raise RuntimeError("numel: integer multiplication overflow")
     if requires_grad:
         found = found.detach().requires_grad_()
     return coo(places, found, shape, bool(is_coalesced))
 
 
-def _checked_size(places: Any, values: Any, size: Any) -> tuple[int, ...]:
-    if places.numel() and int(places.min().item()) < 0:
-        dim = int((places.amin(1) < 0).long().argmax().item())
-        raise RuntimeError(f"found negative index {int(places[dim].min().item())} for dim {dim}")
-    top = (places.amax(1) + 1).tolist() if places.shape[1] else [0] * places.shape[0]
-    if size is None:
-        return (*top, *values.shape[1:])
-    shape = tuple(size)
-    if places.shape[0] + values.dim() - 1 != len(shape):
+def _check_parts(places: Any, values: Any) -> None:
+    """Raise torch's errors for indices and values that do not fit each other."""
+    if places.dim() == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    if places.dim() != 2:
+        raise RuntimeError(f"indices must be sparse_dim x nnz, but got: {list(places.shape)}")
+    if places.shape[1] != values.shape[0]:
         raise RuntimeError(
-            "number of dimensions must be sparse_dim "
-            f"({places.shape[0]}) + dense_dim ({values.dim() - 1}), but got {len(shape)}"
+            f"indices and values must have same nnz, but got nnz from indices: {places.shape[1]}, "
+            f"nnz from values: {values.shape[0]}"
         )
-    for dim, (need, have) in enumerate(zip(top, shape, strict=False)):
-        if need > have:
-            raise RuntimeError(
-                f"size is inconsistent with indices: for dim {dim}, size is {have} but found index "
-                f"{need - 1}"
-            )
-    if tuple(values.shape[1:]) != shape[places.shape[0] :]:
+
+
+def _smallest(places: Any, values: Any) -> tuple[int, ...]:
+    """The size that holds all indices."""
+    rows = host_array(places)
+    check_not_negative(rows)
+    top = (rows.max(1) + 1).tolist() if rows.shape[1] else [0] * len(rows)
+    return (*top, *values.shape[1:])
+
+
+def _check_size(places: Any, values: Any, shape: tuple[int, ...]) -> None:
+    """Raise torch's errors for a size of other dims than indices and values have."""
+    if places.dim() == 0:
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
+    sparse, dense = places.shape[0], values.dim() - 1
+    if sparse + dense != len(shape):
         raise RuntimeError(
-            f"values has incorrect size, expected {[values.shape[0], *shape[places.shape[0] :]]}, "
-            f"got {list(values.shape)}"
+            "'len(size) == sparse_dim + dense_dim' is not satisfied: len(size) = "
+            f"{len(shape)}, sparse_dim = {sparse}, dense_dim = {dense}"
         )
-    return shape
+    _check_parts(places, values)
+    expected = [values.shape[0], *shape[sparse:]]
+    if list(values.shape) != expected:
+        got = list(values.shape)
+        raise RuntimeError(f"values has incorrect size, expected {expected}, got {got}")
 
 
 def sparse_csr_tensor(
@@ -144,20 +172,26 @@ def _compressed(
         raise not_supported("batches of compressed matrices", "a list of them")
     if size is None:
         size = _inferred(kind, ptr, idx, found)
-    along = size[1 if kind.by_column else 0]
-    if kind.blocks:
-        along //= found.shape[2 if kind.by_column else 1]
-    if ptr.shape[0] != along + 1:
-        what = ("ncols" if kind.by_column else "nrows") + ("blocks" if kind.blocks else "")
+    if found.dim() < 1 + 2 * kind.blocks:
         raise RuntimeError(
-            f"{ptr_name}.shape[-1] must be equal to {what} + 1 ({along + 1}), but got "
-            f"{ptr.shape[0]}"
+            "values must have dimensionality > sum of batch and block dimensionalities "
+            f"(=0 + {2 * kind.blocks}) but got {found.dim()}"
+        )
+    block = tuple(found.shape[1:3]) if kind.blocks else (1, 1)
+    along = size[1] // block[1] if kind.by_column else size[0] // block[0]
+    if ptr.shape[0] != along + 1:
+        what = "column" if kind.by_column else "row"
+        raise RuntimeError(
+            f"{ptr_name}.shape[-1] must be equal to the number of {what}"
+            f"{' blocks' if kind.blocks else 's'} + 1 (={along + 1}), but got {ptr.shape[0]}"
         )
     if idx.shape[0] != found.shape[0]:
         raise RuntimeError(
-            f"number of {idx_name} elements must be the same as number of values elements, but got "
-            f"{idx.shape[0]} and {found.shape[0]}"
+            f"{idx_name}.shape[-1] must be equal to nnz (={found.shape[0]}) as defined by "
+            f"values.shape[0], but got {idx.shape[0]}"
         )
+    if is_asked(check_invariants):
+        check_compressed(kind, (ptr_name, idx_name), ptr, idx, size, block)
     if requires_grad:
         found = found.detach().requires_grad_()
     return compressed(kind, ptr, idx, found, tuple(size))

@@ -172,11 +172,10 @@ class COO(SparseTensor):
         places, which = ops.unique(self._flat(), sorted=True, return_inverse=True)
         values = ops.zeros((places.numel(), *self._v.shape[1:]), dtype=self._v.dtype,
                            device=self._v.device).index_add(0, which, self._v)  # fmt: skip
-        rows = []
-        for dim in reversed(range(self.sparse_dim())):
-            rows.append(places % self.shape[dim])
-            places = ops.div(places, self.shape[dim], rounding_mode="floor")
-        return coo(ops.stack(rows[::-1]), values, self.shape, True)
+        # The indices themselves, which nobody may have checked: not what `places` says of them.
+        found = ops.zeros((self.sparse_dim(), places.numel()), dtype=self._i.dtype,
+                          device=self._i.device).index_copy(1, which, self._i)  # fmt: skip
+        return coo(found, values, self.shape, True)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         parts = (self._i, self._v, self.shape, self._coalesced)
