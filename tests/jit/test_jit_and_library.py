@@ -43,6 +43,24 @@ def test_scripted_modules_run_and_are_saved() -> None:
     assert torchish.jit.freeze(scripted.eval()) is scripted
 
 
+class Marked(torchish.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torchish.jit.Attribute(0.5, float)
+
+    def forward(self, x: torchish.Tensor) -> torchish.Tensor:
+        return x * self.scale
+
+
+def test_attributes_have_their_values_once_scripted() -> None:
+    outer = torchish.nn.Sequential(Marked(), torchish.nn.ModuleList([Marked()]))
+    assert outer[0].scale == (0.5, float) and outer[0].scale.value == 0.5
+    scripted = torchish.jit.script(outer)
+    assert scripted[0](torchish.ones(2)).tolist() == [0.5, 0.5] and scripted[1][0].scale == 0.5
+    assert torchish.jit.script(Marked()).scale == 0.5
+    assert outer[0].scale.type is float  # the module itself stays as it was
+
+
 def test_functions_and_traces() -> None:
     double = torchish.jit.script(lambda x: x * 2)
     assert isinstance(double, torchish.jit.ScriptFunction)

@@ -10,6 +10,7 @@ from .._basics import devices
 from .._basics.errors import MissingName, absent
 from .._basics.memory import OutOfMemoryError
 from .._basics.state import process, state
+from .._ops.protocol.tags import Tag
 
 _PRECISIONS = ("highest", "high", "medium")
 _DETERMINISM = ("default", "warn", "error")
@@ -138,6 +139,7 @@ NAMES = {
         get_deterministic_debug_mode, set_deterministic_debug_mode,
         is_warn_always_enabled, set_warn_always, is_anomaly_enabled, is_anomaly_check_nan_enabled,
         set_anomaly_enabled, compiled_with_cxx11_abi, OutOfMemoryError, AcceleratorError,
+        Tag,
         *REMOVED.values(),
     )
 } | {"has_lapack": True, "has_mkl": False, "has_openmp": False, "has_spectral": True}  # fmt: skip

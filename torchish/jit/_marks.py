@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def is_scripting() -> bool:
@@ -63,9 +63,11 @@ class Final:
         return item
 
 
-def Attribute(value: Any, type: Any) -> Any:
-    """`value`: a mark for TorchScript."""
-    return value
+class Attribute(NamedTuple):
+    """A value and its type, for an attribute of a module: `script` makes the value of it."""
+
+    value: Any
+    type: Any
 
 
 def _overload(func: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._basics.errors import not_supported
 from ..nn import Module
+from ._marks import Attribute
 
 _GRAPHS = ("graph", "inlined_graph", "code", "code_with_constants", "graph_for")
 
@@ -121,7 +122,16 @@ def _made(original: type, kind: str, state: dict[str, Any]) -> Any:
 
 
 def _as_script(module: Module, kind: str) -> Any:
-    return _made(type(module), kind, module.__dict__)
+    return _made(type(module), kind, _unmarked(module, kind))
+
+
+def _unmarked(module: Module, kind: str) -> dict[str, Any]:
+    """The module's state, with the values of what stands in it as an `Attribute`."""
+    state = {k: v.value if isinstance(v, Attribute) else v for k, v in module.__dict__.items()}
+    children = state["_modules"]
+    if any(isinstance(v, Attribute) for m in module.modules() for v in m.__dict__.values()):
+        state["_modules"] = {name: m and _as_script(m, kind) for name, m in children.items()}
+    return state
 
 
 def script(

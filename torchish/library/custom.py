@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._basics.errors import not_supported
+from .._ops.protocol.tags import Tag
 from .calling import call
 from .packets import DEFINED, Defined, OpOverload, OpOverloadPacket, namespace
 from .schema import infer_schema
 
 
-def declare(qualname: str, schema: str) -> Defined:
-    """Make `torch.ops.namespace.name` of `namespace::name`.
+def declare(qualname: str, schema: str, tags: Any = ()) -> Defined:
+    """Make `torch.ops.namespace.name` of `namespace::name`; `tags`: one of `torch.Tag`, or several.
 
     Raises: ValueError for a name without namespace.
     """
@@ -24,8 +25,9 @@ def declare(qualname: str, schema: str) -> Defined:
     op = Defined(qualname, schema)
     DEFINED[qualname] = op
     packet = OpOverloadPacket(
-        space, name.partition(".")[0], lambda _, args, kwargs: call(op, args, kwargs), schema
-    )
+        space, name.partition(".")[0], lambda _, args, kwargs: call(op, args, kwargs), schema,
+        (tags,) if isinstance(tags, Tag) else tuple(tags),
+    )  # fmt: skip
     setattr(namespace(space), name.partition(".")[0], packet)
     return op
 
@@ -94,12 +96,14 @@ def custom_op(
         mutates_args: the names of parameters that the function writes to.
         device_types: the kinds of devices that the function is for (None: all).
         schema: its signature, else read from the annotations.
+        tags: one of `torch.Tag`, or several.
     """
 
     def made(function: Callable[..., Any]) -> CustomOpDef:
         names = mutates_args if isinstance(mutates_args, str) else tuple(mutates_args)
         text = infer_schema(function, mutates_args=names) if schema is None else schema
-        op = declare(name, text)
+        own = (tags,) if isinstance(tags, Tag) else tuple(tags or ())
+        op = declare(name, text, (Tag.pt2_compliant_tag, *own))
         _store(op, device_types, function)
         return CustomOpDef(op, function)
 

@@ -51,7 +51,7 @@ class Library:
         """Declare an operator: `name(Tensor x) -> Tensor`; gives its name."""
         name, _, _ = parse(schema)
         qualname = f"{self.ns}::{name}"
-        declare(qualname, schema[schema.index("(") :])
+        declare(qualname, schema[schema.index("(") :], tags)
         self._defined.append(qualname)
         return name
 
@@ -85,7 +85,7 @@ def define(qualname: Any, schema: Any = None, *, lib: Any = None, tags: Any = ()
     """Declare `namespace::name` with a signature `(Tensor x) -> Tensor`."""
     if isinstance(qualname, Library):
         library, text = qualname, schema
-        name = library.define(text)
+        name = library.define(text, tags=tags)
 
         def store(fn: Any) -> Any:
             library.impl(name, fn)
@@ -97,7 +97,7 @@ def define(qualname: Any, schema: Any = None, *, lib: Any = None, tags: Any = ()
             f"define(qualname, schema): expected qualname to be instance of str, got "
             f"{type(qualname)}"
         )
-    declare(qualname, schema)
+    declare(qualname, schema, tags)
     return None
 
 

@@ -220,11 +220,25 @@ def tensor(
         )
         if device is None:
             device = data._storage.device
-    dev = _target(device)
-    made = from_value(moved(wrap_host(array_from(data, dtype))._value(), dev))
+    if isinstance(data, np.ndarray) and not _is_row_major(data):
+        made = _in_order(data, dtype, _target(device))
+    else:
+        made = from_value(moved(wrap_host(array_from(data, dtype))._value(), _target(device)))
     if requires_grad:
         born_with_grad(made)
     return made
+
+
+def _is_row_major(array: np.ndarray[Any, Any]) -> bool:
+    """Whether a tensor of this array needs no other strides; what cannot be one counts as not."""
+    return bool(array.flags.c_contiguous and array.size and array.dtype.isnative)
+
+
+def _in_order(array: np.ndarray[Any, Any], dt: Any, dev: Any) -> Any:
+    """A copy in the order of the array's elements in memory, as every copy of a tensor is."""
+    seen = _on_array(array)
+    made = convert(seen, dt, dev)
+    return ops.clone(seen) if made is seen else made
 
 
 @composite(into=("torch",))
@@ -247,18 +261,8 @@ def from_numpy(ndarray: Any) -> Tensor:
     Raises: TypeError for other objects and dtypes, ValueError for negative strides.
     """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    if any(s < 0 for s in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array  with array.copy().) "
-        )
-    if not ndarray.dtype.isnative:
-        raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion "
-            "between byte orders is currently not supported."
-        )
+        place = "numpy." if isinstance(ndarray, np.generic) else ""
+        raise TypeError(f"expected np.ndarray (got {place}{type(ndarray).__name__})")
     if not ndarray.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable "
@@ -267,17 +271,39 @@ def from_numpy(ndarray: Any) -> Tensor:
             "to a tensor. This type of warning will be suppressed for the rest of this program.",
             stacklevel=user_level(),
         )
-        return wrap_host(np.array(ndarray))
-    dt = from_np(ndarray.dtype)
-    size = ndarray.dtype.itemsize
-    if any(s % size for s in ndarray.strides):
+    return _on_array(ndarray)
+
+
+def _on_array(array: np.ndarray[Any, Any]) -> Any:
+    """A tensor on the memory of an array, with its strides; on a copy of it if it is read-only.
+
+    Raises: torch's errors for arrays that no strides of elements describe.
+    """
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array  with array.copy().) "
+        )
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte orders is currently not supported."
+        )
+    dt = from_np(array.dtype)
+    size = array.dtype.itemsize
+    if any(s % size for s in array.strides):
         raise ValueError(
             "given numpy array strides not a multiple of the element byte size. "
             "Copy the numpy array to reallocate the memory."
         )
-    shape = tuple(ndarray.shape)
-    strides = tuple(s // size for s in ndarray.strides)
-    flat = np.lib.stride_tricks.as_strided(ndarray, (dense_span(shape, strides),), (size,))
+    shape = tuple(array.shape)
+    strides = tuple(s // size for s in array.strides)
+    flat = np.lib.stride_tricks.as_strided(array, (dense_span(shape, strides),), (size,))
+    if not array.flags.writeable:
+        if _is_row_major(array):
+            return wrap_host(np.array(array))
+        flat = flat.copy()
     storage = Storage.over(flat)
     whole = from_value(Value(flat, aval_of(flat.shape, dt), CPU))
     whole._storage = storage

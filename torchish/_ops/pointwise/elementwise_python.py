@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..._autograd.interop import host_array, wrap_host
-from ..._autograd.tensor_base import TensorBase
 from ..call.operator import broadcast_check
 from ..registry import composite, ops
 
@@ -77,18 +76,6 @@ def nonzero_static(input: Any, *, size: int, fill_value: int = -1) -> Any:
         rest = found.new_full((pad, found.shape[1]), fill_value)
         found = ops.cat([found, rest])
     return found.contiguous()
-
-
-@composite(into=("method",))
-def new(self: Any, *args: Any) -> Any:
-    """A tensor of this dtype: of sizes (not initialised) or of data."""
-    if len(args) == 1 and not isinstance(args[0], int):
-        data = args[0]
-        if isinstance(data, TensorBase):
-            tensor: Any = data
-            return tensor.to(self.dtype)
-        return self.new_empty(data) if type(data).__name__ == "Size" else self.new_tensor(data)
-    return self.new_empty(args or (0,))
 
 
 @composite(into=("method",))

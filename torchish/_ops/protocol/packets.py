@@ -6,8 +6,10 @@ these, so that they are equal where they are the same operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from .tags import Tag, tags_of
 
 Call = Callable[["OpOverload", Any, Any], Any]
 
@@ -28,6 +30,13 @@ class OpOverload:
     @property
     def _opname(self) -> str:
         return self._packet.__name__
+
+    @property
+    def tags(self) -> list[Tag]:
+        """What PyTorch says of the operator, as `torch.Tag`s."""
+        if self._packet._tags is not None:
+            return list(self._packet._tags)
+        return tags_of(self.__name__)
 
     def name(self) -> str:
         """`aten::add.Tensor`."""
@@ -55,15 +64,19 @@ class OpOverloadPacket:
 
     Args:
         call: function of (overload, args, kwargs) that runs it.
-        schema: its signature, where it is a custom one.
+        schema, tags: its signature and tags, where it is a custom one.
     """
 
-    def __init__(self, namespace: str, name: str, call: Call, schema: str | None = None) -> None:
+    def __init__(
+        self, namespace: str, name: str, call: Call, schema: str | None = None,
+        tags: Sequence[Tag] | None = None,
+    ) -> None:  # fmt: skip
         self.__name__ = name
         self.namespace = namespace
         self._qualified_op_name = f"{namespace}::{name}"
         self.call = call
         self._schema = schema
+        self._tags = tags
         self._overloads: dict[str, OpOverload] = {}
 
     def __getattr__(self, name: str) -> OpOverload:
