@@ -257,8 +257,8 @@ def loading_goes_on_after_an_error(torch: Any) -> Any:
 
 @case
 def a_worker_is_too_slow(torch: Any) -> Any:
-    items = dataset(torch, lambda i: time.sleep(8 * (i == 1)) or i, 3)
-    iterator = iter(loader(torch, items, 1, num_workers=1, timeout=4))
+    items = dataset(torch, lambda i: time.sleep(4 * (i == 1)) or i, 3)
+    iterator = iter(loader(torch, items, 1, num_workers=1, timeout=2))
     return next(iterator), _told(lambda: next(iterator))
 
 

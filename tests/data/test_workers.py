@@ -56,11 +56,15 @@ def own_children() -> list[str]:
 def left() -> tuple[int, int, int]:
     """Descriptors, mappings of shared memory and names of it that this process holds."""
     gc.collect()
-    maps = Path("/proc/self/maps").read_text().count("memfd:torchish")
     # Tests beside this one use joblib and PyTorch, which have names of their own there.
     others = ("joblib_", "torch_")
     names = [n for n in os.listdir("/dev/shm") if not n.startswith(others)]
-    return len(os.listdir("/proc/self/fd")), maps, len(names)
+    return len(os.listdir("/proc/self/fd")), mappings(), len(names)
+
+
+def mappings() -> int:
+    """How many mappings of shared memory this process holds."""
+    return Path("/proc/self/maps").read_text().count("memfd:torchish")
 
 
 @pytest.fixture(autouse=True)
@@ -301,8 +305,7 @@ def test_blocks_of_memory_are_used_again() -> None:
     before = left()
     for batch, index in loader(torchish, Pictures(400), batch_size=8, num_workers=2):
         assert batch.is_shared() and (batch == index[:, None, None]).all()
-        maps = left()[1]
-        assert maps <= 16  # 50 batches of 128 KiB
+        assert mappings() <= 16  # 50 batches of 128 KiB
     kept = list(loader(torchish, Pictures(400), batch_size=8, num_workers=1))
     assert all((b == i[:, None, None]).all() for b, i in kept)
     del batch, index, kept
@@ -370,16 +373,16 @@ def test_a_worker_in_the_middle_of_a_batch_is_ended(monkeypatch: pytest.MonkeyPa
 
 def test_timeout_order_and_limits() -> None:
     with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
-        list(loader(torchish, Numbers(2, 3), num_workers=1, timeout=0.2))
+        list(loader(torchish, Numbers(2, 1), num_workers=1, timeout=0.2))
 
     class Uneven(Numbers):
         def __getitem__(self, index: int) -> int:
-            time.sleep(1.0 if index == 0 else 0)
+            time.sleep(self.pause if index == 0 else 0)
             return index
 
-    free = [b.item() for b in loader(torchish, Uneven(6), num_workers=2, in_order=False)]
+    free = [b.item() for b in loader(torchish, Uneven(6, 1.0), num_workers=2, in_order=False)]
     assert sorted(free) == list(range(6)) and free[0] != 0
-    ordered = loader(torchish, Uneven(6), num_workers=2)
+    ordered = loader(torchish, Uneven(6, 0.2), num_workers=2)
     assert [b.item() for b in ordered] == list(range(6))
     with pytest.raises(AssertionError, match="prefetch_factor must be greater than 0"):
         iter(loader(torchish, range(3), num_workers=1, prefetch_factor=0))
