@@ -18,6 +18,7 @@ from jax.experimental import pallas as pl
 
 import torchish as torch
 from tests.e2e.programs import ROOT
+from tests.oracle import close
 from torchish import nn
 from torchish.func import from_jax, to_jax
 
@@ -26,10 +27,6 @@ RNG = np.random.default_rng(0)
 
 def data(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 # --- memory ---------------------------------------------------------------------------------------

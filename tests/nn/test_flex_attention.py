@@ -13,6 +13,7 @@ import torch
 from torch.nn.attention import bias as torch_bias, flex_attention as torch_flex
 
 import torchish
+from tests import oracle
 from torchish.nn.attention import (
     SDPBackend,
     _cur_sdpa_kernel_backends,
@@ -75,8 +76,7 @@ def both(question: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
 
 
 def close(mine: Any, theirs: Any) -> None:
-    assert str(mine.dtype) == str(theirs.dtype) and tuple(mine.shape) == tuple(theirs.shape)
-    np.testing.assert_allclose(mine.detach().numpy(), theirs.detach().numpy(), 1e-5, 1e-6)
+    oracle.same(mine, theirs, 1e-5, 1e-6)
 
 
 @pytest.mark.parametrize("name", SCORE_MODS)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import torchish
+from tests import oracle
 from torchish._basics.stats import stats
 from torchish._random.generator import default_generator
 
@@ -312,11 +313,6 @@ def run(lib, line, **extra):
     return result, [first_line(w.message) for w in told]
 
 
-def array(t):
-    t = t.detach()
-    return (t.float() if str(t.dtype) == "torch.bfloat16" else t).numpy()
-
-
 def describe(t):
     node = t.grad_fn.name() if t.grad_fn is not None else None
     return str(t.dtype), tuple(t.shape), t.stride(), t.requires_grad, node, str(t.device)
@@ -332,7 +328,7 @@ def same(mine, theirs):
     if isinstance(theirs, torch.Tensor):
         assert describe(mine) == describe(theirs)
         if str(theirs.device) != "meta":
-            np.testing.assert_allclose(array(mine), array(theirs), rtol=2e-6, atol=1e-7)
+            oracle.same(mine, theirs, 2e-6, 1e-7)
     else:
         assert mine == theirs
 
@@ -389,7 +385,7 @@ def test_fills_walk_memory_as_torch_does(line, view):
             if isinstance(result, Exception):
                 raise result
             found.append(z)
-        np.testing.assert_allclose(array(found[0]), array(found[1]), rtol=2e-6)
+        oracle.same(*found, 2e-6, 0.0)
         same_generators()
 
 
@@ -427,7 +423,7 @@ def test_gradients(line):
         z = lib.tensor(data, requires_grad=True)
         result, _ = run(lib, line, z=z)
         (result * lib.arange(float(result.numel())).reshape(result.shape)).sum().backward()
-        grads.append(array(z.grad))
+        grads.append(oracle.array(z.grad))
     np.testing.assert_allclose(grads[0], grads[1], rtol=1e-4, atol=1e-6)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch as oracle
 
 import torchish
-from tests.oracle import agree, same
+from tests.oracle import agree, close, same
 from torchish._basics.stats import stats
 
 # Options that together reach every branch of each rule.
@@ -90,7 +90,7 @@ class Problem:
 
 def close_weights(a: Problem, b: Problem, tolerance: float) -> None:
     for x, y in zip(a.weights(), b.weights(), strict=True):
-        np.testing.assert_allclose(x, y, tolerance, tolerance)
+        close(x, y, tolerance)
 
 
 @pytest.mark.parametrize("name, options", ALL)
