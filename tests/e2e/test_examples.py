@@ -34,9 +34,12 @@ def assert_close_logs(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="module")
-def dcgan(tmp_path_factory):
-    """dcgan.py for 20 iterations, with both."""
-    folder = tmp_path_factory.mktemp("dcgan")
+def dcgan(once, tmp_path_factory):
+    """dcgan.py for 20 iterations, with both: the folder, and what they printed."""
+    return once("dcgan", lambda: _twenty_iterations(tmp_path_factory.mktemp("dcgan")))
+
+
+def _twenty_iterations(folder):
     script = folder / "dcgan_20.py"
     source = (EXAMPLES / "dcgan.py").read_text()
     # the only change: an epoch ends after 20 iterations

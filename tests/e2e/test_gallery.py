@@ -1,12 +1,15 @@
 """The gallery of examples, with few steps: each runs, says what it learned and writes a picture."""
 
+import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.e2e.in_turn import MARK
 from tests.e2e.programs import ROOT, run
 
 GALLERY = ROOT / "examples" / "gallery"
@@ -24,27 +27,59 @@ SMALL = {
     "jax_model": ("--steps 6 --width 16", "squared error of the brightness"),
     "flax_model": ("--steps 8 --width 8", "accuracy on digits held out"),
 }
-DEVICES = {"TORCHISH_FAKE_CUDA": "1", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+# Programs with a process of their own, and what its environment is; the others share one.
+APART = {
+    "data_parallel": {
+        "TORCHISH_FAKE_CUDA": "1", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"
+    },
+    "flax_model": {
+        "TORCHISH_EAGER": "1", "PYTHONPATH": os.environ.get("TORCHISH_LIBRARIES", "")
+    },
+}  # fmt: skip
 
 
 def test_all_programs_are_here():
     assert {path.stem for path in GALLERY.glob("*.py")} == {*SMALL, "common"}
 
 
+def call(name: str, folder: Path) -> tuple[list[str | Path], Path]:
+    """The command line of a program, and the picture that it writes."""
+    picture = folder / f"{name}.png"
+    return [GALLERY / f"{name}.py", *SMALL[name][0].split(), "--out", picture], picture
+
+
+def run_the_others(folder: Path) -> dict[str, tuple[str, str, Path]]:
+    """Program -> what it prints to stdout and to stderr, and its picture."""
+    names = [name for name in SMALL if name not in APART]
+    commands = [part for name in names for part in ("--", *call(name, folder)[0])]
+    done = run("-m", "tests.e2e.in_turn", *commands, env={"TORCHISH_EAGER": "1"}, cwd=ROOT)
+    printed = json.loads(done.stdout.rpartition(MARK)[2])
+    return {
+        name: (*texts, call(name, folder)[1]) for name, texts in zip(names, printed, strict=True)
+    }
+
+
+def run_apart(name: str, folder: Path) -> tuple[str, str, Path]:
+    """The same of one program, in a process of its own."""
+    command, picture = call(name, folder)
+    done = run(*command, env=APART[name])
+    return done.stdout, done.stderr, picture
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.usefixtures("jax_libraries")
 @pytest.mark.filterwarnings("ignore")  # of Flax's own
-def test_program(name, tmp_path):
-    options, said = SMALL[name]
-    picture = tmp_path / f"{name}.png"
-    env = DEVICES if name == "data_parallel" else {"TORCHISH_EAGER": "1"}
+def test_program(name, once, tmp_path_factory):
     if name == "flax_model":
         pytest.importorskip("flax.nnx")
-        env["PYTHONPATH"] = os.environ.get("TORCHISH_LIBRARIES", "")
-    done = run(GALLERY / f"{name}.py", *options.split(), "--out", picture, env=env)
-    assert re.search(f"^{said}", done.stdout, re.MULTILINE), done.stdout
-    assert f"picture: {picture}" in done.stdout
-    assert re.search(r"100%\|.*step", done.stderr)  # tqdm
+    folder = tmp_path_factory.mktemp(name)
+    if name in APART:
+        out, err, picture = run_apart(name, folder)
+    else:
+        out, err, picture = once("gallery", lambda: run_the_others(folder))[name]
+    assert re.search(f"^{SMALL[name][1]}", out, re.MULTILINE), out + err
+    assert f"picture: {picture}" in out
+    assert re.search(r"100%\|.*step", err)  # tqdm
     pixels = np.asarray(Image.open(picture).convert("L"), dtype=float)
     assert min(pixels.shape) > 300 and pixels.std() > 10

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,8 @@ def said(*launch: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    return said("-m", "torchish"), said()
+def both(once: Any) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    return once("bad_input", lambda: (said("-m", "torchish"), said()))
 
 
 @pytest.mark.parametrize("name", [*bad_input.BEFORE, *bad_input.AFTER])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.parallel import data_parallel_checks
@@ -9,8 +11,9 @@ from tests.parallel.processes import checks_of, run_checks
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.data_parallel_checks", 4)
+def results(once: Any) -> dict[str, str]:
+    module = "data_parallel_checks"
+    return once(module, lambda: run_checks(f"tests.parallel.{module}", 4))
 
 
 @pytest.mark.parametrize("name", checks_of(vars(data_parallel_checks)))

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
 from tests.parallel import collective_checks, ddp_checks
 from tests.parallel.processes import checks_of, rank_checks, run_ranks
 
-Results = dict[tuple[str, int], dict[str, str]]
 
-
-@pytest.fixture(scope="module")
-def results() -> Results:
-    found: Results = {}
-    return found
-
-
-def _assert_holds(results: Results, module: str, count: int, name: str) -> None:
+def _assert_holds(once: Any, module: str, count: int, name: str) -> None:
     """One check of a module; all of the module's run together, once."""
-    if (module, count) not in results:
-        results[module, count] = rank_checks(f"tests.parallel.{module}", count)
-    assert not results[module, count][name], results[module, count][name]
+    found = once(f"{module}-{count}", lambda: rank_checks(f"tests.parallel.{module}", count))
+    assert not found[name], found[name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("name", checks_of(vars(collective_checks)))
-def test_collectives(results: Results, count: int, name: str) -> None:
-    _assert_holds(results, "collective_checks", count, name)
+def test_collectives(once: Any, count: int, name: str) -> None:
+    _assert_holds(once, "collective_checks", count, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("name", checks_of(vars(ddp_checks)))
-def test_data_parallel_processes(results: Results, count: int, name: str) -> None:
-    _assert_holds(results, "ddp_checks", count, name)
+def test_data_parallel_processes(once: Any, count: int, name: str) -> None:
+    _assert_holds(once, "ddp_checks", count, name)
 
 
 @pytest.mark.slow

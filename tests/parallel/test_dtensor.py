@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ from torchish.distributed.tensor.parallel import (
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.dtensor_checks", 8)
+def results(once: Any) -> dict[str, str]:
+    return once("dtensor_checks", lambda: run_checks("tests.parallel.dtensor_checks", 8))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.model_checks", 8)
+def results(once: Any) -> dict[str, str]:
+    return once("model_checks", lambda: run_checks("tests.parallel.model_checks", 8))
 
 
 @pytest.mark.parametrize("name", checks_of(vars(model_checks)))

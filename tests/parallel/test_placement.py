@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.parallel import placement_checks
@@ -9,8 +11,8 @@ from tests.parallel.processes import checks_of, run_checks
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.placement_checks", 4)
+def results(once: Any) -> dict[str, str]:
+    return once("placement_checks", lambda: run_checks("tests.parallel.placement_checks", 4))
 
 
 @pytest.mark.parametrize("name", checks_of(vars(placement_checks)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.parallel import pmap_checks
@@ -11,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.pmap_checks", 4)
+def results(once: Any) -> dict[str, str]:
+    return once("pmap_checks", lambda: run_checks("tests.parallel.pmap_checks", 4))
 
 
 @pytest.mark.parametrize("name", checks_of(vars(pmap_checks)))

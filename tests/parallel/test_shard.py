@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.parallel import shard_checks
@@ -11,8 +13,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def results() -> dict[str, str]:
-    return run_checks("tests.parallel.shard_checks", 8)
+def results(once: Any) -> dict[str, str]:
+    return once("shard_checks", lambda: run_checks("tests.parallel.shard_checks", 8))
 
 
 @pytest.mark.parametrize("name", checks_of(vars(shard_checks)))

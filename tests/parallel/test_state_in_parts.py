@@ -29,8 +29,8 @@ def _results(*launcher: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return _results("-m", "torchish"), _results()
+def both(once: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return once("state_in_parts", lambda: (_results("-m", "torchish"), _results()))
 
 
 def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
