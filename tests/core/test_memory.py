@@ -15,6 +15,14 @@ from torchish._basics.devices import CPU, device
 
 HUGE = 10**14
 CASES: dict[str, Callable[[Any], Any]] = {
+    # The operands are expanded: torch reads them where they are, and has no room for results.
+    "stack": lambda m: m.stack([m.ones(1).expand(HUGE)] * 3, 1),
+    "cat": lambda m: m.cat([m.ones(1).expand(HUGE)] * 2),
+    "hstack": lambda m: m.hstack([m.ones(1).expand(HUGE)] * 2),
+    "tile": lambda m: m.tile(m.ones(1).expand(HUGE), (2,)),
+    "pad": lambda m: m.nn.functional.pad(m.ones(1).expand(HUGE), (1, 1)),
+    "to double": lambda m: m.ones(1).expand(HUGE).double(),
+    "compared": lambda m: m.ones(1).expand(HUGE) > 0,
     "empty": lambda t: t.empty(HUGE),
     "zeros": lambda t: t.zeros(HUGE, dtype=t.float64),
     "ones": lambda t: t.ones(3, HUGE),

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._basics.dtypes import SCALAR_NAMES, can_cast
+from .._basics.memory import check_size
+from .._basics.settings import settings
 from .._basics.state import state
 from .._basics.strides import has_overlap, is_dense
 from .._core.kernels import Kernel
@@ -38,6 +40,8 @@ def apply_kernel(kernel: Kernel, operands: Sequence[Any], strides: Any = None) -
 
     `strides` are those of all results, or a list of each one's (None: row-major).
     """
+    if kernel.out_bytes > settings.max_bytes:
+        _check_room(kernel, operands)
     values = [x._value() if isinstance(x, TensorBase) else x for x in operands]
     outs = record(kernel, values)
     if type(strides) is list:
@@ -49,6 +53,16 @@ def apply_kernel(kernel: Kernel, operands: Sequence[Any], strides: Any = None) -
         if edges is not None:
             link(kernel, operands, values, edges, made)
     return made
+
+
+def _check_room(kernel: Kernel, operands: Sequence[Any]) -> None:
+    """Raise torch's error for results too large, which never need as much for their operands.
+
+    Torch reads a view where it is; here reading an expanded one may be what finds no room.
+    """
+    home = next((x._storage.device for x in operands if isinstance(x, TensorBase)), None)
+    for aval in kernel.out_avals:
+        check_size(aval.shape, aval.dtype.itemsize, home)
 
 
 def input_edges(operands: Sequence[Any]) -> list[Edge | None] | None:
