@@ -98,6 +98,42 @@ def check_unused_parameters():
            lambda: strict(mine(x), True))  # fmt: skip
 
 
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(5, 2), nn.Linear(5, 2)
+
+    def forward(self, x):
+        return self.a(x), self.b(x)
+
+
+def check_outputs_that_nobody_derives():
+    torch.manual_seed(0)
+    alone = Both()
+    (x,) = batches(1)
+    for _ in range(2):
+        alone(x)[1].mean().backward()
+    for kwargs in ({"find_unused_parameters": True}, {"static_graph": True}):
+        model = copy.deepcopy(alone)
+        model.zero_grad()
+        ddp = DDP(model, **kwargs)
+        for _ in range(2):
+            first, second = ddp(mine(x))
+            second.mean().backward()
+        assert model.a.weight.grad is None and first.requires_grad
+        close(model.b.weight.grad, alone.b.weight.grad)
+    # Outputs that some process derives count for all.
+    model = copy.deepcopy(alone)
+    model.zero_grad(), alone.zero_grad()
+    ddp = DDP(model, find_unused_parameters=True)
+    ddp(mine(x))[0 if dist.get_rank() == 0 else 1].mean().backward()
+    count = dist.get_world_size()
+    parts = [alone(x[r::count])[0 if r == 0 else 1].mean() for r in range(count)]
+    (sum(parts) / count).backward()
+    close(model.a.weight.grad, alone.a.weight.grad)
+    close(model.b.weight.grad, alone.b.weight.grad)
+
+
 def check_buffers_are_those_of_the_first():
     model = nn.BatchNorm1d(5)
     ddp = DDP(model)

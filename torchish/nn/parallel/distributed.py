@@ -49,7 +49,7 @@ class DistributedDataParallel(Module, Joinable):
         device_ids: [the GPU of this process], or None for a module on the CPU.
         broadcast_buffers, forward_sync_buffers: before each forward buffers become those of rank 0.
         process_group: the processes; all if None.
-        find_unused_parameters: parameters that the outputs do not depend on count as zero; where
+        find_unused_parameters: parameters that a backward pass does not reach count as zero; where
             no process used one its gradient is left alone.
         static_graph: as `find_unused_parameters`, which costs a walk over the graph only.
 
@@ -184,7 +184,8 @@ class DistributedDataParallel(Module, Joinable):
     def _exchange(self) -> None:
         """Average the gradients over processes."""
         self._queued = False
-        if self._missing is None or self._missing:
+        # Where unused parameters are found, those of outputs that nobody derives are unused too.
+        if self._missing is None or (self._missing and not self._finds_unused):
             return
         self._missing = None
         wire = self._wire()
