@@ -14,6 +14,7 @@ NAMES = (
     "mlp",
     "compiled",
     "dcgan",
+    "chaos",
     "conv",
     "models",
     "parallel",

@@ -18,10 +18,9 @@ GENERATOR = [(NZ, 512, 1, 0), (512, 256, 2, 1), (256, 128, 2, 1), (128, 64, 2, 1
 DISCRIMINATOR = [(3, 64, 2, 1), (64, 128, 2, 1), (128, 256, 2, 1), (256, 512, 2, 1), (512, 1, 1, 0)]
 
 
-def torch_like(torch: Any) -> Any:
-    """The classic step, as a torch user writes it."""
+def nets(torch: Any) -> tuple[Any, Any]:
+    """The generator and the discriminator."""
     nn = torch.nn
-    torch.manual_seed(0)
     g_layers: list[Any] = []
     for k, (n, m, s, p) in enumerate(GENERATOR):
         g_layers.append(nn.ConvTranspose2d(n, m, 4, s, p, bias=False))
@@ -34,10 +33,16 @@ def torch_like(torch: Any) -> Any:
             d_layers.append(nn.Sigmoid())
         else:
             d_layers += ([nn.BatchNorm2d(m)] if k else []) + [nn.LeakyReLU(0.2, inplace=True)]
-    g, d = nn.Sequential(*g_layers), nn.Sequential(*d_layers)
+    return nn.Sequential(*g_layers), nn.Sequential(*d_layers)
+
+
+def torch_like(torch: Any) -> Any:
+    """The classic step, as a torch user writes it."""
+    torch.manual_seed(0)
+    g, d = nets(torch)
     opt_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
     opt_d = torch.optim.Adam(d.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    criterion = nn.BCELoss()
+    criterion = torch.nn.BCELoss()
     real = torch.rand(BATCH, 3, 64, 64) * 2 - 1
 
     def run() -> None:

@@ -279,6 +279,19 @@ def test_long_sums_of_convolutions_are_as_exact_as_pytorchs() -> None:
         assert np.abs(ours - true).mean() <= 1.5 * np.abs(theirs - true).mean()
 
 
+def test_short_sums_of_convolutions_are_exact() -> None:
+    """A hundred smooth terms that cancel, as noise through DCGAN's first layer: rounded once."""
+    g = np.cos(np.arange(1600) * 0.7391).astype(np.float32).reshape(16, 100, 1, 1)
+    w = np.sin(np.arange(51200) * 0.37).astype(np.float32).reshape(100, 32, 4, 4)
+    ones, none = (1, 1), ((0, 0), (0, 0))
+
+    def spread(g: Any, w: Any) -> Any:
+        return windows.convolve_input_grad(g, w, (4, 4), ones, none, ones, 1)
+
+    exact = spread(g.astype(np.float64), w.astype(np.float64))
+    np.testing.assert_array_equal(spread(g, w), exact.astype(np.float32))
+
+
 def test_products_of_nothing() -> None:
     for shapes in (((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0))):
         same(lax.dot, *(np.ones(s, np.float32) for s in shapes))
