@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.numpy import ndarray as Array
 
+from ..._autograd.tensor_base import view_of
 from ..call.composites import last
 from ..registry import Scalar, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
@@ -198,6 +199,17 @@ def _at(rows: Array, rank: Array) -> Array:
     return jnp.take_along_axis(rows, rank.astype(jnp.int64), axis=-1, mode="clip")
 
 
+def _quantiles_first(found: Any, several: bool) -> Any:
+    """The last dim as the first, or dropped: one view, under the name of torch's last."""
+
+    def rule(shape: Any, strides: Any, offset: int) -> Any:
+        if several:
+            return (shape[-1], *shape[:-1]), (strides[-1], *strides[:-1]), offset
+        return shape[:-1], strides[:-1], offset
+
+    return view_of(found, "SqueezeBackward4", rule)
+
+
 def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
     def form(
         input: Any,
@@ -227,7 +239,7 @@ def _quantile_form(name: str, skip_nan: bool, doc: str) -> Any:
         if interpolation != "linear":
             q = q.detach()  # it only chooses
         found = _quantile(input, q, dim, keepdim, interpolation, skip_nan)
-        return found.movedim(-1, 0) if q.dim() else found.squeeze(-1)
+        return _quantiles_first(found, bool(q.dim()))
 
     form.__doc__ = doc
     return form

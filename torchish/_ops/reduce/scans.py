@@ -121,37 +121,57 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     return x
 
 
-def _panels(y: Any, x: Any, dx: Any, dim: int) -> Any:
-    """The areas of the trapezoids between neighbours along `dim`."""
-    size = y.size(dim)
-    pairs = y.narrow(dim, 1, size - 1) + y.narrow(dim, 0, size - 1)
-    if x is None:
-        return pairs * dx / 2
-    if x.dim() == 1 and y.dim() > 1:
-        dim_back = dim if dim < 0 else dim - y.dim()
-        x = x.reshape([-1] + [1] * (-dim_back - 1))
-        dim = dim_back
-    width = ops.diff(x, dim=dim)
-    return pairs * width / 2
+def _sides(y: Any, dim: int) -> tuple[Any, Any]:
+    """What stands left and right of each pair of neighbours along `dim`."""
+    count = max(y.size(dim) - 1, 0)
+    return y.narrow(dim, 0, count), y.narrow(dim, min(1, y.size(dim)), count)
 
 
-def _trapezoids(name: str, y: Any, x: Any, dx: Any, dim: int) -> Any:
-    if y.dim() == 0 or not -y.dim() <= dim < y.dim():
-        wrap_dim(dim, y.dim())
-    if x is not None and x.dim() == 1 and x.size(0) != y.size(dim):
-        raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
-    return _panels(y, x, dx, dim)
+def _widths(name: str, y: Any, x: Any, dim: int) -> Any:
+    """The distances of neighbouring points, broadcast to the samples."""
+    if "bool" in (y.dtype.name, x.dtype.name):
+        raise RuntimeError(
+            f"{name}: received a bool input for `x` or `y`, but bool is not supported"
+        )
+    if x.dim() == 1:
+        if x.size(0) != y.size(dim):
+            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+        x = x.view([x.size(0) if d == dim else 1 for d in range(y.dim())])
+    elif x.dim() < y.dim():
+        x = x.reshape((1,) * (y.dim() - x.dim()) + tuple(x.shape))
+    left, right = _sides(x, dim)
+    return right - left
+
+
+def _spacing(name: str, y: Any, dx: Any) -> float:
+    if y.dtype.name == "bool":
+        raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
+    if isinstance(dx, bool | complex):
+        raise RuntimeError(f"{name}: Currently, we only support dx as a real number.")
+    return float(dx)
 
 
 @composite(into=("torch",), aliases=("trapz",))
 def trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The integral of `y` along `dim` by the trapezoid rule, over points `x` or spacing `dx`."""
-    if y.size(dim) == 0:
-        return y.new_zeros([s for d, s in enumerate(y.shape) if d != wrap_dim(dim, y.dim())])
-    return _trapezoids("trapezoid", y, x, dx, dim).sum(dim)
+    count, d = y.size(dim), wrap_dim(dim, y.dim())
+    if count == 0:
+        return y.new_zeros([s for e, s in enumerate(y.shape) if e != d])
+    if x is not None:
+        widths = _widths("trapezoid", y, x, d)
+        left, right = _sides(y, d)
+        return ((left + right) * widths).sum(d) / 2.0
+    step = _spacing("trapezoid", y, dx)
+    return (y.sum(d) - (y.select(d, 0) + y.select(d, -1)) * 0.5) * step
 
 
 @composite(into=("torch",))
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The running integral of `y` along `dim` by the trapezoid rule."""
-    return _trapezoids("cumulative_trapezoid", y, x, dx, dim).cumsum(dim)
+    d = wrap_dim(dim, y.dim())
+    left, right = _sides(y, d)
+    if x is not None:
+        widths = _widths("cumulative_trapezoid", y, x, d)
+        return ((left + right) * widths).cumsum(d) / 2.0
+    step = _spacing("cumulative_trapezoid", y, dx)
+    return (step / 2.0 * (left + right)).cumsum(d)
