@@ -209,6 +209,9 @@ RESHAPES = {
     "computed": lambda m, x: (x * 2).reshape(5),
     "expand": lambda m, x: x.expand(5, 4),
     "fewer": lambda m, x: x.expand(4),
+    "split": lambda m, x: x.split([1, 2]),
+    "stack": lambda m, x: m.stack([x, x.t()]),
+    "stack alike": lambda m, x: m.stack([x[0], x[0, :2]]),
     "nested": lambda m, x: m.vmap(lambda row: row.reshape(5))(x),
     "outer only": lambda m, x: m.vmap(lambda row: x.reshape(5) + row)(m.ones(7, 2)),
     "inner only": lambda m, x: m.vmap(lambda row: row.reshape(5) + x)(m.ones(7, 2)),
@@ -244,3 +247,12 @@ def test_texts_for_sizes_are_about_all_samples(name: str) -> None:
         for m in (torchish, oracle)
     )
     assert ours == theirs
+
+
+def test_the_text_of_an_index_is_about_all_samples() -> None:
+    found = []
+    for m in (torchish, oracle):
+        with pytest.raises(IndexError) as caught:
+            m.vmap(lambda x: x.select(0, 3))(m.ones(3, 2, 4))
+        found.append(str(caught.value))
+    assert found[0] == found[1]

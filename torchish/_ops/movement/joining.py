@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -63,18 +64,30 @@ def cat(tensors: Tensors, dim: int = 0):
     return lax.concatenate([array for _, array in kept], dim)
 
 
-@op("none", into=("torch",), out_dtype="cat", layout=stacked)
+def _stacked_samples(sizes: Sequence[tuple[int, ...]], *tensors: Any) -> None:
+    """Tensors that `stack` refuses within `vmap`, which stacks those of all samples."""
+    shapes = [(*around, *x.shape) for around, x in zip(sizes, tensors, strict=True)]
+    _check_alike(shapes)
+
+
+def _check_alike(shapes: Sequence[Sequence[int]]) -> None:
+    for number, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise RuntimeError(
+                "stack expects each tensor to be equal size, but got "
+                f"{show(shapes[0])} at entry 0 and {show(shape)} at entry {number}"
+            )
+
+
+@op(
+    "none", into=("torch",), check_samples=_stacked_samples, out_dtype="cat", layout=stacked,
+)  # fmt: skip
 def stack(tensors: Tensors, dim: int = 0):
     """Join tensors of one shape along a new dimension."""
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     dim = wrap_dim(dim, tensors[0].ndim + 1)
-    for number, array in enumerate(tensors):
-        if array.shape != tensors[0].shape:
-            raise RuntimeError(
-                "stack expects each tensor to be equal size, but got "
-                f"{show(tensors[0].shape)} at entry 0 and {show(array.shape)} at entry {number}"
-            )
+    _check_alike([x.shape for x in tensors])
     return jnp.stack(_promote(tensors), dim)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from ..._autograd.capture import sizes_around
 from ..._autograd.tensor_base import MULTI_OUTPUT, TensorBase, view_of
 from ..._basics.dtypes import INT
 from ..._basics.strides import dense_span
@@ -21,8 +22,10 @@ def select(input: Any, dim: int, index: Any) -> Tensor:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     d, i = wrap_dim(dim, len(shape)), int(index)
     if not -shape[d] <= i < shape[d]:
+        around = sizes_around(input)
         raise IndexError(
-            f"select(): index {i} out of range for tensor of size {list(shape)} at dimension {d}"
+            f"select(): index {i} out of range for tensor of size {[*around, *shape]} at dimension "
+            f"{d + len(around)}"
         )
     return selected(input, d, i % shape[d])
 
@@ -129,7 +132,7 @@ def _split_sizes(tensor: Any, sizes: Ints, d: int) -> tuple[Any, ...]:
     if any(s < 0 for s in sizes) or sum(sizes) != n:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at "
-            f"dimension {d}), but got split_sizes={list(sizes)}"
+            f"dimension {d + len(sizes_around(tensor))}), but got split_sizes={list(sizes)}"
         )
     found = []
     start = 0
