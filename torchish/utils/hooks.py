@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._ops.call.warning import user_level
 
 __all__ = ["BackwardHook", "RemovableHandle", "unserializable_hook", "warn_if_has_hooks"]
+
+Hook = Callable[..., Any]
 
 
 class RemovableHandle:
@@ -54,6 +56,21 @@ class RemovableHandle:
 
     def __exit__(self, *exc_info: Any) -> None:
         self.remove()
+
+
+def add_hook(
+    hooks: OrderedDict[int, Hook], hook: Hook, notes: Sequence[tuple[Any, bool]] = (),
+    prepend: bool = False,
+) -> RemovableHandle:  # fmt: skip
+    """Register a hook, with notes on it in other dictionaries, of which those that hold are set."""
+    handle = RemovableHandle(hooks, extra_dict=[where for where, _ in notes])
+    hooks[handle.id] = hook
+    for where, holds in notes:
+        if holds:
+            where[handle.id] = True
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
 
 
 def unserializable_hook(f: Any) -> Any:

@@ -6,13 +6,10 @@ import functools
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..._tensor.tensor import Tensor
-from ...utils.hooks import BackwardHook, RemovableHandle
-
-Hook = Callable[..., Any]
+from ...utils.hooks import BackwardHook, Hook, RemovableHandle, add_hook
 
 # Process-wide hooks, run for every module before its own.
 global_forward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
@@ -35,21 +32,6 @@ _MIXED = (
     "Cannot use both regular backward hooks and full backward hooks on a "
     "single Module. Please use only one of them."
 )
-
-
-def add_hook(
-    hooks: OrderedDict[int, Hook], hook: Hook, notes: Sequence[tuple[Any, bool]] = (),
-    prepend: bool = False,
-) -> RemovableHandle:  # fmt: skip
-    """Register a hook, with notes on it in other dictionaries, of which those that hold are set."""
-    handle = RemovableHandle(hooks, extra_dict=[where for where, _ in notes])
-    hooks[handle.id] = hook
-    for where, holds in notes:
-        if holds:
-            where[handle.id] = True
-    if prepend:
-        hooks.move_to_end(handle.id, last=False)
-    return handle
 
 
 def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:

@@ -12,14 +12,12 @@ from typing import Any, Self
 
 from ..._ops.registry import ops
 from ..._tensor.tensor import Tensor
-from ...utils.hooks import RemovableHandle
+from ...utils.hooks import Hook, RemovableHandle, add_hook
 from ..parameter import Parameter
 from . import _cast, _members, _state
 from ._hooks import (
-    Hook,
     HookedCall,
     WrappedHook as _WrappedHook,
-    add_hook,
     backward_hooks,
     global_backward_hooks as _global_backward_hooks,
     global_backward_pre_hooks as _global_backward_pre_hooks,

@@ -74,17 +74,7 @@ def get_image_num_channels(img: Any) -> int:
 def _resized(height: int, width: int, size: Sequence[int], max_size: int | None) -> list[int]:
     if len(size) == 2:
         return [size[0], size[1]]
-    short, long = min(height, width), max(height, width)
-    new_short, new_long = size[0], int(size[0] * long / short)
-    if max_size is not None:
-        if max_size <= size[0]:
-            raise ValueError(
-                f"max_size = {max_size} must be strictly greater than the requested "
-                f"size for the smaller edge size = {size}"
-            )
-        if new_long > max_size:
-            new_short, new_long = int(max_size * new_short / new_long), max_size
-    return [new_long, new_short] if width <= height else [new_short, new_long]
+    return list(_resample.size_by_edge(height, width, size, max_size))
 
 
 def resize(

@@ -194,6 +194,21 @@ def inverse_affine(
     return numbers
 
 
+def size_by_edge(height: int, width: int, size: Any, longest: int | None) -> tuple[int, int]:
+    """Height and width once the shorter edge is `size[0]`; the longer one is at most `longest`."""
+    short, long = min(height, width), max(height, width)
+    new_short, new_long = size[0], int(size[0] * long / short)
+    if longest is not None:
+        if longest <= size[0]:
+            raise ValueError(
+                f"max_size = {longest} must be strictly greater than the requested "
+                f"size for the smaller edge size = {size}"
+            )
+        if new_long > longest:
+            new_short, new_long = int(longest * new_short / new_long), longest
+    return (new_long, new_short) if width <= height else (new_short, new_long)
+
+
 def turned_size(matrix: list[float], width: int, height: int) -> tuple[int, int]:
     """Width and height that hold all of an image after the affine map."""
     half_w, half_h = 0.5 * width, 0.5 * height

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._modes import InterpolationMode, interpolation_mode
+from ..._resample import size_by_edge
 
 _BY_NAME = {mode.value: mode for mode in InterpolationMode}
 
@@ -47,23 +48,13 @@ def output_size(canvas_size: Any, size: Any, max_size: int | None) -> tuple[int,
             "mode."
         )
     height, width = canvas_size
-    short, long = min(height, width), max(height, width)
-    if size is None:
-        if not isinstance(max_size, int):
-            raise ValueError(
-                f"max_size must be an integer when size is None, but got {max_size} instead."
-            )
-        new_short, new_long = int(max_size * short / long), max_size
-    elif len(size) == 1:
-        new_short, new_long = size[0], int(size[0] * long / short)
-        if max_size is not None:
-            if max_size <= size[0]:
-                raise ValueError(
-                    f"max_size = {max_size} must be strictly greater than the requested size for "
-                    f"the smaller edge size = {size}"
-                )
-            if new_long > max_size:
-                new_short, new_long = int(max_size * new_short / new_long), max_size
-    else:
-        return size[0], size[1]
-    return (new_long, new_short) if width <= height else (new_short, new_long)
+    if size is not None:
+        if len(size) != 1:
+            return size[0], size[1]
+        return size_by_edge(height, width, size, max_size)
+    if not isinstance(max_size, int):
+        raise ValueError(
+            f"max_size must be an integer when size is None, but got {max_size} instead."
+        )
+    shorter = int(max_size * min(height, width) / max(height, width))
+    return (max_size, shorter) if width <= height else (shorter, max_size)
