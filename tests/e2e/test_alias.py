@@ -1,5 +1,7 @@
 """`python -m torchish`: a program finds torchish as torch, and notices nothing else."""
 
+import contextlib
+import sys
 import textwrap
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 import torchish
 from tests.e2e.programs import run
 from torchish import _alias
+from torchish.__main__ import main
 
 
 def script(folder, text, name="script.py"):
@@ -150,12 +153,28 @@ def test_tracebacks_and_exit_codes(tmp_path):
     assert "can't open file" in missing.stderr
 
 
-def test_command_line_errors():
-    assert "usage: torchish [options] script.py" in run("--help").stdout
-    assert "2.13.0+torchish" in run("--version").stdout
-    assert run(ok=False).returncode == 2
-    assert "Unknown option: --fast" in run("--fast", ok=False).stderr
-    assert "Argument expected for the -m option" in run("-m", ok=False).stderr
+USAGE = "usage: torchish [options] script.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out", "err"),
+    [
+        (["--help"], 0, USAGE, ""),
+        (["--version"], 0, "2.13.0+torchish", ""),
+        ([], 2, "", USAGE),
+        (["--fast"], 2, "", "Unknown option: --fast"),
+        (["-m"], 2, "", "Argument expected for the -m option"),
+    ],
+    ids=str,
+)
+def test_command_line_errors(arguments, code, out, err, monkeypatch, capsys):
+    """In this process: none of them runs a program."""
+    monkeypatch.setattr(sys, "argv", ["torchish", *arguments])
+    with contextlib.suppress(SystemExit) if code == 0 else pytest.raises(SystemExit, match="^2$"):
+        main()
+    said = capsys.readouterr()
+    assert out in said.out and err in said.err
+    assert bool(said.out) == bool(out) and bool(said.err) == bool(err)
 
 
 def test_refuses_when_torch_is_imported_already():
