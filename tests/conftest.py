@@ -24,7 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if not sys.dont_write_bytecode:
         return
-    folder = str(config.cache.mkdir("bytecode") if config.cache else tempfile.mkdtemp())
+    cache = getattr(config, "cache", None)  # absent under `-p no:cacheprovider`
+    folder = str(cache.mkdir("bytecode") if cache else tempfile.mkdtemp())
     sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = folder
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
