@@ -9,7 +9,7 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +27,12 @@ def environment(devices: int = 1, **extra: str) -> dict[str, str]:
     return env
 
 
-def run_checks(module: str, devices: int, timeout: float = 500, **extra: str) -> dict[str, str]:
-    """Run every `check_*` of a module in one child; name -> "" or a traceback."""
+def run_checks(
+    module: str, devices: int, timeout: float = 500, names: Sequence[str] = (), **extra: str
+) -> dict[str, str]:
+    """Run every `check_*` of a module, or some, in one child; name -> "" or a traceback."""
     done = subprocess.run(
-        [sys.executable, "-m", module],
+        [sys.executable, "-m", module, *names],
         env=environment(devices, **extra),
         capture_output=True,
         text=True,

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
+from jax.sharding import AbstractMesh, use_abstract_mesh
 
 from .._basics import dtypes
 from .._basics.forking import tracing
@@ -29,6 +30,10 @@ from .values import Aval, aval_of, aval_of_array
 
 if TYPE_CHECKING:
     from .._interpret.plan import Plan
+
+# A kernel's jaxpr serves everywhere: one that is traced within `shard_map`, because only its recipe
+# was known until then (store.py), must not be bound to the mesh around it.
+_NO_MESH = AbstractMesh((), ())
 
 InAval = Any  # Aval, or one of the types float, int, bool, complex
 SCALAR_STRUCTS = {
@@ -139,7 +144,7 @@ class Kernel:
     def _trace(self) -> Any:
         stats.kernels_traced += 1
         try:
-            with tracing, wide():
+            with tracing, wide(), use_abstract_mesh(_NO_MESH):
                 self._closed = jax.make_jaxpr(self.fn)(*map(_struct, self.in_avals))
         except Exception as error:
             raise tidied(error)  # noqa: B904
@@ -340,7 +345,7 @@ def _lacks_jvp(jaxpr: Any) -> bool:
 def _traced(full: Callable[..., Any], structs: Sequence[Any]) -> Any:
     stats.kernels_traced += 1
     try:
-        with tracing:
+        with tracing, use_abstract_mesh(_NO_MESH):
             return jax.make_jaxpr(full)(*structs)
     except Exception as error:
         raise tidied(error)  # noqa: B904
