@@ -190,6 +190,52 @@ def test_clip_grad(norm_type: float) -> None:
     agree(run)
 
 
+@pytest.mark.parametrize("norm_type", [2.0, 3.0, 0.0, float("-inf")])
+@pytest.mark.parametrize("kind", ["float32", "float64", "bfloat16", "mixed", "shared", "view"])
+def test_clip_grad_of_many(kind: str, norm_type: float) -> None:
+    """Gradients that one operator scales, and those that it may not: results, versions."""
+
+    def run(lib: Any) -> Any:
+        kinds = ("float32", "float64") if kind == "mixed" else (kind, kind)
+        dtypes = [getattr(lib, k if k in ("float64", "bfloat16") else "float32") for k in kinds]
+        shapes = ((4, 3), (3, 3), (3, 3))
+        params = [
+            lib.nn.Parameter(lib.zeros(shape, dtype=dtypes[k % 2]))
+            for k, shape in enumerate(shapes)
+        ]
+        for k, p in enumerate(params):
+            p.grad = batch(lib, p.shape).to(p.dtype) * (k + 1) + 0.25
+        if kind == "shared":
+            params[2].grad = params[1].grad
+        if kind == "view":
+            params[1].grad = params[1].grad.t()
+        before = [p.grad._version for p in params]
+        total = lib.nn.utils.clip_grad_norm_(params, 0.5, norm_type)
+        versions = [p.grad._version - b for p, b in zip(params, before, strict=True)]
+        return [total, [p.grad for p in params], [p.grad.stride() for p in params], versions]
+
+    agree(run)
+
+
+def test_clip_grad_of_a_subclass_goes_through_its_override() -> None:
+    def run(lib: Any) -> Any:
+        seen = []
+
+        class Watched(lib.Tensor):  # type: ignore[misc, name-defined]
+            @classmethod
+            def __torch_function__(cls: Any, func: Any, types: Any, args: Any = (),
+                                   kwargs: Any = None) -> Any:  # fmt: skip
+                seen.append(func.__name__)
+                return super().__torch_function__(func, types, args, kwargs or {})
+
+        p = lib.nn.Parameter(lib.zeros(3))
+        p.grad = batch(lib, (3,)).as_subclass(Watched)
+        lib.nn.utils.clip_grad_norm_([p], 0.5)
+        return [p.grad.as_subclass(lib.Tensor), bool(seen)]
+
+    agree(run)
+
+
 def test_clip_grad_of_nonfinite() -> None:
     def run(lib: Any) -> Any:
         param = lib.nn.Parameter(lib.ones(2))

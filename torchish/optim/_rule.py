@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ from .._autograd.interop import host_array, wrap_host
 from .._basics.dtypes import float64
 from .._basics.errors import NotSupportedError
 from .._basics.state import process
-from .._core.trace import record
 from .._core.values import Value
 from .._ops.protocol import overriding
 from .._ops.registry import ops
+from .._tensor.bare import assign, run
 from .._tensor.tensor import Tensor
 from .optimizer import Optimizer
 
@@ -72,21 +72,6 @@ def zeros_like(param: Tensor, fill: float = 0.0) -> Tensor:
         made._storage._value = placement.place(made._storage._value)
         made._storage.placement = placement
     return made
-
-
-def run(rule: Any, *args: Any, **kwargs: Any) -> list[Value]:
-    """Records an update rule; gives its results as bare values, which no tensor has to hold."""
-    operator = rule.operator
-    operands, key = operator.binder.bind(args, kwargs)
-    kernel = operator.kernel_for(operands, tuple(key))
-    return record(kernel, [x._value() if isinstance(x, Tensor) else x for x in operands])
-
-
-def assign(targets: Iterable[Tensor], values: Iterable[Value]) -> None:
-    """Writes new contents into tensors, as in-place operators do, outside of autograd."""
-    for target, value in zip(targets, values, strict=True):
-        target._write(value)
-        target._version_counter.version += 1
 
 
 class RuleOptimizer(Optimizer):

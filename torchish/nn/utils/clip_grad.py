@@ -8,7 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._autograd.grad_mode import no_grad
-from ..._ops.registry import linalg, ops
+from ..._autograd.tensor_base import from_value
+from ..._basics.dtypes import float32, float64
+from ..._basics.state import state
+from ..._ops.protocol import overriding
+from ..._ops.reduce.norms import vector_norm_of
+from ..._ops.registry import Tensor as Operand, Tensors, internal, linalg, op, ops
+from ..._tensor.bare import assign, run
 from ..._tensor.tensor import Tensor
 
 __all__ = [
@@ -22,6 +28,51 @@ __all__ = [
 
 def _as_list(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def norms_of_each(tensors: Tensors, order: Any) -> Any:
+    """`(sum |x|^order)^(1/order)` of each tensor."""
+    return [vector_norm_of(x, order, None, False) for x in tensors]
+
+
+@op("none", into=("internal",), out=False, differentiable=False, mapped=True)
+def scaled_each(tensors: Tensors, factor: Operand) -> Any:
+    """`factor x` of each tensor."""
+    return [x * factor for x in tensors]
+
+
+def _are_alike(tensors: list[Tensor], *more: Tensor) -> bool:
+    """Whether one operator may stand for one a tensor: nobody would see or feel a difference.
+
+    They are then dense, of one floating type and device, each the whole of memory of its own,
+    without history and without a class or a mode that overrides operators.
+    """
+    if (
+        not tensors or state.function_modes or state.dispatch_modes or state.transforms
+        or state.capture is not None or state.is_captured()
+    ):  # fmt: skip
+        return False
+    first = tensors[0]
+    dtype, device = first.dtype, first.device
+    if dtype not in (float32, float64):
+        return False
+    for x in (*tensors, *more):
+        if (
+            overriding.implementation(x) is not None or x._aval.dtype is not dtype
+            or x._storage.device != device or x._layout is not None or x._requires_grad
+            or x._grad_fn is not None or x._storage.placement is not None or x.is_meta
+        ):  # fmt: skip
+            return False
+    return len({id(x._storage) for x in tensors}) == len(tensors)
+
+
+def _norms(tensors: list[Tensor], order: float) -> list[Tensor]:
+    """The norm of each tensor, on the device of the first."""
+    if _are_alike(tensors) and all(x.numel() for x in tensors):
+        return [from_value(v) for v in run(internal.norms_of_each, tensors, order)]
+    device = tensors[0].device
+    return [linalg.vector_norm(t, order).to(device) for t in tensors]
 
 
 def get_total_norm(
@@ -40,9 +91,7 @@ def get_total_norm(
     if not found:
         return ops.tensor(0.0)
     with no_grad():
-        device = found[0].device
-        norms = [linalg.vector_norm(t, norm_type).to(device) for t in found]
-        total = linalg.vector_norm(ops.stack(norms), norm_type)
+        total = linalg.vector_norm(ops.stack(_norms(found, norm_type)), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
@@ -64,6 +113,9 @@ def clip_grads_with_norm_(
         return
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        if _are_alike(grads, factor):
+            assign(grads, run(internal.scaled_each, grads, factor))
+            return
         for grad in grads:
             grad.mul_(factor.to(grad.device))
 
