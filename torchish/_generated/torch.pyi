@@ -1170,6 +1170,7 @@ ShortTensor: Any
 from torchish._basics.size import Size as Size
 Storage: Any
 StorageBase: Any
+from torchish._ops.protocol.tags import Tag as Tag
 from torchish.storage import TypedStorage as TypedStorage
 from torchish.storage import UntypedStorage as UntypedStorage
 def _assert(condition: Any, message: Any) -> None: ...

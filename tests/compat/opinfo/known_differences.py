@@ -25,15 +25,11 @@ _NARROW = "PyTorch rounds intermediate results to the half type; here they are f
 _COMPLEX32 = "XLA has no complex32"
 _SELF = "a method called on an int: PyTorch's are C descriptors with an error of their own"
 _BESSEL = "PyTorch's rational approximations are off by up to 8e-7 near x = 5; here by 1e-11"
-_MAX_DIMS = "more than 64 dims are not refused"
 
 _BELOW_NORM = "an element 10,000 times below the norm; both are off by 1e-6 of the norm"
 
 KNOWN: dict[tuple[str, str, str], str] = {
     ("__r*__", "-", "errors"): _SELF,
-    ("amax", "-", "errors"): _MAX_DIMS,
-    ("amin", "-", "errors"): _MAX_DIMS,
-    ("aminmax", "-", "errors"): _MAX_DIMS,
     ("gradient", "-", "errors"): "one sample lies on the meta device, which the runner cannot copy",
     ("index_select", "-", "errors"): (
         "an `out=` of another shape whose elements share memory is resized, not refused"
