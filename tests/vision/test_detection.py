@@ -39,7 +39,7 @@ def test_steps_in_double():
 
 def test_a_segmenter_trains():
     losses = probe.segmentation(torchish, models)
-    np.testing.assert_allclose(losses, EXPECTED["segmentation"], atol=1e-3)
+    np.testing.assert_allclose(losses, EXPECTED["segmentation"], rtol=1e-8)
 
 
 def test_targets_are_checked():
