@@ -34,6 +34,8 @@ _quiet: list[Callable[[], bool]] = []
 _clients: list[Any] = []
 _locks: weakref.WeakSet[Any] = weakref.WeakSet()
 _fork_locks: weakref.WeakSet[Any] = weakref.WeakSet()
+# A number for each thread that waits for the locks of its fork.
+_waiting: list[int] = []
 
 
 class _Held(threading.local):
@@ -78,12 +80,18 @@ def _free_locks() -> None:
 
 
 class _Tracing:
-    """Held while JAX traces: its caches make other threads wait for a trace that is under way."""
+    """Held while JAX traces: its caches make other threads wait for a trace that is under way.
+
+    A thread that holds nothing lets a waiting fork go first: one that traces again and again would
+    keep it waiting, since it is nearly always seen with a lock.
+    """
 
     def __init__(self) -> None:
         self.lock = new_fork_lock()
 
     def __enter__(self) -> None:
+        if _waiting:
+            _let_forks_go()
         self.lock.acquire()
 
     def __exit__(self, *exc: object) -> None:
@@ -91,6 +99,14 @@ class _Tracing:
 
 
 tracing = _Tracing()
+
+
+def _let_forks_go() -> None:
+    end = time.monotonic() + _QUIET
+    while _waiting and time.monotonic() < end:
+        if any(lock._is_owned() for lock in list(_fork_locks)):
+            return  # the fork waits for this thread
+        time.sleep(0.0005)
 
 
 def before_fork(function: Callable[[], None]) -> Callable[[], None]:
@@ -166,7 +182,14 @@ def _finish_arrays() -> None:
 
 def _hold() -> None:
     """Take the locks all at once: who holds one of them may be waiting for another."""
-    end = time.monotonic() + _PATIENCE
+    _waiting.append(threading.get_ident())
+    try:
+        _take_all(time.monotonic() + _PATIENCE)
+    finally:
+        _waiting.remove(threading.get_ident())
+
+
+def _take_all(end: float) -> None:
     while True:
         for lock in list(_fork_locks):
             if not lock.acquire(blocking=False):
@@ -186,6 +209,7 @@ def _release() -> None:
 
 
 def _begin_child() -> None:
+    _waiting.clear()
     _release()
     _free_locks()
     if xla_has_started():
