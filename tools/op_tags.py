@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,8 +17,8 @@ from torchish._ops.protocol.tags import implied
 FILE = Path(__file__).parent.parent / "torchish" / "_ops" / "protocol" / "tags.txt"
 
 
-def overloads() -> dict[str, set[str]]:
-    """Every overload of `aten`, as `add.Tensor`, with the names of its tags."""
+def overloads() -> dict[str, list[Any]]:
+    """Every overload of PyTorch's `aten`, as `add.Tensor`, with its tags in PyTorch's order."""
     found = {}
     for qualified in torch._C._dispatch_get_all_op_names():
         space, _, name = qualified.partition("::")
@@ -28,7 +29,7 @@ def overloads() -> dict[str, set[str]]:
             made = getattr(getattr(torch.ops.aten, operator), overload or "default")
         except (AttributeError, RuntimeError):  # declared for TorchScript only
             continue
-        found[f"{operator}.{overload or 'default'}"] = {tag.name for tag in made.tags}
+        found[f"{operator}.{overload or 'default'}"] = made.tags
     return found
 
 
@@ -36,7 +37,7 @@ def table() -> str:
     """The text of the file."""
     by_tag = defaultdict(list)
     for name, tags in sorted(overloads().items()):
-        for tag in tags ^ implied(name):
+        for tag in {tag.name for tag in tags} ^ implied(name):
             by_tag[tag].append(name)
     return "".join(f"{tag} {' '.join(names)}\n" for tag, names in sorted(by_tag.items()))
 

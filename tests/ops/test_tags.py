@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 import torchish
+from tools import op_tags
 from torchish._ops.protocol.tags import tags_of
 
 
@@ -15,21 +16,14 @@ def _names(tags: Sequence[object]) -> list[str]:
 
 
 def test_tags_of_every_overload() -> None:
-    differ, count = {}, 0
-    for qualified in torch._C._dispatch_get_all_op_names():
-        space, _, name = qualified.partition("::")
-        operator, _, overload = name.partition(".")
-        if space != "aten":
-            continue
-        try:
-            theirs = getattr(getattr(torch.ops.aten, operator), overload or "default")
-        except (AttributeError, RuntimeError):  # declared for TorchScript only
-            continue
-        mine = tags_of(f"{operator}.{overload or 'default'}")
-        count += 1
-        if _names(mine) != _names(theirs.tags):
-            differ[name] = _names(mine), _names(theirs.tags)
-    assert not differ and count > 3000
+    theirs = op_tags.overloads()
+    differ = {
+        name: (_names(mine), _names(tags))
+        for name, tags in theirs.items()
+        if _names(mine := tags_of(name)) != _names(tags)
+    }
+    assert not differ and len(theirs) > 3000
+    assert op_tags.FILE.read_text() == op_tags.table()
 
 
 def test_the_enum() -> None:

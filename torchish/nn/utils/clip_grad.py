@@ -62,6 +62,7 @@ def _are_alike(tensors: list[Tensor], *more: Tensor) -> bool:
             overriding.implementation(x) is not None or x._aval.dtype is not dtype
             or x._storage.device != device or x._layout is not None or x._requires_grad
             or x._grad_fn is not None or x._storage.placement is not None or x.is_meta
+            or x._inference
         ):  # fmt: skip
             return False
     return len({id(x._storage) for x in tensors}) == len(tensors)
