@@ -80,18 +80,13 @@ def _free_locks() -> None:
 
 
 class _Tracing:
-    """Held while JAX traces: its caches make other threads wait for a trace that is under way.
-
-    A thread that holds nothing lets a waiting fork go first: one that traces again and again would
-    keep it waiting, since it is nearly always seen with a lock.
-    """
+    """Held while JAX traces: its caches make other threads wait for a trace that is under way."""
 
     def __init__(self) -> None:
         self.lock = new_fork_lock()
 
     def __enter__(self) -> None:
-        if _waiting:
-            _let_forks_go()
+        give_way()
         self.lock.acquire()
 
     def __exit__(self, *exc: object) -> None:
@@ -101,7 +96,14 @@ class _Tracing:
 tracing = _Tracing()
 
 
-def _let_forks_go() -> None:
+def give_way() -> None:
+    """Let waiting forks go first, where this thread holds none of the locks that they wait for.
+
+    A thread that runs program after program is nearly always seen with a lock: without this it
+    keeps a fork waiting for half a minute and more on a busy machine.
+    """
+    if not _waiting:
+        return
     end = time.monotonic() + _QUIET
     while _waiting and time.monotonic() < end:
         if any(lock._is_owned() for lock in list(_fork_locks)):

@@ -20,7 +20,7 @@ from .._basics import notices
 from .._basics.allocator import trim
 from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
-from .._basics.forking import before_fork, new_fork_lock, new_rlock, tracing
+from .._basics.forking import before_fork, give_way, new_fork_lock, new_rlock, tracing
 from .._basics.memory import as_out_of_memory, check_size
 from .._basics.settings import settings
 from .._basics.shared_memory import block_of
@@ -195,6 +195,7 @@ class Trace:
 
     def flush(self, reason: str = "asked for") -> None:
         """Run everything that is pending here; values that are still referred to get arrays."""
+        give_way()
         with self.lock:
             if self.entries:
                 self.take(reason)
