@@ -91,7 +91,6 @@ KNOWN: dict[tuple[str, str, str], str] = {
     ("matrix_exp", "bfloat16", "*"): "PyTorch computes in bfloat16 and gives NaN",
     ("matrix_exp", "float16", "*"): "float16 is refused, as linalg.matrix_exp refuses it",
     ("addbmm", _HALF, "forward"): _NARROW,
-    ("cumsum", "bfloat16", "forward"): _NARROW,
     ("ldexp", "bfloat16", "gradient"): _NARROW,
     ("nn.functional.instance_norm", "bfloat16", "forward"): _NARROW,
     ("nn.functional.interpolate.trilinear", "bfloat16", "forward"): _NARROW,
