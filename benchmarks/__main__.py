@@ -21,6 +21,9 @@ NAMES = (
     "boxes",
     "images",
     "loader",
+    "written",
+    "memory",
+    "endurance",
     "peers",
 )
 
