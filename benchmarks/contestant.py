@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "torchish", "jax")
 LIMIT = 600.0
 MOST = 2000  # steps that are timed
-# Steps before anything is timed, so that whatever compiles has compiled. The forty lengths come
-# four times each, and as often again; a chain of small operators pays for its program late.
+# Steps before anything is timed, so that whatever compiles has compiled. Each of the forty lengths
+# comes ten times; a chain of small operators pays for its program late.
 WARM = {"dynamic": 400, "dispatch": 400}
 
 

@@ -2,13 +2,13 @@
 
     python -m benchmarks endurance [--steps=10000] [--batch=16] [--library=torchish]
 
-The run is ten parts; after each, resident memory and the median milliseconds of its steps. Drift
-is the last nine parts' against the second one's: the first holds what only a start costs.
+The run is ten parts; each gives the median milliseconds of its steps and resident memory after
+them. The first part is left out of what is compared: it holds what only a start costs. The batch
+is smaller than the workload's unless `--batch=64` asks for it, so that a run takes minutes.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import importlib
 import json
@@ -21,20 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from . import workloads
+from .options import options
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = 10
 LEVEL = 0.02  # of memory
 PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def options() -> argparse.Namespace:
-    """What the command line says; the names of benchmarks are not looked at."""
-    parser = argparse.ArgumentParser("benchmarks endurance", allow_abbrev=False)
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--library", default="torchish")
-    return parser.parse_known_args(sys.argv[1:])[0]
 
 
 def resident() -> float:

@@ -1,6 +1,6 @@
 """The most memory that each workload's process ever holds, beside PyTorch's.
 
-    python -m benchmarks memory [--only=mlp,gpt] [--steps=60]
+    python -m benchmarks memory [--only=mlp,gpt]
 
 torchish is measured twice: by a process that compiles, XLA's compiler included, and by one that
 finds the compiled programs on disk. All of a process counts, its imports too.
@@ -8,42 +8,31 @@ finds the compiled programs on disk. All of a process counts, its imports too.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 
-from . import workloads
-from .contestant import run
+from .contestant import run, warm
+from .options import options
 
 ALLOWED = 1.2  # times PyTorch's
 
 
-def options() -> argparse.Namespace:
-    """What the command line says; the names of benchmarks are not looked at."""
-    parser = argparse.ArgumentParser("benchmarks memory", allow_abbrev=False)
-    parser.add_argument("--only", default=",".join(workloads.WORKLOADS))
-    parser.add_argument("--steps", type=int, default=60)
-    return parser.parse_known_args(sys.argv[1:])[0]
-
-
-def peaks(name: str, steps: int) -> dict[str, float]:
+def peaks(name: str) -> dict[str, float]:
     """Megabytes of each contestant's process."""
     with tempfile.TemporaryDirectory() as cache:
         contestants = {"PyTorch": "torch", "JAX": "jax", "first": "torchish", "second": "torchish"}
         return {
-            label: run(library, name, cache, steps=steps, seconds=0)["peak_mb"]
+            label: run(library, name, cache, steps=warm(name), seconds=0)["peak_mb"]
             for label, library in contestants.items()
         }
 
 
 def main() -> dict[str, dict[str, float]]:
     """Measure and print a line a workload."""
-    chosen = options()
-    print(f"\npeak megabytes of processes that run {chosen.steps} steps; in brackets: of PyTorch's")
+    print("\npeak megabytes of a process; in brackets: times PyTorch's")
     print(f"  {'workload':<14}{'PyTorch':>9}{'JAX':>9}{'torchish':>9}{'':8}{'from disk':>10}")
     rows = {}
-    for name in chosen.only.split(","):
-        r = rows[name] = peaks(name, chosen.steps)
+    for name in options().only:
+        r = rows[name] = peaks(name)
         first, second = r["first"] / r["PyTorch"], r["second"] / r["PyTorch"]
         mark = "" if max(first, second) <= ALLOWED else f"   more than {ALLOWED} times PyTorch's"
         print(

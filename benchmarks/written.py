@@ -8,26 +8,15 @@ second turn on torchish's processes find what the first one compiled: they compi
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
-import sys
 import tempfile
 from typing import Any
 
-from . import workloads
 from .contestant import LIBRARIES, run, warm
+from .options import options
 
 TOLERANCE = 2e-3
-
-
-def options() -> argparse.Namespace:
-    """What the command line says; the names of benchmarks are not looked at."""
-    parser = argparse.ArgumentParser("benchmarks written", allow_abbrev=False)
-    parser.add_argument("--only", default=",".join(workloads.WORKLOADS))
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    return parser.parse_known_args(sys.argv[1:])[0]
 
 
 def in_turns(name: str, rounds: int, seconds: float) -> dict[str, list[dict[str, Any]]]:
@@ -70,7 +59,7 @@ def main() -> dict[str, dict[str, float]]:
         f"{'PyTorch /':>11}   compiled: first process, later ones"
     )
     rows = {}
-    for name in chosen.only.split(","):
+    for name in chosen.only:
         found = in_turns(name, chosen.rounds, chosen.seconds)
         check_losses(name, found)
         r = rows[name] = row(name, found)
