@@ -1,6 +1,6 @@
 """Ten thousand steps of the convolutional network: memory and speed must not drift.
 
-    python -m benchmarks endurance [--steps=10000] [--batch=16] [--library=torchish]
+    python -m benchmarks endurance [--steps=10000] [--batch=16] [--library=torchish|torch|jax]
 
 The run is ten parts; each gives the median milliseconds of its steps and resident memory after
 them. The first part is left out of what is compared: it holds what only a start costs. The batch
@@ -92,8 +92,14 @@ def main() -> dict[str, float]:
     return found
 
 
+def _step(library: str, batch: int) -> workloads.Step:
+    """The workload's step in a library; "jax" is the one by hand."""
+    if library == "jax":
+        return importlib.import_module("benchmarks.workloads_jax").convnet(batch)
+    return workloads.convnet(importlib.import_module(library), batch)
+
+
 if __name__ == "__main__":
-    name, count, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    one_step = workloads.convnet(importlib.import_module(name), size)
+    count, one_step = int(sys.argv[2]), _step(sys.argv[1], int(sys.argv[3]))
     for _ in range(PARTS):
         print(json.dumps(part(one_step, count // PARTS)), flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .contestant import LIBRARIES
 from .workloads import WORKLOADS
 
 
@@ -25,5 +26,5 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="written: timed, a process")
     parser.add_argument("--steps", type=int, default=10_000, help="endurance")
     parser.add_argument("--batch", type=int, default=16, help="endurance")
-    parser.add_argument("--library", choices=("torchish", "torch"), default="torchish")
+    parser.add_argument("--library", choices=LIBRARIES, default="torchish")
     return parser.parse_args(sys.argv[1:])
