@@ -1,76 +1,35 @@
 """PyTorch beside torchish: the same work on both, and whether what comes out agrees.
 
-`same` compares values of any kind, `close` arrays of any library, `agree` whole pieces of work with
-their warnings and errors, `tell` programs by what they say.
+`same` compares values of any kind, `close` arrays of any library (both from `tests/agreement.py`,
+which does without PyTorch), `agree` whole pieces of work with their warnings and errors, `tell`
+programs by what they say.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 import torch.func
 
 import torchish
 import torchish.func
+from tests.agreement import (
+    array as array,
+    close as close,
+    is_tensor as is_tensor,
+    named as named,
+    same as same,
+)
 
 Work = Callable[[Any], Any]
 # Whether oneDNN has kernels for bfloat16 on this processor (they need AVX-512): without them
 # PyTorch runs no LSTM in bfloat16, and its transposed convolutions round on the way.
 HALF_KERNELS = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def is_tensor(value: Any) -> bool:
-    """Whether it is a tensor of either library."""
-    return isinstance(value, torchish.Tensor | torch.Tensor)
-
-
-def array(tensor: Any) -> np.ndarray[Any, Any]:
-    """A tensor's values on the host; bfloat16 in float32."""
-    tensor = tensor.detach().cpu().resolve_conj()
-    return np.asarray((tensor.float() if "bfloat16" in str(tensor.dtype) else tensor).numpy())
-
-
-def same(
-    ours: Any, theirs: Any, rtol: float = 1e-5, atol: float | None = None, what: str = ""
-) -> None:
-    """Assert that two values agree: tensors in dtype, shape and values, containers item by item.
-
-    `atol` is `rtol` where it is not given; text must be equal but for the library's name.
-    """
-    atol = rtol if atol is None else atol
-    if is_tensor(theirs):
-        assert is_tensor(ours), f"{what}: {ours!r} is no tensor"
-        assert str(ours.dtype) == str(theirs.dtype), what
-        same(array(ours), array(theirs), rtol, atol, what)
-    elif isinstance(theirs, np.ndarray):
-        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), what
-        np.testing.assert_allclose(ours, theirs, rtol, atol, err_msg=what)
-    elif isinstance(theirs, dict):
-        assert list(ours) == list(theirs), what
-        for key, value in theirs.items():
-            same(ours[key], value, rtol, atol, f"{what}[{key!r}]")
-    elif isinstance(theirs, list | tuple):
-        assert isinstance(ours, list | tuple) and len(ours) == len(theirs), what
-        for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
-            same(a, b, rtol, atol, f"{what}[{k}]")
-    elif isinstance(theirs, float):
-        assert ours == theirs or abs(ours - theirs) <= atol * max(1, abs(theirs)), what
-    elif isinstance(theirs, str):
-        assert named(ours) == named(theirs), what
-    else:
-        assert ours == theirs, f"{what}: {ours!r} != {theirs!r}"
-
-
-def named(text: str) -> str:
-    """A text with PyTorch's name for the library."""
-    return re.sub(r"\btorchish\b", "torch", text)
 
 
 def outcome(work: Work, library: Any, lines: int | None = None) -> tuple[Any, list[str], str]:
@@ -113,11 +72,6 @@ def agree(
         assert our_warnings == their_warnings, f"{our_warnings} != {their_warnings}"
     same(ours, theirs, rtol, atol)
     return theirs
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-6) -> None:
-    """Assert that two arrays, of any library, agree."""
-    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), tolerance, tolerance)
 
 
 def tell(program: Callable[[Any, Callable[..., None]], None], *, least: int = 1) -> None:

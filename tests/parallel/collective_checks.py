@@ -8,6 +8,7 @@ import numpy as np
 
 import torchish as torch
 import torchish.distributed as dist
+from tests.agreement import same
 from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 
@@ -23,11 +24,6 @@ def data(rank, dtype, shape=(2, 3)):
 
 def everybody(dtype, shape=(2, 3)):
     return [data(r, dtype, shape) for r in range(dist.get_world_size())]
-
-
-def same(a, b):
-    assert a.dtype is b.dtype and a.shape == b.shape, (a, b)
-    assert torch.equal(a, b), (a, b)
 
 
 REDUCTIONS = {
@@ -50,10 +46,10 @@ def check_all_reduce():
         for name in REDUCTIONS:
             x = data(dist.get_rank(), dtype)
             assert dist.all_reduce(x, getattr(dist.ReduceOp, name)) is None
-            same(x, folded(name, everybody(dtype)))
+            same(x, folded(name, everybody(dtype)), 0)
     x = data(dist.get_rank(), torch.float32)
     dist.all_reduce(x, dist.ReduceOp.AVG)
-    same(x, folded("SUM", everybody(torch.float32)) / dist.get_world_size())
+    same(x, folded("SUM", everybody(torch.float32)) / dist.get_world_size(), 0)
 
 
 def check_reduce():
@@ -62,16 +58,16 @@ def check_reduce():
         x = data(dist.get_rank(), dtype)
         dist.reduce(x, root)
         if dist.get_rank() == root:
-            same(x, folded("SUM", everybody(dtype)))
+            same(x, folded("SUM", everybody(dtype)), 0)
         else:
-            same(x, data(dist.get_rank(), dtype))
+            same(x, data(dist.get_rank(), dtype), 0)
 
 
 def check_broadcast():
     for dtype in DTYPES:
         x = data(dist.get_rank(), dtype)
         dist.broadcast(x, src=1)
-        same(x, data(1, dtype))
+        same(x, data(1, dtype), 0)
 
 
 def check_gathers():
@@ -81,15 +77,15 @@ def check_gathers():
         got = [torch.zeros(2, 3, dtype=dtype) for _ in range(size)]
         dist.all_gather(got, mine)
         for a, b in zip(got, want, strict=True):
-            same(a, b)
+            same(a, b, 0)
         joined = torch.zeros(2 * size, 3, dtype=dtype)
         dist.all_gather_into_tensor(joined, mine)
-        same(joined, torch.cat(want))
+        same(joined, torch.cat(want), 0)
         got = [torch.zeros(2, 3, dtype=dtype) for _ in range(size)] if me == 1 else None
         dist.gather(mine, got, dst=1)
         if got is not None:
             for a, b in zip(got, want, strict=True):
-                same(a, b)
+                same(a, b, 0)
 
 
 def check_scatters():
@@ -97,13 +93,13 @@ def check_scatters():
     for dtype in DTYPES:
         out = torch.zeros(2, 3, dtype=dtype)
         dist.scatter(out, everybody(dtype) if me == 0 else None, src=0)
-        same(out, data(me, dtype))
+        same(out, data(me, dtype), 0)
         rows = [data(10 * me + k, dtype) for k in range(size)]
         want = folded("SUM", [data(10 * r + me, dtype) for r in range(size)])
         dist.reduce_scatter(out, rows)
-        same(out, want)
+        same(out, want, 0)
         dist.reduce_scatter_tensor(out, torch.cat(rows))
-        same(out, want)
+        same(out, want, 0)
 
 
 def check_all_to_all():
@@ -113,13 +109,13 @@ def check_all_to_all():
         got = [torch.zeros(2, 3, dtype=dtype) for _ in range(size)]
         dist.all_to_all(got, rows)
         for r, a in enumerate(got):
-            same(a, data(10 * r + me, dtype))
+            same(a, data(10 * r + me, dtype), 0)
     # uneven: rank r sends k + 1 numbers to rank k
     given = torch.arange(size * (size + 1) // 2) + 100 * me
     out = torch.zeros((me + 1) * size, dtype=torch.int64)
     dist.all_to_all_single(out, given, [me + 1] * size, [k + 1 for k in range(size)])
     start = me * (me + 1) // 2
-    same(out, torch.cat([torch.arange(start, start + me + 1) + 100 * r for r in range(size)]))
+    same(out, torch.cat([torch.arange(start, start + me + 1) + 100 * r for r in range(size)]), 0)
 
 
 def check_messages():
@@ -130,7 +126,7 @@ def check_messages():
         elif me == 1:
             x = torch.zeros(2, 3, dtype=dtype)
             assert dist.recv(x, src=0) == 0
-            same(x, data(7, dtype))
+            same(x, data(7, dtype), 0)
     got = torch.zeros(1)
     handles = [
         dist.isend(torch.tensor([float(me)]), (me + 1) % size),

@@ -1,4 +1,4 @@
-"""What checks on several devices or processes assert: values that agree, errors that are raised."""
+"""What checks on several devices or processes assert: equal weights, errors that are raised."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-
-def close(a: Any, b: Any, tol: float = 1e-5) -> None:
-    """Two tensors, wherever they are, agree."""
-    np.testing.assert_allclose(
-        a.detach().cpu().numpy(), b.detach().cpu().numpy(), rtol=tol, atol=tol
-    )
+from tests.agreement import same
 
 
 def same_weights(a: Any, b: Any, tol: float = 1e-5) -> None:
     """The parameters of two modules agree."""
-    for x, y in zip(a.parameters(), b.parameters(), strict=True):
-        close(x, y, tol)
+    same(list(a.parameters()), list(b.parameters()), tol)
 
 
 def raises(kind: type[Exception], text: str, fn: Callable[[], Any]) -> None:

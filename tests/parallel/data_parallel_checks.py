@@ -6,7 +6,8 @@ import collections
 import copy
 
 import torchish as torch
-from tests.parallel.comparing import close, raises
+from tests.agreement import same
+from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
@@ -27,7 +28,7 @@ def apart(net, x, ids=IDS):
 
 def same_gradients(net, dp, tol=1e-5):
     for a, b in zip(net.parameters(), dp.parameters(), strict=True):
-        close(a.grad, b.grad, tol)
+        same(a.grad, b.grad, tol)
 
 
 def check_training_equals_one_device():
@@ -60,10 +61,10 @@ def check_training_equals_one_device():
         assert abs(value - ref.item()) < 1e-5
         same_gradients(net, dp)
     for a, b in zip(net.state_dict().values(), dp.state_dict().values(), strict=True):
-        close(a, b)
+        same(a, b)
     assert compiled[2:3] == [0] and compiled[4:] == [0, 0, 0], compiled
-    close(dp.module.eval()(x.to("cuda:0")), net.eval()(x))  # and alone on the first device
-    close(dp.eval()(x), net(x))
+    same(dp.module.eval()(x.to("cuda:0")), net.eval()(x))  # and alone on the first device
+    same(dp.eval()(x), net(x))
 
 
 class Nested(nn.Module):
@@ -93,11 +94,11 @@ def check_nested_arguments_and_results():
         got = dp(x, {"y": (y,), "n": "text"}, scale=2.0, named=z)
     assert any("all input tensors were scalars" in str(w.message) for w in caught)
     ref = net.lin(x) * 2.0 + y
-    close(got["out"], ref)
+    same(got["out"], ref)
     assert type(got["pair"]) is Nested.Pair and got["pair"].b is None
-    close(got["pair"].a, ref.sum(1))
+    same(got["pair"].a, ref.sum(1))
     assert got["list"][0].tolist() == (z * 2).tolist()
-    close(got["list"][1], torch.stack([p.mean() for p in ref.chunk(4)]))
+    same(got["list"][1], torch.stack([p.mean() for p in ref.chunk(4)]))
     (got["out"].sum() + got["list"][1].sum()).backward()
     (ref.sum() + torch.stack([p.mean() for p in ref.chunk(4)]).sum()).backward()
     same_gradients(net, dp)
@@ -139,8 +140,8 @@ def check_gradient_rules_inside_replicas():
     xs = [x.clone().requires_grad_() for _ in range(2)]
     (net(xs[0]) ** 2).sum().backward()
     (dp(xs[1]) ** 2).sum().backward()
-    close(net.a.weight.grad, dp.module.a.weight.grad, 1e-4)
-    close(xs[0].grad, xs[1].grad, 1e-4)
+    same(net.a.weight.grad, dp.module.a.weight.grad, 1e-4)
+    same(xs[0].grad, xs[1].grad, 1e-4)
     assert dp.module.frozen.grad is None
     # PyTorch broadcasts all parameters in one function: those that no replica used get zeros.
     assert dp.module.unused.weight.grad.abs().sum().item() == 0
@@ -160,7 +161,7 @@ def check_tensors_from_outside_get_gradients():
 
     x = torch.randn(8, 3)
     nn.DataParallel(Net(), IDS)(x).sum().backward()
-    close(outside.grad, x.sum(0))
+    same(outside.grad, x.sum(0))
 
 
 class FromOutside(nn.Module):
@@ -184,7 +185,7 @@ def check_tensors_from_outside_that_depend_on_each_other():
         net = nn.DataParallel(net, [0, 1]) if parallel else net
         net(torch.ones(4, 2, device="cuda:0")).sum().backward()
         found.append(leaf.grad)
-    close(*found)
+    same(*found)
 
 
 def check_second_derivatives():
@@ -196,7 +197,7 @@ def check_second_derivatives():
         (g,) = torch.autograd.grad(m(inp).sum(), inp, create_graph=True)
         ((g.norm(2, dim=1) - 1) ** 2).mean().backward()
     for a, b in list(zip(net.parameters(), dp.parameters(), strict=True))[:3]:
-        close(a.grad, b.grad)
+        same(a.grad, b.grad)
 
 
 def check_gradient_accumulates_and_graph_is_kept():
@@ -265,7 +266,7 @@ def check_forward_that_looks_at_values():
     for _ in range(2):
         x = torch.randn(8, 3)
         a, b = apart(net, x), dp(x)
-        close(a, b)
+        same(a, b)
         a.sum().backward()
         b.sum().backward()
     same_gradients(net, dp)
@@ -283,7 +284,7 @@ def check_replicas_that_write_to_what_they_share_run_one_by_one():
 
     net = Counting()
     x = torch.ones(8, 3, device="cuda:0")
-    close(nn.DataParallel(net, IDS)(x), x * 2)
+    same(nn.DataParallel(net, IDS)(x), x * 2)
     assert net.calls.tolist() == [4]
 
 
@@ -296,7 +297,7 @@ def check_what_a_replica_made_is_not_to_be_had_outside():
             return x * 2
 
     x = torch.ones(8, 3, device="cuda:0")
-    close(nn.DataParallel(Keeping(), IDS)(x), x * 2)
+    same(nn.DataParallel(Keeping(), IDS)(x), x * 2)
     raises(RuntimeError, "inside Keeping is used outside of it", lambda: kept[0].tolist())
 
 
@@ -348,7 +349,7 @@ def check_contract():
     with torch.no_grad():
         assert dp(torch.ones(8, 3)).grad_fn is None
     functional = nn.parallel.data_parallel(net, torch.ones(8, 3), IDS)
-    close(functional, net(torch.ones(8, 3, device="cuda:0")))
+    same(functional, net(torch.ones(8, 3, device="cuda:0")))
 
 
 class Size(nn.Module):
@@ -360,7 +361,7 @@ def check_bad_index_raises_at_the_read():
     dp = nn.DataParallel(nn.Embedding(4, 2).to("cuda:0"), IDS)
     out = dp(torch.tensor([0, 1, 2, 9]))
     raises(IndexError, "index out of range", lambda: out.sum().item())
-    close(dp(torch.tensor([0, 1, 2, 3])), dp.module.weight)
+    same(dp(torch.tensor([0, 1, 2, 3])), dp.module.weight)
 
 
 def check_the_four_steps():
@@ -374,9 +375,9 @@ def check_the_four_steps():
     assert [o.device.index for o in outs] == [0, 1, 2]
     joined = nn.parallel.gather(outs, 1)
     assert joined.device.index == 1
-    close(joined, net(x))
+    same(joined, net(x))
     joined.sum().backward()
-    close(net.weight.grad, x.sum(0).expand(2, 3))
+    same(net.weight.grad, x.sum(0).expand(2, 3))
 
 
 def check_two_networks_take_turns():

@@ -10,7 +10,8 @@ import numpy as np
 
 import torchish as torch
 import torchish.distributed as dist
-from tests.parallel.comparing import close, raises, same_weights
+from tests.agreement import same
+from tests.parallel.comparing import raises, same_weights
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
@@ -65,7 +66,7 @@ def check_no_sync_accumulates():
     assert (local != model[0].weight.grad).any()
     (sum(alone(x).sum() for x in xs) / dist.get_world_size()).backward()
     for a, b in zip(model.parameters(), alone.parameters(), strict=True):
-        close(a.grad, b.grad, 1e-4)
+        same(a.grad, b.grad, 1e-4)
 
 
 class Branches(nn.Module):
@@ -90,8 +91,8 @@ def check_unused_parameters():
     for _ in range(2):
         total = sum(alone(x[r::size], r == 0)["y"].mean() for r in range(size)) / size
         total.backward()
-    close(model.a.weight.grad, alone.a.weight.grad)
-    close(model.b.weight.grad, alone.b.weight.grad)
+    same(model.a.weight.grad, alone.a.weight.grad)
+    same(model.b.weight.grad, alone.b.weight.grad)
     strict = DDP(copy.deepcopy(alone))
     strict(mine(x), True)["y"].mean().backward()
     raises(RuntimeError, "Expected to have finished reduction in the prior iteration",
@@ -121,7 +122,7 @@ def check_outputs_that_nobody_derives():
             first, second = ddp(mine(x))
             second.mean().backward()
         assert model.a.weight.grad is None and first.requires_grad
-        close(model.b.weight.grad, alone.b.weight.grad)
+        same(model.b.weight.grad, alone.b.weight.grad)
     # Outputs that some process derives count for all.
     model = copy.deepcopy(alone)
     model.zero_grad(), alone.zero_grad()
@@ -130,8 +131,8 @@ def check_outputs_that_nobody_derives():
     count = dist.get_world_size()
     parts = [alone(x[r::count])[0 if r == 0 else 1].mean() for r in range(count)]
     (sum(parts) / count).backward()
-    close(model.a.weight.grad, alone.a.weight.grad)
-    close(model.b.weight.grad, alone.b.weight.grad)
+    same(model.a.weight.grad, alone.a.weight.grad)
+    same(model.b.weight.grad, alone.b.weight.grad)
 
 
 def check_buffers_are_those_of_the_first():
@@ -145,7 +146,7 @@ def check_buffers_are_those_of_the_first():
     dist.broadcast(want[0], 0)
     model.momentum = 0.0
     ddp(mine(xs[1])).sum().backward()
-    close(model.running_mean, want[0])
+    same(model.running_mean, want[0])
 
 
 def check_sync_batch_norm():
@@ -159,11 +160,11 @@ def check_sync_batch_norm():
             m.zero_grad()
             m(part).pow(2).mean().backward()
     for a, b in zip(model.parameters(), alone.parameters(), strict=True):
-        close(a.grad, b.grad)
-    close(model[1].running_mean, alone[1].running_mean)
-    close(model[1].running_var, alone[1].running_var)
+        same(a.grad, b.grad)
+    same(model[1].running_mean, alone[1].running_mean)
+    same(model[1].running_var, alone[1].running_var)
     model.eval(), alone.eval()
-    close(ddp(x), alone(x))
+    same(ddp(x), alone(x))
 
 
 def check_contract():
@@ -194,7 +195,7 @@ def check_a_second_forward_before_backward():
     (ddp(mine(x)) - ddp(2 * mine(x))).pow(2).mean().backward()
     (alone(x) - alone(2 * x)).pow(2).mean().backward()
     for a, b in zip(model.parameters(), alone.parameters(), strict=True):
-        close(a.grad, b.grad)
+        same(a.grad, b.grad)
     ddp(mine(x)).sum()  # an output nobody uses
     out = ddp(mine(x))
     ddp.eval()
@@ -206,7 +207,7 @@ def check_a_second_forward_before_backward():
     out.pow(2).mean().backward()
     alone(x).pow(2).mean().backward()
     for a, b in zip(model.parameters(), alone.parameters(), strict=True):
-        close(a.grad, b.grad)
+        same(a.grad, b.grad)
 
 
 def check_communication_hooks():
@@ -234,7 +235,7 @@ def check_communication_hooks():
         ddp.register_comm_hook(None, hook)
         ddp(mine(x)).pow(2).mean().backward()
         for p, grad in zip(ddp.parameters(), expected, strict=True):
-            close(p.grad, grad, tol)
+            same(p.grad, grad, tol)
         again = functools.partial(ddp.register_comm_hook, None, hook)
         raises(RuntimeError, "can only be called once", again)
     seen = []
@@ -252,7 +253,7 @@ def check_communication_hooks():
     local = net()
     local(mine(x)).pow(2).mean().backward()
     for a, b in zip(ddp.parameters(), local.parameters(), strict=True):
-        close(a.grad, b.grad)
+        same(a.grad, b.grad)
     ddp = DDP(net())
     state = power.PowerSGDState(None, 4, 2, min_compression_rate=0.1)
     ddp.register_comm_hook(state, power.powerSGD_hook)
@@ -261,7 +262,7 @@ def check_communication_hooks():
         ddp(mine(x)).pow(2).mean().backward()
     assert state.iter == 5 and state.compression_stats()[1] > 0
     for p, grad in zip(ddp.parameters(), expected, strict=True):
-        close(p.grad, grad, 0.2)
+        same(p.grad, grad, 0.2)
     register_ddp_comm_hook(DDPCommHookType.ALLREDUCE, DDP(net()), None)
     raises(TypeError, "must be callable", lambda: DDP(net()).register_comm_hook(None, 3))
 

@@ -7,7 +7,8 @@ import copy
 import numpy as np
 
 import torchish as torch
-from tests.parallel.comparing import close, raises
+from tests.agreement import same
+from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
@@ -41,8 +42,8 @@ def whole():
 
 def check_a_tensor_lies_in_parts():
     x = distribute_tensor(whole(), mesh24(), [Shard(0), Shard(1)])
-    close(x.full_tensor(), whole())
-    close(x.to_local(), whole()[:4, :2])
+    same(x.full_tensor(), whole())
+    same(x.to_local(), whole()[:4, :2])
     assert x.shape == (8, 8) and x.placements == (Shard(0), Shard(1))
     held = local_bytes([x])
     assert len(held) == 8 and set(held.values()) == {4 * 2 * 4}
@@ -52,8 +53,8 @@ def check_a_tensor_lies_in_parts():
 def check_it_is_laid_out_otherwise():
     x = distribute_tensor(whole(), mesh24(), [Shard(0), Replicate()])
     y = x.redistribute(placements=[Replicate(), Shard(-1)])
-    close(y.full_tensor(), whole())
-    close(y.to_local(), whole()[:, :2])
+    same(y.full_tensor(), whole())
+    same(y.to_local(), whole()[:, :2])
     assert set(local_bytes([y]).values()) == {8 * 2 * 4} and y.placements == (Replicate(), Shard(1))
 
 
@@ -68,14 +69,14 @@ def check_results_and_gradients():
     z.full_tensor().sum().backward()
     plain = whole().requires_grad_()
     ((plain * 2).relu() @ whole()).sum().backward()
-    close(w.grad, plain.grad)
-    close(distribute_tensor(whole(), mesh, [Shard(0)]).to_local() + 1, whole()[:2] + 1)
+    same(w.grad, plain.grad)
+    same(distribute_tensor(whole(), mesh, [Shard(0)]).to_local() + 1, whole()[:2] + 1)
 
 
 def check_parts_that_are_unequal_stay_in_full():
     x = distribute_tensor(torch.arange(10.0), mesh24()["tp"], [Shard(0)])
-    close(x.to_local(), torch.arange(3.0))
-    close(x.full_tensor(), torch.arange(10.0))
+    same(x.to_local(), torch.arange(3.0))
+    same(x.full_tensor(), torch.arange(10.0))
 
 
 class Block(nn.Module):
@@ -164,7 +165,7 @@ def check_a_module_by_function():
     out = net(torch.ones(2, 8, device="cuda:0"))
     bias = net.bias.full_tensor() if isinstance(net.bias, DTensor) else net.bias
     full = out.full_tensor() if isinstance(out, DTensor) else out
-    close(full, want - bias / 2)
+    same(full, want - bias / 2)
 
 
 def check_a_wrapper_cuts_over_all_devices():

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 
 import torchish as torch
+from tests.agreement import same
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.settings import settings
@@ -61,8 +62,7 @@ def same_gradients(a, b):
 
 
 def same_state(a, b, tol=1e-5):
-    for (name, x), y in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
-        np.testing.assert_allclose(y.cpu().numpy(), x.numpy(), rtol=tol, atol=tol, err_msg=name)
+    same(b.state_dict(), a.state_dict(), tol)
 
 
 def gan_step(gen, dis, opts, real, noise):

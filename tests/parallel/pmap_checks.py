@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 import torchish as torch
-from tests.parallel.comparing import close, raises
+from tests.agreement import same
+from tests.parallel.comparing import raises
 from tests.parallel.processes import checks_of, main
 from torchish import nn
 from torchish._basics.stats import stats
@@ -42,11 +43,11 @@ def check_dims_and_structures():
         return {"y": x @ params["w"] * scale + bias, "n": ["text", x.sum()]}
 
     got = pmap(fn, in_dims=(1, None), out_dims={"y": 1, "n": 0})(x, {"w": w}, bias=b)
-    close(got["y"], x @ w * 2 + b)
+    same(got["y"], x @ w * 2 + b)
     assert got["n"][0] == "text"
-    close(got["n"][1], x.sum((0, 2)))
-    close(pmap(lambda x: psum(x, "devices"), out_dims=None)(b), b.sum(0))
-    close(pmap(lambda x: x.sum(), in_dims=-1)(x[0].t()), x[0].sum(1))
+    same(got["n"][1], x.sum((0, 2)))
+    same(pmap(lambda x: psum(x, "devices"), out_dims=None)(b), b.sum(0))
+    same(pmap(lambda x: x.sum(), in_dims=-1)(x[0].t()), x[0].sum(1))
 
 
 def check_gradients():
@@ -72,7 +73,7 @@ def check_gradients():
         second = torch.autograd.grad(sum((g**2).sum() for g in first), leaves)
         grads.append((*first, *second))
     for a, b in zip(*grads, strict=True):
-        close(a, b, 1e-4)
+        same(a, b, 1e-4)
 
 
 def check_training_step_inside():
@@ -99,16 +100,16 @@ def check_training_step_inside():
             assert stats.compiled == before
         (grad,) = torch.autograd.grad(want, alone)
         alone = (alone - 0.1 * grad).detach().requires_grad_()
-        close(many, alone)
+        same(many, alone)
 
 
 def check_modules_and_random_numbers():
     net = nn.Linear(3, 2).to("cuda:0")
     x = torch.randn(4, 5, 3)
     out = pmap(net)(x)
-    close(out, net(x.to("cuda:0")))
+    same(out, net(x.to("cuda:0")))
     out.sum().backward()
-    close(net.weight.grad, x.sum((0, 1)).expand(2, 3))
+    same(net.weight.grad, x.sum((0, 1)).expand(2, 3))
     drawn = pmap(lambda x: torch.rand_like(x))(torch.zeros(4, 9, device="cuda:0"))
     assert len({tuple(row) for row in drawn.tolist()}) == 4
 
@@ -129,7 +130,7 @@ def check_writes_to_what_was_not_given():
 
     raises(RuntimeError, r"writes in place \(add_\)", lambda: pmap(writes)(torch.ones(2, 3)))
     assert seen.tolist() == [0, 0, 0]
-    close(
+    same(
         pmap(lambda x: torch.zeros(3, device="cuda:0").add_(x))(torch.ones(2, 3)), torch.ones(2, 3)
     )
 
@@ -163,7 +164,7 @@ def check_errors():
     raises(RuntimeError, "within pmap", lambda: pmap(lambda x: pmap(abs)(x))(x))
     raises(RuntimeError, "mean: needs a floating", lambda: pmap(lambda x: pmean(x, "devices"))(
         torch.zeros(4, dtype=torch.int64)))  # fmt: skip
-    close(pmap(abs)(x), x)  # and nothing is left behind
+    same(pmap(abs)(x), x)  # and nothing is left behind
 
 
 if __name__ == "__main__":
