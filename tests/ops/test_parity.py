@@ -17,6 +17,7 @@ import torch
 import torchish
 from tests.ops.sampling import N, Sample, all_samples
 from tests.oracle import HALF_KERNELS, is_tensor
+from tests.xla import QUICK
 from torchish._autograd.interop import host_array
 from torchish._basics.settings import settings
 from torchish._core import trace
@@ -30,9 +31,7 @@ TOLERANCE = {
 }  # fmt: skip
 # Gradients accumulate: this many times wider.
 GRADIENT = 5.0
-# XLA's older writer of loops, and one module for LLVM: compiled in two fifths of the time to the
-# same numbers (to the bit in 39 of 41 operators). XLA's defaults are what `make compat` runs.
-QUICK = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
+# `compiled` is XLA's quickest way to the same numbers; its defaults are what `make compat` runs.
 TIERS = ("interpreted", "compiled", pytest.param("by default", marks=pytest.mark.compat))
 SAMPLES = all_samples()
 PLACES = ("torch", "nn.functional", "linalg", "fft", "special")

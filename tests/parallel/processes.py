@@ -12,18 +12,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.xla import QUICK_FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "results: "
 
 
-def environment(devices: int = 1, **extra: str) -> dict[str, str]:
-    """The environment of a child with this many simulated GPUs (0: none)."""
+def environment(devices: int = 1, flags: str = "", **extra: str) -> dict[str, str]:
+    """The environment of a child with this many simulated GPUs (0: none) and these flags of XLA."""
     env = dict(os.environ, OMP_NUM_THREADS="1", JAX_PLATFORMS="cpu", **extra)
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), env.get("PYTHONPATH", "")])
-    env.pop("XLA_FLAGS", None)
+    env["XLA_FLAGS"] = flags
     if devices:
         env["TORCHISH_FAKE_CUDA"] = "1"
-        env["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+        env["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={devices}"
     return env
 
 
@@ -33,7 +35,7 @@ def run_checks(
     """Run every `check_*` of a module, or some, in one child; name -> "" or a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", module, *names],
-        env=environment(devices, **extra),
+        env=environment(devices, QUICK_FLAGS, **extra),
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -112,7 +114,7 @@ def run_ranks(
 def rank_checks(module: str, count: int, **extra: str) -> dict[str, str]:
     """Every `check_*` of a module run by all ranks together; name -> "" or tracebacks."""
     merged: dict[str, str] = {}
-    for rank, done in enumerate(run_ranks(["-m", module], count, **extra)):
+    for rank, done in enumerate(run_ranks(["-m", module], count, flags=QUICK_FLAGS, **extra)):
         assert "[Gloo]" not in done.stdout, done.stdout
         lines = [x for x in done.stdout.splitlines() if x.startswith(MARK)]
         if not lines:
