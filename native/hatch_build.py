@@ -1,4 +1,4 @@
-"""Compiles the library when the wheel is built, and puts oneDNN with its notices beside it."""
+"""Compiles the library and the recorder when the wheel is built, and puts oneDNN beside them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -60,5 +61,8 @@ class Hook(BuildHookInterface):  # type: ignore[misc]
                 find("onednn-cpu-gomp", notice), licenses / f"oneDNN-{Path(notice).name}"
             )
         compile_library(onednn)
+        for old in PACKAGE.glob("_recorder*.so"):
+            old.unlink()
+        subprocess.run([sys.executable, str(ROOT / "build_recorder.py"), str(PACKAGE)], check=True)
         build_data["pure_python"] = False
         build_data["tag"] = "py3-none-linux_x86_64"

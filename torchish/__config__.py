@@ -8,6 +8,7 @@ def show() -> str:
     import jax
     import jaxlib
 
+    from ._basics.recorder import reason
     from ._ops.conv import onednn
 
     why = onednn.reason()
@@ -15,6 +16,7 @@ def show() -> str:
     return (
         f"torchish on JAX {jax.__version__}, jaxlib {jaxlib.__version__}\n"
         f"oneDNN for convolutions on the CPU: {kernels}\n"
+        f"Calls of operators: in {f'Python ({reason})' if reason else 'C'}\n"
     )
 
 

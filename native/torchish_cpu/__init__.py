@@ -1,6 +1,7 @@
-"""oneDNN for torchish on x86-64 CPUs: one shared library with handlers for XLA's programs.
+"""For torchish on x86-64 CPUs: oneDNN behind handlers for XLA's programs, and a call path in C.
 
-torchish finds this package by itself; `TORCHISH_ONEDNN=0` leaves it out.
+torchish finds this package by itself; `TORCHISH_ONEDNN=0` and `TORCHISH_RECORDER=0` leave
+parts out.
 """
 
 from pathlib import Path

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._basics.dtypes import SCALAR_NAMES, float32
+from .._basics.recorder import recorder
 from .._basics.state import process, state
 from .._core.kernels import Kernel
 from .._core.trace import record
@@ -26,7 +27,7 @@ from .._core.view import View
 Edge = tuple["Node", int]
 Var = tuple[Value, Edge | None]
 
-_sequence = itertools.count()
+sequence = itertools.count()
 
 # Where an operand's gradient goes: nowhere at all, to a node, to NOWHERE, to a node with a tangent.
 _NONE, _SOMEWHERE, _LOST, DUAL = range(4)
@@ -34,7 +35,7 @@ _NONE, _SOMEWHERE, _LOST, DUAL = range(4)
 
 def next_sequence() -> int:
     """A number between the grad nodes made before and those made after."""
-    return next(_sequence)
+    return next(sequence)
 
 
 FREED = (
@@ -81,7 +82,7 @@ class Node:
     def __init__(self, edges: Sequence[Edge | None], out_avals: Sequence[Aval]) -> None:
         self.edges = edges
         self.out_avals = out_avals
-        self.sequence = next(_sequence)
+        self.sequence = next(sequence)
         if state.anomaly:
             self.metadata["traceback_"] = _user_stack()
 
@@ -241,6 +242,10 @@ class OpNode(Node):
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Record the kernel's vjp as an operator of its own."""
+        if recorder is not None and not graph:
+            quick: Any = recorder.differentiate(self, grads)
+            if quick is not None:
+                return quick  # type: ignore[no-any-return]
         if self.saved is None:
             raise RuntimeError(FREED)
         keeping = self.keeping
@@ -433,7 +438,7 @@ def reverse_history(
         edges = [e if flows else None for e, flows in zip(edges, keeping.flows, strict=True)]
     node.edges = edges
     node.out_avals = kernel.out_avals
-    node.sequence = next(_sequence)
+    node.sequence = next(sequence)
     node.kernel = kernel
     node.keeping = keeping
     node.saved = saved = [operands[i] for i in keeping.kept]

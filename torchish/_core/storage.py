@@ -21,7 +21,7 @@ from .._basics.shared_memory import Block, block_of
 from .._basics.state import state
 from .._basics.strides import contiguous_strides, inverse, memory_order
 from .layout import Geometry
-from .values import Value, aval_of_array, host_value
+from .values import Aval, Value, aval_of_array, host_value
 
 if TYPE_CHECKING:
     from .placement import Placement
@@ -43,7 +43,11 @@ class VersionCounter:
 class Storage:
     """One block of memory that tensors view. `strides` is None for a row-major base."""
 
-    # The defaults stand on the class, so that making a result sets only what differs.
+    __slots__ = ("__dict__", "__weakref__", "_value", "aval")
+
+    _value: Value
+    aval: Aval
+    # The other fields' defaults stand on the class, so that making a result sets only what differs.
     made_at: int  # set only once somebody asks for moments (_autograd/capture.py)
     strides: tuple[int, ...] | None = None
     version: int = 0

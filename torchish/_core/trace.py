@@ -22,6 +22,7 @@ from .._basics.concrete import concrete
 from .._basics.devices import CPU, META, device, jax_device
 from .._basics.forking import before_fork, give_way, new_fork_lock, new_rlock, tracing
 from .._basics.memory import as_out_of_memory, check_size
+from .._basics.recorder import recorder
 from .._basics.settings import settings
 from .._basics.shared_memory import block_of
 from .._basics.state import process, state
@@ -39,7 +40,7 @@ from .policy import NEVER, Heir, Policy, Seen
 from .program import Cached, ProgramCache, call_program, compile_ahead, compile_program, run_nodes
 from .spmd import Arrangement, MeshKernel, on_one, spread_out
 from .structures import Structure, place_of, structures
-from .values import Value, check_readable
+from .values import Aval, Value, check_readable
 
 _PACKAGE = __file__.rsplit("_core", 1)[0]
 _cache = ProgramCache()
@@ -71,7 +72,7 @@ class Trace:
     """The nodes that one thread has recorded for one device and not yet run."""
 
     __slots__ = (
-        "__weakref__", "bytes", "complexes", "device", "entries", "ext_index", "externals",
+        "__weakref__", "busy", "bytes", "complexes", "device", "entries", "ext_index", "externals",
         "floats", "ints", "lock", "mesh", "outs", "sites",
     )  # fmt: skip
 
@@ -94,6 +95,8 @@ class Trace:
         self.complexes: list[complex] = []
         self.sites: list[Any] = []
         self.bytes = 0
+        # Whether it is being taken: another thread may do that while its own records.
+        self.busy = False
         # The devices of a MeshKernel that was recorded: the program then spans them.
         self.mesh: Any = None
 
@@ -205,6 +208,7 @@ class Trace:
 
         `asked`: whether the script wants it compiled.
         """
+        self.busy = True
         taken = Taken(self)
         taken.asked = asked
         self._clear()
@@ -560,7 +564,7 @@ def current_trace(dev: device) -> Trace:
     return found
 
 
-def record(kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
+def _record(kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
     """Record one application of `kernel` (`depth`: see `Trace.record`)."""
     dev = None
     for v in operands:
@@ -577,6 +581,19 @@ def record(kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Valu
             return [_meta_value(a) for a in kernel.out_avals]
         trace = current_trace(dev)
     return trace.record(kernel, operands, depth)
+
+
+# In C where torchish-cpu is installed: the same for what is plain, and this function for the rest.
+record = _record
+if recorder is not None:
+    recorder.use_traces(
+        {
+            "Value": Value, "Trace": Trace, "Kernel": Kernel, "Aval": Aval, "state": state,
+            "settings": settings, "own_files": _own, "cpu": CPU, "record": _record,
+            "FLOATS": FLOATS, "INTS": INTS, "COMPLEXES": COMPLEXES,
+        }
+    )  # fmt: skip
+    record = recorder.record
 
 
 def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Value]:

@@ -14,7 +14,7 @@ from .._ops.call import calling
 from .._ops.protocol import overriding
 from .._ops.registry import ops
 
-_NUMBERS = frozenset((float, int, bool, complex))
+_usual: set[type] = {float, int, bool, complex}  # and the tensor class: what needs no closer look
 
 
 def _sent(func: Any, found: Any, args: tuple[Any, ...]) -> Any:
@@ -39,7 +39,9 @@ def _binary(name: str, label: str, swapped: bool = False, own: bool = False) -> 
             found = overriding.look((self, other), {})
             if found is not None:
                 return _sent(seen, found, (self, other))
-        if type(other) not in _NUMBERS and not isinstance(other, TensorBase):
+        if direct and type(other) in _usual:
+            return calling.call(operator, (self, other), {})
+        if type(other) not in _usual and not isinstance(other, TensorBase):
             if isinstance(other, np.ndarray):
                 other = ops.as_tensor(other)
             elif not _operand(other):
@@ -142,6 +144,8 @@ def _operand(other: Any) -> bool:
 
 def attach(cls: Any) -> None:
     """Put the registry's methods and Python's operators on the tensor class."""
+
+    _usual.add(cls)
 
     def own(name: str) -> bool:
         return any(name in c.__dict__ for c in cls.__mro__[:-1])  # `object` has __eq__ too

@@ -11,29 +11,29 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..._autograd.apply import (
-    apply_kernel,
-    check_overlap,
-    write_inplace,
-)
+from ..._autograd import nodes
+from ..._autograd.apply import apply_kernel, check_overlap, input_edges, link, write_inplace
 from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.gradients import constant
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
-from ..._basics.state import state
+from ..._basics.recorder import recorder
+from ..._basics.state import process, state
 from ..._basics.strides import contiguous_strides, elementwise_strides, is_dense
 from ..._core import trace as tracing
 from ..._core.kernels import Kernel
+from ..._core.storage import Storage
 from ..._core.values import aval_of
 from ..protocol import overriding
+from .binding import MISSING, static
 from .forms import MISS, make_form
 from .operator import Operator
 from .signatures import of_operator
 from .warning import user_level
 
 
-def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def _call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Apply an operator: bind, specialise, record, wrap (in one step where a form can)."""
     shape: Any = (len(args), *kwargs) if kwargs else len(args)
     form = operator.forms.get(shape)
@@ -62,6 +62,20 @@ def call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     if operator.result is not None:
         return operator.result(made)
     return made[0] if kernel.n_out == 1 else tuple(made)
+
+
+# In C where torchish-cpu is installed: the same where a form can, and this function for the rest.
+call = _call
+if recorder is not None:
+    recorder.use_tensors(
+        {
+            "Keeping": nodes.Keeping, "SavedTensor": nodes.SavedTensor, "TensorBase": TensorBase,
+            "Storage": Storage, "process": process, "sequence": nodes.sequence, "MISS": MISS,
+            "MISSING": MISSING, "link": link, "call": _call, "input_edges": input_edges,
+            "static": static, "leaf_node": nodes.leaf_node, "DUAL": nodes.DUAL,
+        }
+    )  # fmt: skip
+    call = recorder.call
 
 
 def call_strided(function: Any, args: tuple[Any, ...], strides: tuple[int, ...] | None) -> Any:

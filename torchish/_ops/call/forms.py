@@ -14,6 +14,7 @@ from typing import Any
 from ..._autograd.apply import input_edges, link
 from ..._autograd.tensor_base import TensorBase
 from ..._basics.dtypes import dtype
+from ..._basics.recorder import recorder
 from ..._basics.state import process, state
 from ..._core import trace as tracing
 from ..._core.storage import Storage
@@ -50,10 +51,14 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     kinds = [p.kind for p in params if p.name in passed]
     if "tensors" in kinds or ("tensor" not in kinds and "operand" not in kinds):
         return _no_form
+    first_names = [p.name for p in positional[:given]]
+    if recorder is not None and len(params) <= recorder.MOST_PARAMETERS:
+        layouts = (1 if operator.layout is None else 2) if operator.elementwise else 0
+        return recorder.Form(operator.kernels, _arguments(params, passed, first_names), layouts)  # type: ignore[no-any-return]
     tensor = _TENSOR
     if operator.elementwise:  # the layout of its result follows its operands'
         tensor += _PLAIN if operator.layout is not None else _ROW_MAJOR
-    source = _source(params, passed, [p.name for p in positional[:given]], keywords, tensor)
+    source = _source(params, passed, first_names, keywords, tensor)
     space: dict[str, Any] = {
         "operator": operator, "kernels": operator.kernels, "MISS": MISS, "MISSING": MISSING,
         "TensorBase": TensorBase, "NUMBERS": frozenset(NUMBERS), "static": static,
@@ -63,6 +68,22 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     }  # fmt: skip
     exec(compile(source, f"{__file__}:{operator.name}", "exec"), space)
     return space["form"]  # type: ignore[no-any-return]
+
+
+_KINDS = {"tensor": "t", "operand": "o", "scalar": "n", "optional": "?", "static": "s"}
+
+
+def _arguments(params: Sequence[Parameter], passed: set[str], first: list[str]) -> tuple[Any, ...]:
+    """What the recorder's form is told of each parameter: kind, whether a bool, place, name."""
+    return tuple(
+        (
+            _KINDS[p.kind] if p.name in passed else "-",
+            p.kind == "static" and p.default.__class__ is bool,
+            first.index(p.name) if p.name in first else -1,
+            p.name,
+        )
+        for p in params
+    )
 
 
 # Source for a tensor argument: its key entry, and where its result's layout depends on its own,
