@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-SOURCE = Path(__file__).parent / "src" / "recorder.c"
+SOURCES = sorted((Path(__file__).parent / "src" / "recorder").glob("*.c"))
 
 
 def main(folder: Path) -> None:
@@ -16,7 +16,7 @@ def main(folder: Path) -> None:
     subprocess.run(
         [
             os.environ.get("CC", "gcc"), "-std=c11", "-O2", "-fPIC", "-shared", "-Wall", "-Werror",
-            f"-I{sysconfig.get_path('include')}", str(SOURCE),
+            f"-I{sysconfig.get_path('include')}", *map(str, SOURCES),
             "-o", str(folder / f"_recorder{sysconfig.get_config_var('EXT_SUFFIX')}"),
         ],
         check=True,

@@ -1,4 +1,4 @@
-"""The call path in C (`native/src/recorder.c`): it does what the Python beside it does."""
+"""The call path in C (`native/src/recorder`): it does what the Python beside it does."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from .._basics.devices import device
 from .._basics.memo import Memo
+from .._basics.recorder import recorder
 from .._basics.state import state
 from .._core.graph import COMPLEXES, FLOATS, INTS, evaluate, last_uses, steps
 from .._core.kernels import Kernel
@@ -44,6 +45,8 @@ def moment() -> int:
     """
     if Storage.__init__ is not _dated_init:
         Storage.__init__ = _dated_init  # type: ignore[method-assign]
+        if recorder is not None:
+            recorder.date_storages()
     return next(_moments)
 
 

@@ -1,4 +1,4 @@
-"""The call path in C of the optional package torchish-cpu (`native/src/recorder.c`), if installed.
+"""The call path in C of the optional package torchish-cpu (`native/src/recorder`), if installed.
 
 Invariant: it does nothing that the Python beside it does not do; what it cannot do it leaves to
 that. TORCHISH_RECORDER=0 leaves it out.

@@ -83,6 +83,8 @@ class Trace:
     def __init__(self, dev: device) -> None:
         self.device = dev
         self.lock = new_fork_lock()
+        # Whether what it held is being run: until that ends, its values say that they wait here.
+        self.busy = False
         self._clear()
 
     def _clear(self) -> None:
@@ -95,8 +97,6 @@ class Trace:
         self.complexes: list[complex] = []
         self.sites: list[Any] = []
         self.bytes = 0
-        # Whether it is being taken: another thread may do that while its own records.
-        self.busy = False
         # The devices of a MeshKernel that was recorded: the program then spans them.
         self.mesh: Any = None
 
@@ -208,13 +208,16 @@ class Trace:
 
         `asked`: whether the script wants it compiled.
         """
-        self.busy = True
-        taken = Taken(self)
-        taken.asked = asked
-        self._clear()
-        note_flush(reason, len(taken.sites))
-        if taken.alive:
-            taken.run()
+        busy, self.busy = self.busy, True
+        try:
+            taken = Taken(self)
+            taken.asked = asked
+            self._clear()
+            note_flush(reason, len(taken.sites))
+            if taken.alive:
+                taken.run()
+        finally:
+            self.busy = busy
         return taken
 
 

@@ -1,0 +1,326 @@
+// Forms of calls (`_ops/call/forms.py`) and the call itself (`_ops/call/calling.py`).
+#include "recorder.h"
+
+enum layouts { ANY_LAYOUT = 0, ROW_MAJOR = 1, NO_VIEW = 2 };
+
+typedef struct {
+    char kind;        // t(ensor), o(perand), n(umber), ? (tensor or None), s(tatic), - (not passed)
+    bool is_boolean;  // a static argument that has to be a bool
+    Py_ssize_t place; // among the positional arguments, or -1
+    PyObject *name;   // of a keyword
+} Argument;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *kernels;
+    int layouts;
+    Py_ssize_t n;
+    Argument arguments[MOST_PARAMETERS];
+} Form;
+
+// What one call of a form collects. `operands`: borrowed. `values`: owned.
+typedef struct {
+    PyObject *key;
+    PyObject *operands[MOST_PARAMETERS], *values[MOST_PARAMETERS];
+    PyObject *storages[MOST_PARAMETERS];  // of tensors that are no views; owned
+    Py_ssize_t n;
+    bool may_have_history;
+} Bound;
+
+// Whether a tensor lies as the form's operator needs it: -1 with an error.
+static int lies_well(int layouts, PyObject *aval, PyObject *layout, PyObject *storage) {
+    if (layouts == ANY_LAYOUT) return 1;
+    if (layout == Py_None) {
+        int strided = is_set(storage, N.strides);
+        return strided < 0 ? -1 : !strided;
+    }
+    if (layouts == NO_VIEW) return 0;
+    return PyObject_RichCompareBool(PyTuple_GET_ITEM(layout, 0), SLOT(aval, T.a_strides), Py_EQ);
+}
+
+// The value of a tensor: its storage's own, or the view's, which is read then.
+static PyObject *value_of(PyObject *x, PyObject *storage) {
+    if (storage) {
+        int shared = is_set(storage, N.host);
+        if (shared < 0) return NULL;
+        if (!shared) return Py_XNewRef(SLOT(storage, T.m_value));
+    }
+    return PyObject_CallMethodNoArgs(x, N._value);
+}
+
+// Whether a tensor may have a history.
+static int may_need_grad(PyObject *x) {
+    int answer = is_true(x, N._requires_grad);
+    if (answer == 0) answer = is_set(x, N._grad_fn);
+    if (answer != 0) return answer;
+    PyObject *base = field(x, N._base);
+    if (!base) return -1;
+    if (base != Py_None) {
+        answer = is_true(base, N._requires_grad);
+        if (answer == 0) answer = is_set(base, N._grad_fn);
+    }
+    Py_DECREF(base);
+    return answer;
+}
+
+static void release(Bound *bound) {
+    Py_CLEAR(bound->key);
+    for (Py_ssize_t i = 0; i < bound->n; i++) {
+        Py_CLEAR(bound->values[i]);
+        Py_CLEAR(bound->storages[i]);
+    }
+}
+
+static enum answer bind_tensor(Form *form, Py_ssize_t i, PyObject *x, Bound *bound) {
+    if (!PyObject_TypeCheck(x, T.tensor_base)) return DECLINED;
+    PyObject *aval = field(x, N._aval);
+    if (!aval) return FAILED;
+    PyTuple_SET_ITEM(bound->key, i, aval);
+    PyObject *layout = field(x, N._layout), *storage = layout ? field(x, N._storage) : NULL;
+    int well = storage ? lies_well(form->layouts, aval, layout, storage) : -1;
+    Py_XDECREF(layout);
+    if (well > 0 && layout == Py_None) bound->storages[bound->n] = storage;
+    else Py_XDECREF(storage);
+    if (well <= 0) return well < 0 ? FAILED : DECLINED;
+    bound->operands[bound->n++] = x;  // its value is read once all arguments have been looked at
+    return DONE;
+}
+
+static enum answer bind_number(Py_ssize_t i, PyObject *x, Bound *bound) {
+    if (!is_number(x)) return DECLINED;
+    PyTuple_SET_ITEM(bound->key, i, Py_NewRef((PyObject *)Py_TYPE(x)));
+    bound->operands[bound->n++] = x;
+    return DONE;
+}
+
+static enum answer bind_static(Argument *a, Py_ssize_t i, PyObject *x, Bound *bound) {
+    PyTypeObject *type = Py_TYPE(x);
+    PyObject *found;
+    if (type == &PyLong_Type || type == &PyUnicode_Type || type == &PyBool_Type || x == Py_None)
+        found = Py_NewRef(x);
+    else if (!(found = PyObject_CallOneArg(T.static_value, x)))
+        return FAILED;
+    PyTuple_SET_ITEM(bound->key, i, found);
+    return a->is_boolean && !PyBool_Check(found) ? DECLINED : DONE;
+}
+
+static enum answer bind(Form *form, PyObject *const *args, PyObject *kwargs, Bound *bound) {
+    if (!(bound->key = PyTuple_New(form->n))) return FAILED;
+    for (Py_ssize_t i = 0; i < form->n; i++) {
+        Argument *a = &form->arguments[i];
+        if (a->kind == '-') {
+            PyTuple_SET_ITEM(bound->key, i, Py_NewRef(T.missing));
+            continue;
+        }
+        PyObject *x = a->place >= 0 ? args[a->place] : PyDict_GetItemWithError(kwargs, a->name);
+        if (!x) return PyErr_Occurred() ? FAILED : DECLINED;
+        enum answer answer;
+        if (a->kind == 's') {
+            answer = bind_static(a, i, x, bound);
+        } else if (a->kind == 'n' || (a->kind == 'o' && is_number(x))) {
+            answer = bind_number(i, x, bound);
+        } else if (a->kind == '?' && x == Py_None) {
+            PyTuple_SET_ITEM(bound->key, i, Py_NewRef(x));
+            answer = DONE;
+        } else {
+            answer = bind_tensor(form, i, x, bound);
+        }
+        if (answer != DONE) return answer;
+    }
+    return DONE;
+}
+
+// The values of all operands; a view's is recorded here.
+static int read_operands(Bound *bound) {
+    for (Py_ssize_t i = 0; i < bound->n; i++) {
+        PyObject *x = bound->operands[i];
+        if (is_number(x)) {
+            bound->values[i] = Py_NewRef(x);
+            continue;
+        }
+        if (!(bound->values[i] = value_of(x, bound->storages[i]))) return -1;
+        if (!bound->may_have_history) {
+            int may = may_need_grad(x);
+            if (may < 0) return -1;
+            bound->may_have_history = may;
+        }
+    }
+    return 0;
+}
+
+static PyObject *storage_of(PyObject *value) {
+    if (T.dated) return PyObject_CallOneArg((PyObject *)T.storage, value);
+    PyObject *storage = make(T.storage);
+    if (!storage) return NULL;
+    give(storage, T.m_value, value);
+    give(storage, T.m_aval, SLOT(value, T.v_aval));
+    return storage;
+}
+
+// A fresh tensor of the user's class on a storage of its own.
+static PyObject *tensor_from(PyObject *state, PyObject *value) {
+    PyObject *class = field(T.process, N.tensor_class);
+    if (!class) return NULL;
+    PyObject *tensor = make((PyTypeObject *)class), *storage = storage_of(value);
+    Py_DECREF(class);
+    PyObject *aval = SLOT(value, T.v_aval);
+    PyObject *inference = PyDict_GetItemWithError(state, N.inference);
+    if (!tensor || !storage || !inference || PyObject_SetAttr(tensor, N._aval, aval) ||
+        PyObject_SetAttr(tensor, N._storage, storage) ||
+        (inference == Py_True && PyObject_SetAttr(tensor, N._inference, Py_True)))
+        Py_CLEAR(tensor);
+    Py_XDECREF(storage);
+    return tensor;
+}
+
+// Record the kernel of a bound call: a new tensor, NULL with an error, or MISS.
+static PyObject *apply(PyObject *state, PyObject *kernel, Bound *bound) {
+    PyObject *value = NULL;
+    Py_ssize_t count;
+    if (read_operands(bound)) return NULL;
+    enum answer answer = record_into(state, kernel, bound->values, bound->n, &value, &count);
+    if (answer == FAILED) return NULL;
+    if (answer == DECLINED) {
+        PyObject *values = as_tuple(bound->values, bound->n);
+        PyObject *list =
+            values ? PyObject_CallFunctionObjArgs(T.slow_record, kernel, values, NULL) : NULL;
+        Py_XDECREF(values);
+        if (!list) return NULL;
+        value = Py_XNewRef(PyList_GetItem(list, 0));
+        Py_DECREF(list);
+        if (!value) return NULL;
+    }
+    PyObject *tensor = tensor_from(state, value);
+    Py_DECREF(value);
+    if (!tensor || !bound->may_have_history) return tensor;
+    PyObject *enabled = PyDict_GetItemWithError(state, N.grad_enabled);
+    PyObject *forward = PyDict_GetItemWithError(state, N.forward);
+    if (!enabled || !forward) return Py_DECREF(tensor), NULL;
+    if (enabled != Py_True && forward == Py_None) return tensor;
+    answer = link_fast(state, kernel, bound->operands, bound->values, bound->n, tensor);
+    if (answer == DECLINED &&
+        !link_slowly(kernel, bound->operands, bound->values, bound->n, tensor))
+        answer = DONE;
+    if (answer != DONE) Py_CLEAR(tensor);
+    return tensor;
+}
+
+static PyObject *form_run(Form *form, PyObject *const *args, PyObject *kwargs) {
+    Bound bound = {.key = NULL, .n = 0, .may_have_history = false};
+    for (Py_ssize_t i = 0; i < form->n; i++) bound.values[i] = bound.storages[i] = NULL;
+    PyObject *made = NULL, *kernel = NULL, *state = NULL;
+    enum answer answer = bind(form, args, kwargs, &bound);
+    if (answer == DONE) {
+        kernel = PyDict_GetItemWithError(form->kernels, bound.key);
+        if (!kernel) answer = PyErr_Occurred() ? FAILED : DECLINED;
+        else if (PyTuple_GET_SIZE(SLOT(kernel, T.k_out_avals)) != 1) answer = DECLINED;
+    }
+    if (answer == DONE && (state = field(T.state, N.dict))) {
+        Py_INCREF(kernel);
+        made = apply(state, kernel, &bound);
+        Py_DECREF(kernel);
+        Py_DECREF(state);
+    }
+    release(&bound);
+    return answer == DECLINED ? Py_NewRef(T.miss) : made;
+}
+
+static PyObject *form_call(PyObject *self, PyObject *args, PyObject *kwargs) {
+    return form_run((Form *)self, &PyTuple_GET_ITEM(args, 0), kwargs);
+}
+
+static int form_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(((Form *)self)->kernels);
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static int form_clear(PyObject *self) {
+    Form *form = (Form *)self;
+    Py_CLEAR(form->kernels);
+    for (Py_ssize_t i = 0; i < form->n; i++) Py_CLEAR(form->arguments[i].name);
+    return 0;
+}
+
+static void form_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    form_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+// Form(kernels, arguments, layouts): arguments are (kind, is_boolean, place, name) in the order of
+// the operator's parameters.
+static PyObject *form_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *kernels, *arguments;
+    int layouts;
+    if (!PyArg_ParseTuple(args, "O!O!i", &PyDict_Type, &kernels, &PyTuple_Type, &arguments,
+                          &layouts))
+        return NULL;
+    Py_ssize_t n = PyTuple_GET_SIZE(arguments);
+    if (n > MOST_PARAMETERS) {
+        PyErr_SetString(PyExc_ValueError, "too many parameters for a form");
+        return NULL;
+    }
+    Form *form = (Form *)make(type);
+    if (!form) return NULL;
+    form->kernels = Py_NewRef(kernels);
+    form->layouts = layouts;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Argument *a = &form->arguments[i];
+        const char *kind;
+        int is_boolean;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(arguments, i), "spnO", &kind, &is_boolean, &a->place,
+                              &a->name)) {
+            a->name = NULL;
+            Py_DECREF(form);
+            return NULL;
+        }
+        a->kind = kind[0];
+        a->is_boolean = is_boolean;
+        Py_INCREF(a->name);
+        form->n = i + 1;
+    }
+    return (PyObject *)form;
+}
+
+static PyType_Slot form_slots[] = {
+    {Py_tp_new, form_new},           {Py_tp_call, form_call},   {Py_tp_dealloc, form_dealloc},
+    {Py_tp_traverse, form_traverse}, {Py_tp_clear, form_clear}, {0, NULL},
+};
+static PyType_Spec form_spec = {
+    .name = "torchish_cpu._recorder.Form",
+    .basicsize = sizeof(Form),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = form_slots,
+};
+static PyTypeObject *form_type;
+
+PyTypeObject *make_form_type(void) {
+    form_type = (PyTypeObject *)PyType_FromSpec(&form_spec);
+    return form_type;
+}
+
+// call(operator, args, kwargs): by the form of such calls, or else in the general way.
+PyObject *call(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    if (given == 3 && PyTuple_CheckExact(args[1]) && PyDict_CheckExact(args[2])) {
+        Py_ssize_t positional = PyTuple_GET_SIZE(args[1]);
+        if (PyDict_GET_SIZE(args[2]) == 0) {
+            PyObject *forms = field(args[0], N.forms), *shape = PyLong_FromSsize_t(positional);
+            PyObject *form = forms && shape ? PyDict_GetItemWithError(forms, shape) : NULL;
+            Py_XDECREF(shape);
+            PyObject *made = NULL;
+            if (form && Py_TYPE(form) == form_type) {
+                Py_INCREF(form);
+                made = form_run((Form *)form, &PyTuple_GET_ITEM(args[1], 0), args[2]);
+                Py_DECREF(form);
+                if (!made || made != T.miss) return Py_XDECREF(forms), made;
+                Py_DECREF(made);
+            }
+            Py_XDECREF(forms);
+            if (PyErr_Occurred()) return NULL;
+        }
+    }
+    return PyObject_Vectorcall(T.general_call, args, given, NULL);
+}
