@@ -163,19 +163,19 @@ class Pass:
 
     def _send(self, node: Node, outs: Sequence[Var | None]) -> None:
         """Deliver gradients along the edges of a node; what waited for them last is ready."""
-        waiting = self.waiting
+        waiting, given = self.waiting, len(outs)
         for k, edge in enumerate(node.edges):
             if edge is None:
                 continue
             below = edge[0]
-            out = outs[k] if k < len(outs) else None
-            if out is not None:
-                wanted = below.out_avals[edge[1]]
-                if out[0].aval is not wanted:
-                    out = _fitted(out, wanted, node, k)
-                self._deliver(edge, out)
-            left = waiting[below] - 1
-            waiting[below] = left
+            if k < given:
+                out = outs[k]
+                if out is not None:
+                    wanted = below.out_avals[edge[1]]
+                    if out[0].aval is not wanted:
+                        out = _fitted(out, wanted, node, k)
+                    self._deliver(edge, out)
+            left = waiting[below] = waiting[below] - 1
             if left == 0:
                 self._push(below)
 
