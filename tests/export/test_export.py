@@ -287,3 +287,36 @@ def test_functions_and_platforms() -> None:
     program = torch.export(lambda x: x.sin(), (torch.ones(3),), platforms=("cpu", "tpu"))
     assert program.exported.platforms == ("cpu", "tpu")
     close(program.exported.call({}, np.ones(3, np.float32)), np.sin(np.ones(3, np.float32)))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(4, 5, batch_first=True)
+
+    def forward(self, input: Any) -> Any:
+        return self.lstm(input)[0]
+
+
+@pytest.mark.parametrize("sizes", [None, {"input": {0: Dim("batch")}}], ids=["fixed", "open"])
+@pytest.mark.parametrize(
+    "module, shape",
+    [
+        (lambda: nn.Conv2d(16, 16, 3), (2, 16, 8, 8)),
+        (lambda: nn.ConvTranspose1d(16, 16, 3), (2, 16, 8)),
+        (lambda: nn.Conv3d(16, 16, 3, groups=2), (2, 16, 4, 4, 4)),
+        (Recurrent, (3, 6, 4)),
+    ],
+    ids=["conv2d", "conv_transpose1d", "conv3d", "lstm"],
+)
+def test_programs_go_to_machines_without_torchish_cpu(
+    module: Any, shape: tuple[int, ...], sizes: Any
+) -> None:
+    made, x = module(), torch.randn(*shape)
+    program = torch.export.export(made, (x,), dynamic_shapes=sizes)
+    assert not any(name in program.stablehlo() for name in ("torchish_conv", "torchish_lstm"))
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    with torch.no_grad():
+        close(torch.export.load(file).module()(x), made(x), 1e-5)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -31,6 +32,15 @@ TYPES = (jnp.dtype(jnp.float32), jnp.dtype(jnp.bfloat16))
 
 # `torch.backends.mkldnn.enabled`.
 enabled = True
+
+
+class _Lowering(threading.local):
+    """Whether what this thread lowers now is exported, and runs where the package is not."""
+
+    exported = False
+
+
+_lowering = _Lowering()
 
 
 def switch(on: bool) -> None:
@@ -69,6 +79,26 @@ def is_available() -> bool:
     return not isinstance(library(), str)
 
 
+def is_wanted() -> bool:
+    """Whether what is being lowered may call oneDNN."""
+    return enabled and not _lowering.exported and is_available()
+
+
+def portable(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A lowering rule that leaves oneDNN out of exported programs: they go to other machines."""
+
+    @functools.wraps(rule)
+    def lowered(ctx: Any, *args: Any, **params: Any) -> Any:
+        before = _lowering.exported
+        _lowering.exported = getattr(ctx.module_context.lowering_parameters, "for_export", False)
+        try:
+            return rule(ctx, *args, **params)
+        finally:
+            _lowering.exported = before
+
+    return lowered
+
+
 def reason() -> str:
     """Why oneDNN is not there; empty where it is."""
     found = library()
@@ -84,7 +114,7 @@ def version() -> str:
 
 def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: ConvShape) -> bool:
     """Whether oneDNN runs this map well: x and w are the shapes of image and kernel."""
-    if dtype not in TYPES or not enabled or not is_available():
+    if dtype not in TYPES or not is_wanted():
         return False
     # What oneDNN is not made for, or refuses in ways of its own.
     if 0 in (*x, *w, *geo.output) or max(map(np.prod, (x, w))) >= 1 << 31:

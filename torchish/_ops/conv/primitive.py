@@ -16,7 +16,7 @@ import jax
 from jax import lax
 from jax.interpreters import ad, batching, mlir
 
-from . import cpu as conv_cpu, numpy_maps as conv_numpy  # noqa: F401  (registers rules)
+from . import cpu as conv_cpu, numpy_maps as conv_numpy, onednn  # noqa: F401  (registers rules)
 from .xla_maps import ConvShape, xla_conv, xla_input_grad, xla_weight_grad
 
 # jax.extend.core.Primitive; importing it from there would load all of jax.extend.
@@ -45,7 +45,8 @@ def _define(name: str, shape: Any, generic: Any, cpu: Any) -> Primitive:
 
     primitive.def_impl(run)
     mlir.register_lowering(primitive, mlir.lower_fun(generic, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(cpu, multiple_results=False), platform="cpu")
+    on_cpu = onednn.portable(mlir.lower_fun(cpu, multiple_results=False))
+    mlir.register_lowering(primitive, on_cpu, platform="cpu")
 
     def batch(args, dims, *, geo):
         return jax.vmap(partial(generic, geo=geo), in_axes=dims)(*args), 0

@@ -74,16 +74,12 @@ def _native(target: str, results: Sequence[int], scan: Any) -> Callable[..., Any
     """The lowering on the CPU: results have the avals of the operands at those positions."""
 
     def lowered(*operands: Any, reverse: bool) -> list[Any]:
-        if operands[0].dtype != jnp.float32 or 0 in operands[0].shape or not _is_native():
+        if operands[0].dtype != jnp.float32 or 0 in operands[0].shape or not onednn.is_wanted():
             return scan(*operands, reverse=reverse)  # type: ignore[no-any-return]
         call = jax.ffi.ffi_call(target, _results(operands, results))
         return list(call(*operands, reverse=np.int64(reverse)))
 
     return lowered
-
-
-def _is_native() -> bool:
-    return onednn.enabled and onednn.is_available()
 
 
 def _results(operands: Sequence[Any], results: Sequence[int]) -> list[Any]:
@@ -112,7 +108,7 @@ def _define(name: str, scan: Any, target: str, results: Sequence[int]) -> Any:
     primitive.def_impl(jax.jit(run, static_argnames="reverse"))
     mlir.register_lowering(primitive, mlir.lower_fun(scan, multiple_results=True))
     cpu = mlir.lower_fun(_native(target, results, scan), multiple_results=True)
-    mlir.register_lowering(primitive, cpu, platform="cpu")
+    mlir.register_lowering(primitive, onednn.portable(cpu), platform="cpu")
 
     def batch(args: Any, dims: Any, *, reverse: bool) -> Any:
         return jax.vmap(partial(scan, reverse=reverse), in_axes=dims)(*args), [0] * len(results)
