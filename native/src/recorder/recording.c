@@ -206,8 +206,10 @@ static enum answer record_with_room(PyObject *state, PyObject *kernel, PyObject 
         failed = !made[k];
     }
     if (!failed) total = PyLong_FromSsize_t(bytes + own);
-    // Making them may have run a finalizer that recorded something: the slots would be others'.
-    bool is_stale = SLOT(trace, T.t_outs) != outs || PyList_GET_SIZE(outs) != first;
+    // That may have run a finalizer that recorded something, or let another thread begin to run
+    // what is pending here: the slots would be others'.
+    bool is_stale = SLOT(trace, T.t_busy) != Py_False || SLOT(trace, T.t_outs) != outs ||
+                    PyList_GET_SIZE(outs) != first;
     PyObject *entries = SLOT(trace, T.t_entries);
     sites = SLOT(trace, T.t_sites);
     failed = failed || !total;
