@@ -20,7 +20,7 @@ help:
 	@echo "make stubs             type stubs, from the registry"
 	@echo "make compat            PyTorch's OpInfo database through both, compat_matrix.md"
 	@echo "make libraries         other people's wheels on torchish and on PyTorch"
-	@echo "make cpu               build and install torchish-cpu (oneDNN; needs a C++17 compiler)"
+	@echo "make cpu               build and install torchish-cpu (oneDNN, calls in C; needs a C++17 compiler)"
 	@echo "make pyright           the typing snippets through pyright's engine (mypy's run in make test)"
 	@echo "make docs              the manual, into out/site"
 	@echo "make peers             torchax, torch_xla and tinygrad beside PyTorch and torchish"
@@ -151,8 +151,9 @@ wheel: $(DEV_DEPS)
 	rm -rf dist
 	$(PY) -m build --wheel
 
-# The optional wheel with oneDNN; `make test` then tests it too.
+# The optional wheel with oneDNN and the call path in C; `make test` then tests it too.
 cpu: $(DEV_DEPS)
+	rm -f dist/torchish_cpu-*.whl
 	$(PY) -m pip wheel --quiet --no-deps --disable-pip-version-check -w dist ./native
 	$(PY) -m pip install --quiet --no-compile --force-reinstall --disable-pip-version-check \
 		dist/torchish_cpu-*.whl

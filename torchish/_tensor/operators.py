@@ -39,8 +39,6 @@ def _binary(name: str, label: str, swapped: bool = False, own: bool = False) -> 
             found = overriding.look((self, other), {})
             if found is not None:
                 return _sent(seen, found, (self, other))
-        if direct and type(other) in _usual:
-            return calling.call(operator, (self, other), {})
         if type(other) not in _usual and not isinstance(other, TensorBase):
             if isinstance(other, np.ndarray):
                 other = ops.as_tensor(other)

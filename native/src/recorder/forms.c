@@ -1,8 +1,6 @@
 // Forms of calls (`_ops/call/forms.py`) and the call itself (`_ops/call/calling.py`).
 #include "recorder.h"
 
-enum layouts { ANY_LAYOUT = 0, ROW_MAJOR = 1, NO_VIEW = 2 };
-
 typedef struct {
     char kind;        // t(ensor), o(perand), n(umber), ? (tensor or None), s(tatic), - (not passed)
     bool is_boolean;  // a static argument that has to be a bool

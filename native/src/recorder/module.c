@@ -68,6 +68,15 @@ static int take_numbers(PyObject *space, const Number *wanted, size_t n) {
     return 0;
 }
 
+// All that a function takes of `space`; it ends with an error where something is missing.
+#define TAKE(space, classes, objects, numbers)              \
+    do {                                                    \
+        if (take_classes(space, classes, COUNT(classes)) || \
+            take_objects(space, objects, COUNT(objects)) || \
+            take_numbers(space, numbers, COUNT(numbers)))   \
+            return NULL;                                    \
+    } while (0)
+
 static PyObject *use_traces(PyObject *module, PyObject *space) {
     const Class classes[] = {
         {"Value", &T.value}, {"Trace", &T.trace}, {"Kernel", &T.kernel}, {"Aval", &T.aval},
@@ -79,10 +88,7 @@ static PyObject *use_traces(PyObject *module, PyObject *space) {
     const Number numbers[] = {
         {"FLOATS", &T.floats}, {"INTS", &T.ints}, {"COMPLEXES", &T.complexes},
     };
-    if (take_classes(space, classes, COUNT(classes)) ||
-        take_objects(space, objects, COUNT(objects)) ||
-        take_numbers(space, numbers, COUNT(numbers)))
-        return NULL;
+    TAKE(space, classes, objects, numbers);
     const Slot slots[] = {
         {T.value, "array", &T.v_array}, {T.value, "aval", &T.v_aval},
         {T.value, "device", &T.v_device}, {T.value, "trace", &T.v_trace},
@@ -113,10 +119,7 @@ static PyObject *use_tensors(PyObject *module, PyObject *space) {
         {"leaf_node", &T.leaf_node},
     };
     const Number numbers[] = {{"DUAL", &T.dual}};
-    if (take_classes(space, classes, COUNT(classes)) ||
-        take_objects(space, objects, COUNT(objects)) ||
-        take_numbers(space, numbers, COUNT(numbers)))
-        return NULL;
+    TAKE(space, classes, objects, numbers);
     const Slot slots[] = {
         {T.storage, "_value", &T.m_value}, {T.storage, "aval", &T.m_aval},
         {T.keeping, "flows", &T.p_flows}, {T.keeping, "kind", &T.p_kind},
@@ -164,7 +167,11 @@ PyMODINIT_FUNC PyInit__recorder(void) {
     if (!module) return NULL;
     PyTypeObject *form_type = make_form_type();
     if (!form_type || PyModule_AddIntConstant(module, "VERSION", VERSION) ||
-        PyModule_AddIntConstant(module, "MOST_PARAMETERS", MOST_PARAMETERS) || PyModule_AddObjectRef(module, "Form", (PyObject *)form_type)) {
+        PyModule_AddIntConstant(module, "MOST_PARAMETERS", MOST_PARAMETERS) ||
+        PyModule_AddIntConstant(module, "ANY_LAYOUT", ANY_LAYOUT) ||
+        PyModule_AddIntConstant(module, "ROW_MAJOR", ROW_MAJOR) ||
+        PyModule_AddIntConstant(module, "NO_VIEW", NO_VIEW) ||
+        PyModule_AddObjectRef(module, "Form", (PyObject *)form_type)) {
         Py_DECREF(module);
         return NULL;
     }

@@ -29,6 +29,8 @@
 #define VERSION 1  // torchish asks for it: `_basics/recorder.py`
 // What a function that has a common case did: nothing at all, where it declined.
 enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
+// How the operands of a form must lie, so that its result is row-major.
+enum layouts { ANY_LAYOUT, ROW_MAJOR, NO_VIEW };
 #define MOST_OUTPUTS 8  // as many as a call holds without memory of their own
 #define MOST_PARAMETERS 24  // of an operator that has forms
 

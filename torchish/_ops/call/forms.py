@@ -53,8 +53,11 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
         return _no_form
     first_names = [p.name for p in positional[:given]]
     if recorder is not None and len(params) <= recorder.MOST_PARAMETERS:
-        layouts = (1 if operator.layout is None else 2) if operator.elementwise else 0
-        return recorder.Form(operator.kernels, _arguments(params, passed, first_names), layouts)  # type: ignore[no-any-return]
+        layouts = recorder.ANY_LAYOUT
+        if operator.elementwise:
+            layouts = recorder.ROW_MAJOR if operator.layout is None else recorder.NO_VIEW
+        arguments = _arguments(params, passed, first_names)
+        return recorder.Form(operator.kernels, arguments, layouts)  # type: ignore[no-any-return]
     tensor = _TENSOR
     if operator.elementwise:  # the layout of its result follows its operands'
         tensor += _PLAIN if operator.layout is not None else _ROW_MAJOR
