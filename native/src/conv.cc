@@ -20,68 +20,14 @@
 #include "oneapi/dnnl/dnnl.hpp"
 #include "engine.h"
 #include "parallel.h"
+#include "problem.h"
+#include "small_images.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
-using dnnl::memory;
-using dims = memory::dims;
-using dtype = memory::data_type;
 
 namespace torchish {
 namespace {
-
-enum Kind : int64_t { FORWARD = 0, INPUT_GRAD = 1, WEIGHT_GRAD = 2 };
-
-// Below this many multiplications a second thread costs more than it brings.
-constexpr double SMALLEST_PART = 2e6;
-
-// What a convolution is, for the whole call or for a part; strides are those of the caller's arrays.
-struct Problem {
-  int64_t kind;
-  dtype type;
-  dims x, w, y;     // shapes; w without its dimension of groups
-  dims xs, ws, ys;  // strides in elements
-  dims stride, low, dilation;
-  int64_t groups;
-
-  std::string key() const {
-    std::string text;
-    auto add = [&](const void* from, size_t bytes) {
-      text.append(static_cast<const char*>(from), bytes);
-    };
-    int64_t head[] = {kind, static_cast<int64_t>(type), static_cast<int64_t>(x.size()), groups};
-    add(head, sizeof head);
-    for (const dims* d : {&x, &w, &y, &xs, &ws, &ys, &stride, &low, &dilation})
-      add(d->data(), d->size() * sizeof(int64_t));
-    return text;
-  }
-
-  double products() const {
-    double count = static_cast<double>(y[0]) * y[1] * w[1];
-    for (size_t d = 2; d < w.size(); ++d) count *= static_cast<double>(w[d]) * y[d];
-    return count;
-  }
-};
-
-dims row_major(const dims& shape) {
-  dims strides(shape.size(), 1);
-  for (size_t d = shape.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * shape[d];
-  return strides;
-}
-
-dims channels_last(const dims& shape) {
-  dims strides(shape.size(), 1);
-  int64_t step = shape[1];
-  for (size_t d = shape.size() - 1; d >= 2; --d) strides[d] = step, step *= shape[d];
-  strides[0] = step;
-  return strides;
-}
-
-int64_t elements(const dims& shape) {
-  int64_t count = 1;
-  for (int64_t n : shape) count *= n;
-  return count;
-}
 
 // Weights with a dimension of groups in front where there are any.
 dims grouped(const dims& shape, int64_t groups) {
@@ -122,6 +68,18 @@ void finish(Prepared& p, const Desc& pd, memory::desc a, memory::desc b, memory:
   if (p.converts_out()) p.reorder_out = dnnl::reorder({e, p.out, e, p.user_out});
 }
 
+// oneDNN's first choice for float32, kernels that go by rows of pixels, lose where rows are this short.
+constexpr int64_t SHORT_ROW = 4;
+
+template <typename Desc>
+void pass_over_rows(const Problem& q, Desc& pd) {
+  if (q.type != dtype::f32 || q.y.back() > SHORT_ROW) return;
+  Desc other = pd;
+  while (std::string(other.impl_info_str()).rfind("brgconv", 0) == 0)
+    if (!other.next_impl()) return;
+  if (std::string(other.impl_info_str()).rfind("jit:avx512", 0) == 0) pd = other;
+}
+
 std::unique_ptr<Prepared> prepare(const Problem& q) {
   auto p = std::make_unique<Prepared>();
   auto any = memory::format_tag::any;
@@ -141,12 +99,14 @@ std::unique_ptr<Prepared> prepare(const Problem& q) {
       engine(), q.kind == FORWARD ? dnnl::prop_kind::forward_inference : dnnl::prop_kind::forward_training,
       direct, x, wd, y, q.stride, dilation, low, high, attr);
   if (q.kind == FORWARD) {
+    pass_over_rows(q, forward);
     p->user_a = x_user, p->user_b = w_user, p->user_out = y_user;
     p->arg_a = DNNL_ARG_SRC, p->arg_b = DNNL_ARG_WEIGHTS, p->arg_out = DNNL_ARG_DST;
     finish(*p, forward, forward.src_desc(), forward.weights_desc(), forward.dst_desc());
   } else if (q.kind == INPUT_GRAD) {
     dnnl::convolution_backward_data::primitive_desc pd(
         engine(), direct, x, wd, y, q.stride, dilation, low, high, forward, attr);
+    pass_over_rows(q, pd);
     p->user_a = y_user, p->user_b = w_user, p->user_out = x_user;
     p->arg_a = DNNL_ARG_DIFF_DST, p->arg_b = DNNL_ARG_WEIGHTS, p->arg_out = DNNL_ARG_DIFF_SRC;
     finish(*p, pd, pd.diff_dst_desc(), pd.weights_desc(), pd.diff_src_desc());
@@ -230,8 +190,7 @@ struct Plan {
   int64_t parts = 1;
 };
 
-Plan plan_for(const Problem& q, int64_t threads) {
-  int64_t most = std::min<int64_t>(threads, static_cast<int64_t>(q.products() / SMALLEST_PART));
+Plan plan_for(const Problem& q, int64_t most) {
   if (most < 2) return {};
   int64_t activations = elements(q.x) + elements(q.y), weights = elements(q.w);
   int64_t channels = q.kind == INPUT_GRAD ? q.x[1] : q.y[1];
@@ -243,12 +202,6 @@ Plan plan_for(const Problem& q, int64_t threads) {
   if (by_batch) return {Cut::BATCH, most};
   if (adds && q.x[0] > 1) return {Cut::BATCH, q.x[0]};
   return {};
-}
-
-// Start of piece k of n things in `parts` pieces, cut at multiples of `unit`.
-int64_t start_of(int64_t k, int64_t parts, int64_t n, int64_t unit) {
-  int64_t units = (n + unit - 1) / unit;
-  return std::min(n, units * k / parts * unit);
 }
 
 struct Part {
@@ -291,7 +244,7 @@ Part part_of(const Problem& q, const Plan& plan, int64_t k) {
 
 void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y) {
   int64_t width = q.type == dtype::f32 ? 4 : 2;
-  Plan plan = plan_for(q, threads_of(pool));
+  Plan plan = plan_for(q, parts_for(pool, products(q)));
   bool sums = q.kind == WEIGHT_GRAD && plan.cut == Cut::BATCH;
   int64_t count = elements(q.w);
   std::unique_ptr<float[]> more(sums ? new float[count * (plan.parts - 1)] : nullptr);
@@ -337,7 +290,9 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi:
     q.stride = to_dims(stride), q.low = to_dims(low), q.dilation = to_dims(dilation);
     q.groups = groups;
     auto bytes = [](ffi::AnyBuffer* buffer) { return static_cast<char*>(buffer->untyped_data()); };
-    convolve(pool, q, bytes(x), bytes(w), bytes(y));
+    auto floats = [](ffi::AnyBuffer* buffer) { return static_cast<float*>(buffer->untyped_data()); };
+    if (is_product(q)) convolve_as_product(pool, q, floats(x), floats(w), floats(y));
+    else convolve(pool, q, bytes(x), bytes(w), bytes(y));
     return ffi::Error::Success();
   } catch (const dnnl::error& e) {
     return ffi::Error(ffi::ErrorCode::kInternal, std::string("oneDNN convolution: ") + e.what());

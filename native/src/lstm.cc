@@ -21,6 +21,7 @@
 #include "oneapi/dnnl/dnnl.hpp"
 #include "engine.h"
 #include "parallel.h"
+#include "processor.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -29,11 +30,6 @@ using dnnl::memory;
 namespace torchish {
 namespace {
 
-#if defined(__x86_64__)
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
 #define INLINE static inline __attribute__((always_inline))
 
 // exp to a unit or two in the last place. Source: Cephes (Moshier), expf.

@@ -4,8 +4,10 @@
 // threads are all busy, or all waiting here, therefore never blocks a call.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -34,9 +36,34 @@ class OneThread {
   int before_;
 };
 
+// XLA's programs take numbers below the normal ones for zero, on their own threads. Parts do so on
+// whichever thread they run: results must not depend on that, and such numbers are slow.
+class FlushesDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushesDenormals() : before_(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(before_ | 0x8040); }
+  ~FlushesDenormals() { __builtin_ia32_ldmxcsr(before_); }
+#else
+  FlushesDenormals() = default;
+#endif
+  FlushesDenormals(const FlushesDenormals&) = delete;
+
+ private:
+  [[maybe_unused]] unsigned before_ = 0;
+};
+
+constexpr int64_t SPINS = 1000;  // tens of microseconds
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 struct Parts {
   std::atomic<int64_t> next{0};
-  int64_t count, done = 0;
+  std::atomic<int64_t> done{0};
+  int64_t count;
   void (*body)(void*, int64_t);
   void* context;
   std::mutex lock;
@@ -50,22 +77,43 @@ struct Parts {
       std::exception_ptr failure;
       try {
         OneThread single;
+        FlushesDenormals flushes;
         body(context, part);
       } catch (...) {
         failure = std::current_exception();
       }
-      std::lock_guard<std::mutex> guard(lock);
-      if (failure) error = failure;
-      if (++done == count) finished.notify_all();
+      if (failure) {
+        std::lock_guard<std::mutex> guard(lock);
+        error = failure;
+      }
+      if (done.fetch_add(1) + 1 == count) {
+        std::lock_guard<std::mutex> guard(lock);
+        finished.notify_all();
+      }
     }
   }
+
+  // Parts are of like length: the last one mostly ends before a sleeping thread would wake.
+  void wait() {
+    for (int64_t turn = 0; turn < SPINS; ++turn) {
+      if (done.load() == count) return;
+      pause();
+    }
+    std::unique_lock<std::mutex> guard(lock);
+    finished.wait(guard, [&] { return done.load() == count; });
+  }
 };
+
+inline int64_t threads_of(xla::ffi::ThreadPool& pool) {
+  return std::max<int64_t>(pool.num_threads(), 1);
+}
 
 // body(0) ... body(count - 1), each once; rethrows what one of them threw.
 template <typename Body>
 void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body) {
   if (count <= 1) {
     OneThread single;
+    FlushesDenormals flushes;
     if (count == 1) body(0);
     return;
   }
@@ -75,16 +123,27 @@ void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body) {
   parts->body = [](void* context, int64_t part) {
     (*static_cast<std::remove_reference_t<Body>*>(context))(part);
   };
-  for (int64_t k = 1; k < count; ++k) pool.Schedule([parts] { parts->work(); });
+  // Waking a thread costs the caller some 15 microseconds: one each, however many parts there are.
+  int64_t helpers = std::min<int64_t>(count, threads_of(pool)) - 1;
+  for (int64_t k = 0; k < helpers; ++k) pool.Schedule([parts] { parts->work(); });
   parts->work();
-  std::unique_lock<std::mutex> guard(parts->lock);
-  parts->finished.wait(guard, [&] { return parts->done == count; });
+  parts->wait();
   if (parts->error) std::rethrow_exception(parts->error);
 }
 
-inline int64_t threads_of(xla::ffi::ThreadPool& pool) {
-  int64_t count = pool.num_threads();
-  return count < 1 ? 1 : count;
+// How many parts pay for so many multiplications, at most `each` a thread. A thread that sleeps comes
+// some 50 microseconds late: where parts cost nothing of their own there are more of them than
+// threads, so that whoever is there goes on meanwhile.
+inline int64_t parts_for(xla::ffi::ThreadPool& pool, double products, int64_t each = 1) {
+  constexpr double SMALLEST = 2e6;  // below, a second thread costs more than it brings
+  int64_t most = threads_of(pool) == 1 ? 1 : each * threads_of(pool);
+  return std::max<int64_t>(1, std::min<int64_t>(most, static_cast<int64_t>(products / SMALLEST)));
+}
+
+// Start of piece k of n things in `parts` pieces, cut at multiples of `unit`.
+inline int64_t start_of(int64_t k, int64_t parts, int64_t n, int64_t unit) {
+  int64_t units = (n + unit - 1) / unit;
+  return std::min(n, units * k / parts * unit);
 }
 
 }  // namespace torchish

@@ -23,6 +23,9 @@ from .graph import NodeError, Numbers, Scalars, evaluate, last_uses, scalars, st
 from .kernels import Kernel
 from .values import Aval
 
+# What changes a program for the CPU once it is lowered, before XLA compiles it.
+rewrites: list[Callable[[Any], None]] = []
+
 _CAPACITY = 1024
 _CODE_BYTES = 256 << 20
 
@@ -74,6 +77,9 @@ def compile_ahead(
         warnings.filterwarnings("ignore", message="Some donated buffers were not usable")
         with tracing:
             lowered = jitted.lower(kept, given, *numbers)  # type: ignore[attr-defined]
+            if jdev.platform == "cpu":
+                for rewrite in rewrites:
+                    rewrite(lowered)
         return lowered.compile()  # type: ignore[no-any-return]
 
 

@@ -24,6 +24,7 @@ from .xla_maps import ConvShape
 
 # Names of targets end in a version: programs in the persistent cache refer to them by name.
 CONV = "torchish_conv_1"
+MATMUL, LOOPS = "torchish_matmul_1", "torchish_loops_1"
 LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
 
@@ -64,7 +65,7 @@ def library() -> Any:
         loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
-    targets = ((CONV, "conv"), (LSTM, "lstm"), (LSTM_GRADIENT, "lstm_gradient"))
+    targets = ((CONV, "conv"), (MATMUL, "matmul"), (LOOPS, "loops"), (LSTM, "lstm"), (LSTM_GRADIENT, "lstm_gradient"))
     for target, name in targets:
         try:
             capsule = jax.ffi.pycapsule(loaded[f"torchish_{name}"])
