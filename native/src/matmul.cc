@@ -49,8 +49,8 @@ ffi::Error handle(ffi::ThreadPool pool, Floats a, Floats b, ffi::Result<Floats> 
     }
     int64_t parts = std::min(parts_for(pool, products(g) * sc.count), sc.count);
     for_parts(pool, parts, [&](int64_t part) {
-      int64_t end = start_of(part + 1, parts, sc.count);
-      for (int64_t i = start_of(part, parts, sc.count); i < end; ++i)
+      int64_t end = start_of(part + 1, parts, sc.count, 1);
+      for (int64_t i = start_of(part, parts, sc.count, 1); i < end; ++i)
         multiply(g, pa + i * sa.rows * sa.columns, pb + i * sb.rows * sb.columns, pc + i * g.m * g.n);
     });
     return ffi::Error::Success();
