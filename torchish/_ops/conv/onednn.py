@@ -65,7 +65,13 @@ def library() -> Any:
         loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
-    targets = ((CONV, "conv"), (MATMUL, "matmul"), (LOOPS, "loops"), (LSTM, "lstm"), (LSTM_GRADIENT, "lstm_gradient"))
+    targets = (
+        (CONV, "conv"),
+        (MATMUL, "matmul"),
+        (LOOPS, "loops"),
+        (LSTM, "lstm"),
+        (LSTM_GRADIENT, "lstm_gradient"),
+    )
     for target, name in targets:
         try:
             capsule = jax.ffi.pycapsule(loaded[f"torchish_{name}"])

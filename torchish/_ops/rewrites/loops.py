@@ -100,9 +100,7 @@ def _replace(group: Sequence[Any]) -> None:
     operands = []
     for op in group:
         given = list(op.operands) * (2 if len(op.operands) == 1 else 1)
-        operands.append(
-            [(own, own[s]) if (s := owner(x)) in own else source_of(x) for x in given]
-        )
+        operands.append([(own, own[s]) if (s := owner(x)) in own else source_of(x) for x in given])
     starts = {id(arrays): 0, id(numbers): len(arrays), id(own): len(arrays) + len(numbers)}
     if not arrays or any(all(into is numbers for into, _ in pair) for pair in operands):
         return

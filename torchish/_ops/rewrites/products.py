@@ -25,7 +25,7 @@ FEWEST_PRODUCTS = 1 << 12
 
 @dataclass(frozen=True)
 class _Stack:
-    """A value as `count` matrices of these rows and columns as it lies; turned: to be transposed."""
+    """A value as `count` matrices as they lie; turned ones are factors as their transposes."""
 
     value: Any
     count: int
@@ -59,22 +59,24 @@ def _replace(op: Any) -> None:
 
     numbers = stablehlo.DotDimensionNumbers(op.attributes["dot_dimension_numbers"])
     result, batch = op.results[0], numbers.lhs_batching_dimensions
-    left = _stack(op.operands[0], batch, numbers.lhs_contracting_dimensions)
-    right = _stack(
-        op.operands[1], numbers.rhs_batching_dimensions, numbers.rhs_contracting_dimensions
+    pairs = sorted(
+        zip(numbers.lhs_contracting_dimensions, numbers.rhs_contracting_dimensions, strict=True)
     )
+    left = _stack(op.operands[0], batch, [left for left, _ in pairs])
+    right = _stack(op.operands[1], numbers.rhs_batching_dimensions, [right for _, right in pairs])
     if left is None or right is None or not is_float32(result):
         return
     right = right.transposed()
     if left.count * prod(left.size) * right.size[1] < FEWEST_PRODUCTS:
         return
     with ir.InsertionPoint(op), op.location:
-        turned = _only_transpose(result) if not len(batch) else None
-        if turned is None:
+        readers = _only_transpose(result) if not len(batch) else []
+        if not readers:
             _call(result, left, right)
         else:  # (a b)^T = b^T a^T
-            _call(turned.results[0], right.transposed(), left.transposed())
-            turned.erase()
+            _call(readers[-1].results[0], right.transposed(), left.transposed())
+        for reader in reversed(readers):
+            reader.erase()
     op.erase()
 
 
@@ -128,13 +130,21 @@ def _before_transpose(value: Any) -> tuple[Any, list[int]] | None:
     return op.operands[0], integers(op.attributes["permutation"])
 
 
-def _only_transpose(value: Any) -> Any:
-    """The transpose of a matrix that is all that reads it, if there is one."""
-    uses = list(value.uses)
-    if len(uses) != 1 or uses[0].owner.name != "stablehlo.transpose":
-        return None
-    op = uses[0].owner.operation
-    return op if integers(op.attributes["permutation"]) == [1, 0] else None
+def _only_transpose(value: Any) -> list[Any]:
+    """The transpose of a matrix that is all that reads it, after barriers; empty if others do."""
+    found: list[Any] = []
+    while True:
+        uses = list(value.uses)
+        if len(uses) != 1:
+            return []
+        op = uses[0].owner.operation
+        found.append(op)
+        if op.name == "stablehlo.optimization_barrier" and len(op.operands) == 1:
+            value = op.results[0]
+        elif op.name == "stablehlo.transpose":
+            return found if integers(op.attributes["permutation"]) == [1, 0] else []
+        else:
+            return []
 
 
 rewrites.append(use_onednn)

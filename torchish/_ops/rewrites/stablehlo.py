@@ -83,5 +83,5 @@ def _option(value: Any) -> Any:
 
 
 def _row_major(rank: int) -> Any:
-    order = np.arange(rank - 1, -1, -1, dtype=np.int64)
+    order: Any = np.arange(rank - 1, -1, -1, dtype=np.int64)
     return ir.DenseIntElementsAttr.get(order, type=ir.IndexType.get())
