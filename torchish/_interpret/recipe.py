@@ -267,6 +267,8 @@ def _cost(eqn: Equation) -> float:
         cost += FLOP * 2 * math.sqrt(math.prod(sizes) * taps) + PATCH_BYTE * taps * max(sizes)
     elif name.startswith("reduce") or name in ("argmax", "argmin"):
         cost += math.prod(ins[0].shape) * ins[0].dtype.itemsize * BYTE
+    elif name == "max_pool":
+        cost += 4 * math.prod(eqn.params["win"].kernel) * _size(eqn.outs) * BYTE
     elif name == "scan":
         body = eqn.params["jaxpr"].jaxpr
         cost += eqn.params["length"] * len(body.eqns) * 2 * CALL

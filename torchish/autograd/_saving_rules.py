@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from .._ops.image.pool import _max_windows_of, argmax_windows
+from .._ops.image.pool import _max_windows_of
+from .._ops.image.winners import argmax_windows
 from .._ops.registry import wrap_dim
 from .._ops.shared import numeric as num
 

@@ -22,10 +22,12 @@ from ..._basics.settings import settings
 from ..._core.trace import forget_programs
 from .xla_maps import ConvShape
 
-# Names of targets end in a version: programs in the persistent cache refer to them by name.
+# Names of targets are those of the library's functions and a version: programs in the persistent
+# cache refer to them by name.
 CONV = "torchish_conv_1"
 MATMUL, LOOPS = "torchish_matmul_1", "torchish_loops_1"
 LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
+MAX_POOL, MAX_POOL_GRADIENT = "torchish_max_pool_1", "torchish_max_pool_gradient_1"
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
 
 FEWEST_CHANNELS = 16
@@ -65,16 +67,11 @@ def library() -> Any:
         loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
-    targets = (
-        (CONV, "conv"),
-        (MATMUL, "matmul"),
-        (LOOPS, "loops"),
-        (LSTM, "lstm"),
-        (LSTM_GRADIENT, "lstm_gradient"),
-    )
-    for target, name in targets:
+    for target in (
+        CONV, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT,
+    ):  # fmt: skip
         try:
-            capsule = jax.ffi.pycapsule(loaded[f"torchish_{name}"])
+            capsule = jax.ffi.pycapsule(loaded[target.rpartition("_")[0]])
         except AttributeError:
             return "the package torchish-cpu is older than torchish: install it anew"
         jax.ffi.register_ffi_target(target, capsule, platform="cpu")

@@ -1,9 +1,8 @@
 """Pooling over fixed windows: maximum (with indices), average, power average, and unpooling.
 
-The maximum is taken over strided slices, one pass a dimension, and its derivative gathers at the
-flat index of the winner, so its gradient is one scatter: on the CPU 15 times faster than the
-select-and-scatter that differentiating `reduce_window` gives. As in torch the first of equal
-elements wins, and a NaN wins over everything.
+The derivative of a maximum gathers at the flat index of the winner (winners.py), so its gradient is
+one scatter: on the CPU 15 times faster than the select-and-scatter that differentiating
+`reduce_window` gives.
 """
 
 from __future__ import annotations
@@ -26,71 +25,13 @@ from ..shared.windows import (
     Windows,
     area,
     check_output,
-    taps,
     window_counts,
     window_sum,
     windows,
 )
+from .winners import argmax_windows
 
 _F = ("nn.functional",)
-
-
-def argmax_windows(x: Any, win: Windows) -> tuple[Any, Any]:
-    """The maximum of each window and its flat index in the spatial dimensions."""
-    nd = len(win.size)
-    first = x.ndim - nd
-    fill = num.finfo_min(x.dtype)
-    index: Any = None
-    for dim in reversed(range(nd)):
-        axis = first + dim
-        parts = taps(x, axis, win, dim, fill)
-        before: Any = None if index is None else taps(index, axis, win, dim, 0)
-        best = parts[0]
-        where = jnp.zeros(best.shape, jnp.int32)
-        carried: Any = None if before is None else before[0]
-        for k, part in enumerate(parts[1:], 1):
-            better = part > best
-            if num.is_float(x):
-                better = better | (part != part)
-            entering = _enters(win, dim, k)
-            if entering.any():
-                better = better | entering.reshape(-1, *(1,) * (x.ndim - 1 - axis))
-            best = jnp.where(better, part, best)
-            where = jnp.where(better, jnp.int32(k), where)
-            if before is not None:
-                carried = jnp.where(better, before[k], carried)
-        start = lax.broadcasted_iota(jnp.int32, best.shape, axis) * jnp.int32(win.stride[dim])
-        place = start - jnp.int32(win.padding[dim]) + where * jnp.int32(win.dilation[dim])
-        step = jnp.int32(math.prod(win.size[dim + 1 :]))
-        index = place * step if carried is None else carried + place * step
-        x = best
-    return x, index
-
-
-def _enters(win: Windows, dim: int, k: int) -> np.ndarray:
-    """Which windows have their first element inside the input at tap k: padding never wins."""
-    at = np.arange(win.output[dim]) * win.stride[dim] - win.padding[dim] + k * win.dilation[dim]
-    return (at >= 0) & (at - win.dilation[dim] < 0)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def max_windows(x: Any, win: Windows) -> Any:
-    """The maximum of each window; the tangent is the winner's."""
-    return argmax_windows(x, win)[0]
-
-
-@max_windows.defjvp
-def _max_windows_jvp(win: Windows, primals: Any, tangents: Any) -> Any:
-    best, index = argmax_windows(primals[0], win)
-    return best, at_winners(tangents[0], index, len(win.size))
-
-
-def at_winners(x: Any, index: Any, nd: int) -> Any:
-    """x[..., index] over the flattened last `nd` dimensions."""
-    rows = x.reshape(-1, math.prod(x.shape[x.ndim - nd :]))
-    offsets = jnp.arange(rows.shape[0], dtype=index.dtype)[:, None] * rows.shape[1]
-    flat = (index.reshape(rows.shape[0], -1) + offsets).reshape(-1)
-    return rows.reshape(-1).at[flat].get(mode="promise_in_bounds").reshape(index.shape)
 
 
 def _check_max_input(name: str, nd: int, x: Any) -> None:
@@ -177,7 +118,7 @@ def max_pool(
 ) -> Any:  # fmt: skip
     """The maximum of each window."""
     win = _max_windows_of(input, kernel_size, stride, padding, dilation, ceil_mode, nd)
-    return max_windows(input, win)
+    return argmax_windows(input, win)[0]
 
 
 @op("none", into=("internal",), grad_name=_max_grad_name, layout=follow_spatial(1, 2, 3))
@@ -187,8 +128,8 @@ def max_pool_with_indices(
 ) -> Any:  # fmt: skip
     """The maximum of each window and its flat index."""
     win = _max_windows_of(input, kernel_size, stride, padding, dilation, ceil_mode, nd)
-    index = argmax_windows(lax.stop_gradient(input), win)[1]
-    return max_windows(input, win), index.astype(jnp.int64)
+    best, index = argmax_windows(input, win)
+    return best, index.astype(jnp.int64)
 
 
 def _define_max_pool(nd: int) -> None:

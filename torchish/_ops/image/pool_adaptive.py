@@ -11,7 +11,7 @@ from jax import lax
 from ..registry import Tensor, composite, internal, op, ops
 from ..shared import numeric as num
 from ..shared.memory_format import follow_spatial
-from .pool import at_winners
+from .winners import at_winners
 
 _F = ("nn.functional",)
 
