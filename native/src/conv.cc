@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "oneapi/dnnl/dnnl.hpp"
+#include "conv_products.h"
 #include "engine.h"
 #include "parallel.h"
 #include "problem.h"
-#include "small_images.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;

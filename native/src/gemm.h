@@ -15,12 +15,13 @@ struct Gemm {
   int64_t m, n, k;
   bool turned_a, turned_b;
   int64_t la, lb, lc;
+  bool adds = false;  // to what c holds
 };
 
 // On the calling thread.
 inline void multiply(const Gemm& g, const float* a, const float* b, float* c) {
   char ta = g.turned_a ? 'T' : 'N', tb = g.turned_b ? 'T' : 'N';
-  if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, 1.0f, a, g.la, b, g.lb, 0.0f, c, g.lc) != dnnl_success)
+  if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, 1.0f, a, g.la, b, g.lb, g.adds ? 1.0f : 0.0f, c, g.lc) != dnnl_success)
     throw std::runtime_error("oneDNN refused a matrix product");
 }
 

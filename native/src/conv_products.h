@@ -1,4 +1,4 @@
-// Convolutions of small images with many weights, as one matrix product for the whole batch.
+// Convolutions that are computed as plain matrix products.
 #pragma once
 
 #include "problem.h"
