@@ -83,38 +83,64 @@ def _is_worth(group: Sequence[Any]) -> bool:
     return ends and sum(map(bool, leaving)) > 1
 
 
+class _Registers:
+    """What a call's instructions refer to: arrays, then numbers, then the instructions' results."""
+
+    def __init__(self, group: Sequence[Any]) -> None:
+        self.arrays: list[Any] = []
+        self.numbers: list[Any] = []
+        self.own = {op.operation: k for k, op in enumerate(group)}
+        for op in group:
+            for value in op.operands:
+                self._note(value)
+
+    def _note(self, value: Any) -> None:
+        if owner(value) in self.own:
+            return
+        number = _number(value)
+        into, found = (self.arrays, value) if number is None else (self.numbers, number)
+        if found not in into:
+            into.append(found)
+
+    def of(self, value: Any) -> int:
+        """The register of an operand."""
+        source = owner(value)
+        if source in self.own:
+            return self.of_result(source)
+        number = _number(value)
+        if number is None:
+            return self.arrays.index(value)
+        return len(self.arrays) + self.numbers.index(number)
+
+    def of_result(self, op: Any) -> int:
+        """The register of what an operator makes."""
+        return len(self.arrays) + len(self.numbers) + self.own[op.operation]
+
+    def is_number(self, register: int) -> bool:
+        """Whether a register holds a number."""
+        return 0 <= register - len(self.arrays) < len(self.numbers)
+
+
 def _replace(group: Sequence[Any]) -> None:
     """One call in the place of a group."""
     size = shape(group[0].results[0])
-    own = {op.operation: k for k, op in enumerate(group)}
-    arrays: list[Any] = []
-    numbers: list[Any] = []
-
-    def source_of(value: Any) -> tuple[list[Any], int]:
-        number = _number(value)
-        into, found = (arrays, value) if number is None else (numbers, number)
-        if found not in into:
-            into.append(found)
-        return into, into.index(found)
-
-    operands = []
+    registers = _Registers(group)
+    code = []
     for op in group:
-        given = list(op.operands) * (2 if len(op.operands) == 1 else 1)
-        operands.append([(own, own[s]) if (s := owner(x)) in own else source_of(x) for x in given])
-    starts = {id(arrays): 0, id(numbers): len(arrays), id(own): len(arrays) + len(numbers)}
-    if not arrays or any(all(into is numbers for into, _ in pair) for pair in operands):
-        return
-    code = [
-        number
-        for op, pair in zip(group, operands, strict=True)
-        for number in (OPS[op.name], *(starts[id(into)] + at for into, at in pair))
+        a, b = (registers.of(x) for x in (op.operands[0], op.operands[-1]))
+        if registers.is_number(a) and registers.is_number(b):
+            return  # a loop of XLA's over an array that repeats a number
+        code += [OPS[op.name], a, b]
+    results = [
+        op
+        for op in group
+        if any(use.owner.operation not in registers.own for use in op.results[0].uses)
     ]
-    results = [op for op in group if any(u.owner.operation not in own for u in op.results[0].uses)]
     last = group[-1]
     with ir.InsertionPoint(last), last.location:
         made = call(
-            onednn.LOOPS, [*arrays, *numbers], [size] * len(results), arrays=len(arrays),
-            code=code, outs=[starts[id(own)] + own[op.operation] for op in results],
+            onednn.LOOPS, [*registers.arrays, *registers.numbers], [size] * len(results),
+            arrays=len(registers.arrays), code=code, outs=[registers.of_result(r) for r in results],
         )  # fmt: skip
     for op, value in zip(results, made, strict=True):
         op.results[0].replace_all_uses_with(value)
