@@ -28,5 +28,10 @@ NAMES = (
 )
 
 if __name__ == "__main__":
-    for name in [a for a in sys.argv[1:] if a in NAMES] or NAMES:
+    from .models import BY_NAME
+
+    given = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if unknown := set(given) - {*NAMES, *BY_NAME}:
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}: {', '.join(NAMES)}")
+    for name in [a for a in given if a in NAMES] or NAMES:
         importlib.import_module(f"benchmarks.{name}").main()

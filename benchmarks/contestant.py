@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import workloads
+from . import models, workloads
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("torch", "torchish", "jax")
@@ -85,7 +85,8 @@ def _builder(library: str, name: str) -> Any:
     if library == "jax":
         return importlib.import_module("benchmarks.workloads_jax").WORKLOADS[name]
     torch = importlib.import_module(library)
-    return lambda: workloads.WORKLOADS[name](torch)
+    build = models.BY_NAME.get(name) or workloads.WORKLOADS[name]
+    return lambda: build(torch)
 
 
 def _median_ms(step: workloads.Step, seconds: float) -> float | None:
@@ -106,7 +107,10 @@ def measure(library: str, name: str, steps: int, seconds: float) -> dict[str, An
     """
     compiled = [] if library == "torch" else count_compilations()
     start = time.perf_counter()
-    step = _builder(library, name)()
+    build = _builder(library, name)
+    if library != "jax":
+        sys.modules[library].manual_seed(0)
+    step = build()
     losses = [step() for _ in range(steps)]
     warm_seconds, count = time.perf_counter() - start, len(compiled)
     return {

@@ -1,15 +1,17 @@
-"""Ten further kinds of models, one step each: `python -m benchmarks models` prints the ratios.
+"""Eleven further kinds of models, one step each: `python -m benchmarks models` prints the ratios.
 
-Each builder is given PyTorch or torchish as `torch` and returns a step that reads its loss.
+Each builder is given PyTorch or torchish as `torch` and returns a step that reads its loss. Each
+library runs in processes of its own, turn by turn: in one process PyTorch's threads, which stay
+awake for a while after each operator, would stand in the way of the other library.
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
-
-from .timing import medians, report
 
 Step = Callable[[], Any]
 
@@ -265,21 +267,36 @@ MODELS = (
 )  # fmt: skip
 
 
-def main() -> None:
+BY_NAME = {build.__name__: build for build in MODELS}
+ROUNDS, SECONDS, WARM = 2, 3.0, 150
+
+
+def _in_turns(name: str) -> dict[str, float]:
+    """Median milliseconds a step of each library."""
+    from .contestant import run
+
+    found: dict[str, list[float]] = {"torch": [], "torchish": []}
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(ROUNDS):
+            for library, seen in found.items():
+                seen.append(run(library, name, cache, steps=WARM, seconds=SECONDS)["ms"])
+    return {library: statistics.median(seen) for library, seen in found.items()}
+
+
+def main() -> dict[str, float]:
     """Measure every model, or those named after `models` on the command line."""
-    import torch
-
-    import torchish
-
-    named = set(sys.argv[1:]) & {m.__name__ for m in MODELS}
-    for build in MODELS:
-        if named and build.__name__ not in named:
-            continue
-        torch.manual_seed(0)
-        torchish.manual_seed(0)
-        contestants = {"PyTorch": build(torch), "torchish": build(torchish)}
-        times = medians(contestants, warmup=30, rounds=15)
-        report(f"{build.__name__}: {(build.__doc__ or '').split('.')[0]}", times)
+    named = [name for name in sys.argv[1:] if name in BY_NAME] or list(BY_NAME)
+    print(f"\nsteady milliseconds a step, {ROUNDS} processes a library in turns")
+    print(f"  {'model':<12}{'PyTorch':>10}{'torchish':>10}{'ratio':>8}")
+    ratios = {}
+    for name in named:
+        times = _in_turns(name)
+        ratios[name] = times["torch"] / times["torchish"]
+        print(
+            f"  {name:<12}{times['torch']:10.3f}{times['torchish']:10.3f}{ratios[name]:8.2f}",
+            flush=True,
+        )
+    return ratios
 
 
 if __name__ == "__main__":
