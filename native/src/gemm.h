@@ -10,18 +10,20 @@
 
 namespace torchish {
 
-// c (m, n) = a (m, k) times b (k, n); a turned operand lies as its transpose. `l*`: floats a row.
+// c (m, n) = alpha times a (m, k) b (k, n); a turned operand lies as its transpose. `l*`: floats a
+// row.
 struct Gemm {
   int64_t m, n, k;
   bool turned_a, turned_b;
   int64_t la, lb, lc;
   bool adds = false;  // to what c holds
+  float alpha = 1.0f;
 };
 
 // On the calling thread.
 inline void multiply(const Gemm& g, const float* a, const float* b, float* c) {
   char ta = g.turned_a ? 'T' : 'N', tb = g.turned_b ? 'T' : 'N';
-  if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, 1.0f, a, g.la, b, g.lb, g.adds ? 1.0f : 0.0f, c, g.lc) != dnnl_success)
+  if (dnnl_sgemm(ta, tb, g.m, g.n, g.k, g.alpha, a, g.la, b, g.lb, g.adds ? 1.0f : 0.0f, c, g.lc) != dnnl_success)
     throw std::runtime_error("oneDNN refused a matrix product");
 }
 

@@ -14,8 +14,14 @@ PATCH_BYTE = 8e-11
 COMPILE_EQUATION, COMPILE_WEIGHTED = 7e-4, 0.12
 # Primitives that cost what a convolution costs.
 WEIGHTED = frozenset("conv_general_dilated conv conv_input_grad conv_weight_grad".split())
+# Attention: operations a score takes for each unit of its two widths, and where its queries stand.
+ATTENTION = {"attention": (2, 0), "attention_gradient": (5, 1), "attention_tangent": (5, 3)}
+# Its operators where no call runs it.
+OPERATORS = {"attention": 15, "attention_gradient": 30, "attention_tangent": 30}
 
 
 def of_compiling(name: str) -> float:
     """Compiling one equation of the primitive `name`."""
-    return COMPILE_WEIGHTED if name in WEIGHTED else COMPILE_EQUATION
+    if name in WEIGHTED:
+        return COMPILE_WEIGHTED
+    return COMPILE_EQUATION * OPERATORS.get(name, 1)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .costs import BYTE, CALL, FLOP, FUNCTION_BYTE, PATCH_BYTE, WEIGHTED, of_compiling
+from .costs import ATTENTION, BYTE, CALL, FLOP, FUNCTION_BYTE, PATCH_BYTE, WEIGHTED, of_compiling
 from .fallback import bound, jitted
 from .table import RULES, Array
 
@@ -265,6 +265,11 @@ def _cost(eqn: Equation) -> float:
         geo = eqn.params.get("geo")
         taps = math.prod(ins[1].shape[2:] if geo is None else geo.kernel)
         cost += FLOP * 2 * math.sqrt(math.prod(sizes) * taps) + PATCH_BYTE * taps * max(sizes)
+    elif name in ATTENTION:
+        operations, at = ATTENTION[name]  # of q (..., L, E), before k (..., S, E) and v (..., S, F)
+        scores = math.prod(ins[at].shape[:-1]) * ins[at + 1].shape[-2]
+        width = ins[at].shape[-1] + ins[at + 2].shape[-1]
+        cost += scores * (operations * width * FLOP + 4 * FUNCTION_BYTE)
     elif name.startswith("reduce") or name in ("argmax", "argmin"):
         cost += math.prod(ins[0].shape) * ins[0].dtype.itemsize * BYTE
     elif name == "max_pool":

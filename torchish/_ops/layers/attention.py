@@ -10,12 +10,12 @@ import warnings
 from typing import Any
 
 import jax.numpy as jnp
-from jax import lax
 
 from ..call.operator import broadcast_check
 from ..call.warning import user_level
 from ..registry import OptTensor, Scalar, Tensor, composite, internal, nnf, op, ops
 from ..shared import numeric as num
+from . import fused_attention
 
 _F = ("nn.functional",)
 
@@ -56,8 +56,8 @@ def _share_heads(q: Any, k: Any, v: Any) -> tuple[Any, Any]:
     return k, jnp.repeat(v, q.shape[-3] // v.shape[-3], -3)
 
 
-def _check_product(q: Any, k: Any) -> None:
-    broadcast_check([(*q.shape[:-2], 1, 1), (*k.shape[:-2], 1, 1)])
+def _check_product(q: Any, k: Any, *others: Any) -> None:
+    broadcast_check([(*x.shape[:-2], 1, 1) for x in (q, k, *others)])
     if q.shape[-1] != k.shape[-1]:
         batch = math.prod(q.shape[:-2])
         raise RuntimeError(
@@ -66,31 +66,18 @@ def _check_product(q: Any, k: Any) -> None:
         )
 
 
-def _probabilities(q: Any, k: Any, mask: Any, causal: bool, scale: Any) -> Any:
-    """softmax(q k^T scale + mask); a row that is masked entirely gives zeros."""
-    if scale is None:
-        scale = 1.0 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
-    scores = jnp.matmul(q, k.swapaxes(-1, -2)) * num.as_dtype(scale, q)
-    low = num.as_dtype(-jnp.inf, scores)
-    hides = causal
-    if causal:
-        rows, columns = scores.shape[-2:]
-        scores = jnp.where(jnp.tri(rows, columns, dtype=bool), scores, low)
-    if mask is not None:
-        broadcast_check([scores.shape, mask.shape])
-        hides = True
-        if num.is_bool(mask):
-            scores = jnp.where(mask, scores, low)
-        else:
-            scores = scores + mask.astype(scores.dtype)
-    peak = lax.stop_gradient(jnp.max(scores, -1, keepdims=True, initial=-jnp.inf))
-    if hides:
-        peak = jnp.where(peak == low, jnp.zeros_like(peak), peak)
-    raised = jnp.exp(scores - peak)
-    total = jnp.sum(raised, -1, keepdims=True)
-    if hides:
-        total = jnp.where(total == 0, jnp.ones_like(total), total)
-    return raised / total
+def _default_scale(q: Any, scale: Any) -> Any:
+    if scale is not None:
+        return scale
+    return 1.0 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
+
+
+def _wide_mask(q: Any, k: Any, mask: Any) -> Any:
+    if mask is None:
+        return None
+    lead = broadcast_check([q.shape[:-2], k.shape[:-2]])
+    broadcast_check([(*lead, q.shape[-2], k.shape[-2]), mask.shape])
+    return mask if num.is_bool(mask) else num.widen(mask)
 
 
 @op("none", into=("internal",), grad_name="SoftmaxBackward0")
@@ -103,9 +90,9 @@ def attention_weights(
     if enable_gqa:
         key, _ = _share_heads(query, key, key)
     _check_product(query, key)
-    mask = attn_mask if attn_mask is None or num.is_bool(attn_mask) else num.widen(attn_mask)
-    probabilities = _probabilities(num.widen(query), num.widen(key), mask, is_causal, scale)
-    return probabilities.astype(query.dtype)
+    mask, scale = _wide_mask(query, key, attn_mask), _default_scale(query, scale)
+    made = fused_attention.probabilities(num.widen(query), num.widen(key), mask, is_causal, scale)
+    return made.astype(query.dtype)
 
 
 @op("none", into=("internal",), grad_name="ScaledDotProductFlashAttentionForCpuBackward0")
@@ -117,10 +104,14 @@ def attend(
     _check_attention(query, key, value, attn_mask)
     if enable_gqa:
         key, value = _share_heads(query, key, value)
-    _check_product(query, key)
-    mask = attn_mask if attn_mask is None or num.is_bool(attn_mask) else num.widen(attn_mask)
-    weights = _probabilities(num.widen(query), num.widen(key), mask, is_causal, scale)
-    return jnp.matmul(weights, num.widen(value)).astype(query.dtype)
+    _check_product(query, key, value)
+    mask, scale = _wide_mask(query, key, attn_mask), _default_scale(query, scale)
+    q, k, v = map(num.widen, (query, key, value))
+    if fused_attention.fits(q, k, v, mask):
+        made = fused_attention.attend(q, k, v, mask, is_causal, scale)
+    else:
+        (made,) = fused_attention.formula(q, k, v, scale, mask, causal=is_causal)
+    return made.astype(query.dtype)
 
 
 @composite(into=_F)
