@@ -17,7 +17,7 @@ import pytest
 
 import torchish
 from torchish._basics import forking
-from torchish._core import compiling, room, store, structures, trace
+from torchish._core import compiling, room, running, store, structures
 from torchish._random import generator
 
 
@@ -61,7 +61,7 @@ def engine_locks() -> dict[str, Any]:
     """The locks that a child's operators, draws and backward passes take."""
     default = generator.default_generator
     return {
-        "programs": trace._cache_lock, "compilations": compiling._lock, "kernels": room._lock,
+        "programs": running._cache_lock, "compilations": compiling._lock, "kernels": room._lock,
         "plans": store._lock, "structures": structures.structures.lock, "a generator": default.lock,
         "numpy's bits": default._bits.lock,
         "generators": generator._table_lock,
@@ -105,7 +105,7 @@ def test_a_fork_waits_for_what_other_threads_run() -> None:
         made.append(torchish.ones(3) * 2)
         trace_of = torchish._core.trace.current_trace(torchish._basics.devices.CPU)  # type: ignore[attr-defined]
         with trace_of.lock:
-            taken = trace.Taken(trace_of)
+            taken = running.Taken(trace_of)
             trace_of._clear()
             ready.set()
             time.sleep(0.3)

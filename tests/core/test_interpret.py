@@ -20,7 +20,7 @@ import torchish
 from tests.ops import test_parity as parity
 from tests.xla import QUICK
 from torchish._basics.settings import settings
-from torchish._core import trace
+from torchish._core import running
 from torchish._interpret import fallback, windows
 from torchish._interpret.rules import Plan
 from torchish._interpret.table import rule
@@ -461,7 +461,7 @@ def test_operators_use_no_primitive_without_a_rule(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(settings, "compiled", False)
     monkeypatch.setattr(settings, "eager", True)
     monkeypatch.setattr(fallback, "missing", Counter())
-    trace._cache.clear()
+    running._cache.clear()
     operator.forget_kernels()  # plans are made anew, and counted
     users: dict[str, str] = {}
     for name, samples in parity.SAMPLES.items():

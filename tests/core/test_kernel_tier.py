@@ -13,9 +13,9 @@ import torchish
 from torchish._basics.settings import settings
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import trace
+from torchish._core import running, trace
+from torchish._core.cache import ProgramCache
 from torchish._core.policy import EARLIEST, NEVER, Policy
-from torchish._core.program import ProgramCache
 from torchish._interpret import price
 from torchish._interpret.price import Cost
 
@@ -26,7 +26,7 @@ def by_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     trace.flush_all()
     monkeypatch.setattr(settings, "kernels", True)
     monkeypatch.setattr(state, "policy", Policy())
-    monkeypatch.setattr(trace, "_cache", ProgramCache())
+    monkeypatch.setattr(running, "_cache", ProgramCache())
     stats.reset()
     yield
     trace.flush_all()

@@ -13,9 +13,9 @@ import torch as oracle
 import torchish as torch
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import room, trace
+from torchish._core import room, running, trace
+from torchish._core.cache import ProgramCache
 from torchish._core.policy import Policy
-from torchish._core.program import ProgramCache
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "STEP", 16)
     monkeypatch.setattr(room, "RECENT", 4)
     monkeypatch.setattr(state, "policy", Policy())
-    monkeypatch.setattr(trace, "_cache", ProgramCache())
+    monkeypatch.setattr(running, "_cache", ProgramCache())
 
 
 def step(library: Any, n: int) -> float:
@@ -79,7 +79,7 @@ def test_kernels_are_freed_without_the_garbage_collector_for_plain_operators() -
     kernel = next(k for k in room._all if k.name == "add" and k.out_avals[0].shape == (3, 17))
     gone = weakref.ref(kernel)
     del kernel
-    trace._cache.clear()
+    running._cache.clear()
     from torchish._core.structures import structures
 
     structures.clear()

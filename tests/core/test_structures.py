@@ -14,9 +14,9 @@ import pytest
 import torchish as torch
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import trace
+from torchish._core import running, trace
+from torchish._core.cache import ProgramCache
 from torchish._core.policy import Policy
-from torchish._core.program import ProgramCache
 from torchish._core.structures import RECOMPILATIONS, WHOLE, difference, structures
 
 
@@ -25,7 +25,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A policy, a cache and a record that have seen nothing."""
     trace.flush_all()
     monkeypatch.setattr(state, "policy", Policy())
-    monkeypatch.setattr(trace, "_cache", ProgramCache())
+    monkeypatch.setattr(running, "_cache", ProgramCache())
     structures.clear()
     stats.reset()
     yield

@@ -12,9 +12,9 @@ import torchish as torch
 from torchish import nn, optim
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import compiling, trace
+from torchish._core import compiling, running, trace
+from torchish._core.cache import ProgramCache
 from torchish._core.policy import ADVANCE, CALL, EARLIEST, NEVER, Policy
-from torchish._core.program import ProgramCache
 from torchish._interpret.price import Cost
 
 
@@ -23,7 +23,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A policy and a cache that have seen nothing, no compilation under way."""
     trace.flush_all()
     monkeypatch.setattr(state, "policy", Policy())
-    monkeypatch.setattr(trace, "_cache", ProgramCache())
+    monkeypatch.setattr(running, "_cache", ProgramCache())
     stats.reset()
     yield
     trace.flush_all()
@@ -116,7 +116,7 @@ def test_a_hundred_shapes_compile_next_to_nothing() -> None:
 def test_the_cache_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     dear(monkeypatch, 1)
     cache = ProgramCache(limit=1)
-    monkeypatch.setattr(trace, "_cache", cache)
+    monkeypatch.setattr(running, "_cache", cache)
     for rows in range(2, 6):
         assert torch.ones(rows).mul(2).sum().item() == 2 * rows
     assert len(cache.programs) == 1 and cache.bytes > 1
@@ -132,7 +132,7 @@ def test_a_failed_compilation_warns_once_and_stays_interpreted(
     def refuse(*_: Any) -> Any:
         raise RuntimeError("no memory for the compiler")
 
-    monkeypatch.setattr(trace, "compile_ahead", refuse)
+    monkeypatch.setattr(running, "compile_ahead", refuse)
     x = torch.arange(4.0)
     assert (x + 1).sum().item() == 10
     with pytest.warns(RuntimeWarning, match="no memory for the compiler.*interpreted"):

@@ -20,7 +20,7 @@ from tests.oracle import HALF_KERNELS, is_tensor
 from tests.xla import QUICK
 from torchish._autograd.interop import host_array
 from torchish._basics.settings import settings
-from torchish._core import trace
+from torchish._core import running
 from torchish._ops import registry
 from torchish._ops.call import operator
 
@@ -52,7 +52,7 @@ def bounded_memory() -> Iterator[None]:
     """Drop compiled programs now and then: thousands of them would fill the machine."""
     yield
     if next(_ran) % 20 == 0:
-        trace._cache.clear()
+        running._cache.clear()
         operator.forget_kernels()
         jax.clear_caches()
 

@@ -2,7 +2,8 @@
 
 Entries are one flat list, `kernel, slot, slot, ...` for each node. A slot is an integer: 0, 1, ...
 are results of nodes in order, -1, -2, ... are inputs from outside, and from FLOATS, INTS and
-COMPLEXES on count the numbers of the trace, which are operands and no part of its structure.
+COMPLEXES on count the numbers of the trace, which are operands and no part of its structure
+(`verify` of the tests checks all this).
 
 `evaluate` is the one place that walks such a list: it serves the interpreter, single kernels,
 whole programs while JAX traces them, and the mapped bodies of `vmap` and `shard_map`.
@@ -80,7 +81,6 @@ def evaluate(
     outside: list[Any],
     number: Callable[[int, Any], Any],
     last_uses: LastUses | None = None,
-    owned: frozenset[int] = frozenset(),
 ) -> list[Any]:
     """Run every node in order; returns the results by slot.
 
@@ -88,7 +88,6 @@ def evaluate(
         run: (position, kernel, arrays) -> results; it may keep the list.
         outside: the inputs; number: (slot, kind) -> a number.
         last_uses: what may be dropped after which node; unneeded nodes do not run then.
-        owned: positions of inputs that are dropped after their last use too.
     """
     made: list[Any] = []
     for k, (kernel, slots) in enumerate(nodes):
@@ -107,8 +106,6 @@ def evaluate(
         for s in dead:
             if s >= 0:
                 made[s] = None
-            elif -1 - s in owned:
-                outside[-1 - s] = None
         made.extend(run(k, kernel, arrays))
     return made
 
@@ -135,30 +132,3 @@ def last_uses(nodes: Nodes, live: Sequence[int]) -> LastUses:
                 dead.append(s)
         found[k] = dead
     return found
-
-
-def verify(entries: Sequence[Any], inputs: int, numbers: tuple[int, int, int]) -> None:
-    """Raise AssertionError where a record breaks the rules above (tests switch this on).
-
-    Every kernel is followed by as many slots as it has operands; a slot is a result of an earlier
-    node, one of the `inputs`, or one of the `numbers` (floats, ints, complexes), and numbers stand
-    only where the kernel takes one.
-    """
-    made = position = 0
-    starts = dict(zip((FLOATS, INTS, COMPLEXES), numbers, strict=True))
-    while position < len(entries):
-        kernel = entries[position]
-        assert isinstance(kernel, Kernel), f"a kernel is expected at {position}, not {kernel!r}"
-        slots = entries[position + 1 : position + 1 + kernel.n_in]
-        assert len(slots) == kernel.n_in, f"{kernel.name} lacks operands"
-        for slot, kind in zip(slots, kernel.in_avals, strict=True):
-            assert type(slot) is int, f"{kernel.name} has {slot!r} for a slot"
-            if slot < FLOATS:
-                assert -inputs <= slot < made, f"{kernel.name} reads slot {slot} too early"
-                assert not isinstance(kind, type), f"{kernel.name} takes a number, not {slot}"
-            else:
-                start = max(s for s in starts if s <= slot)
-                assert slot - start < starts[start], f"{kernel.name} reads a number too many"
-                assert isinstance(kind, type), f"{kernel.name} takes an array, not a number"
-        made += kernel.n_out
-        position += 1 + kernel.n_in

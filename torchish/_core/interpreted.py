@@ -14,24 +14,14 @@ from .kernels import Kernel
 
 
 def run_trace(
-    entries: Sequence[Any],
-    live: Sequence[int],
-    externals: list[Any],
-    numbers: Numbers,
-    given: Sequence[int] = (),
+    entries: Sequence[Any], live: Sequence[int], externals: list[Any], numbers: Numbers
 ) -> list[Array]:
-    """The arrays of the slots `live`.
-
-    `externals` are numpy or CPU arrays; those at the positions `given` are nobody else's, so that
-    they may be overwritten. The list is taken over.
-    """
+    """The arrays of the slots `live`. `externals`: numpy or CPU arrays; the list is taken over."""
     nodes = steps(entries)
     arrays: list[Any] = [x if type(x) is np.ndarray else np.asarray(x) for x in externals]
     externals.clear()
     with np.errstate(all="ignore"):
-        made = evaluate(
-            nodes, _run, arrays, scalars(numbers).fetch, last_uses(nodes, live), frozenset(given)
-        )
+        made = evaluate(nodes, _run, arrays, scalars(numbers).fetch, last_uses(nodes, live))
     stats.nodes_interpreted += len(nodes)
     return [_kept(made[s]) for s in live]
 

@@ -56,7 +56,7 @@ class Structure:
     """One structure: its place in the user's code, and what became of it."""
 
     def __init__(self, key: Any, sites: Sequence[Site], tier: str, takeover: int) -> None:
-        self.entries, self.live, self.in_avals, self.donated = key[:4]
+        self.entries, self.live, self.in_avals = key.entries, key.live, key.in_avals
         self.sites = tuple(sites)
         self.operators = len(sites)
         self.first, self.place = sites[0], place_of(sites[-1])
@@ -227,7 +227,7 @@ def difference(new: Structure, old: Structure) -> Difference:
         return _of_lengths(new, old)
     if new.live != old.live:
         return _of_results(new, old)
-    return Difference("kept", "who else refers to an input")
+    return Difference("static", "another device")
 
 
 def _node_at(entries: Sequence[Any], at: int) -> tuple[int, int]:

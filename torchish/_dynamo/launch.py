@@ -2,8 +2,7 @@
 
 Recording a replay in a trace finds its program by its structure; once that is a compiled one, the
 way to it is the same at every call. A `Launch` keeps it: which storages are read, which results go
-where. Programs that take over the buffers of inputs are left to recording, which looks at who else
-holds them.
+where.
 
 Invariants: it does what recording would do, or nothing at all (`MISS`), and then the call is
 recorded; results stand pending in their storages while the program runs, so that another thread
@@ -23,7 +22,7 @@ from .._basics.concrete import is_clean
 from .._basics.devices import jax_device
 from .._core.checks import defer_check
 from .._core.program import pack
-from .._core.trace import Taken, fail, lose, may_use, note_use, place, touch
+from .._core.running import Taken, fail, lose, may_use, note_use, place, touch
 from .._core.values import Value
 from .placing import add_up, drawn, find, mark, put_gradient, quoting, storage_at
 
@@ -42,8 +41,8 @@ class Launch:
     def __init__(self, replay: Replay, taken: Taken, live: Sequence[int]) -> None:
         assert taken.cached is not None
         seen, sources = replay.seen, replay.sources
-        self.key = taken.key
-        avals = self.key[2]
+        self.key = taken.cached.key
+        avals = self.key.in_avals
         self.replay, self.cached = replay, taken.cached
         self.program: Any = taken.cached.program
         self.device, self.jdev = taken.device, jax_device(taken.device)
@@ -82,8 +81,8 @@ class Launch:
         cached = taken.cached
         if cached is None or not isinstance(cached.program, jax.stages.Compiled):
             return None
-        if list(taken.live) != list(live) or taken.key[3]:
-            return None  # somebody holds a result of this call, or buffers change hands
+        if list(taken.live) != list(live):
+            return None  # somebody holds a result of this call
         return cls(replay, taken, live)
 
     # --- a call ----------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ class Launch:
         for at, number in self.gradients:
             put_gradient(at, None if number is None else fresh[number])
         try:
-            outs = self.program(self._arguments(values, kinds), [], *self.packed)
+            outs = self.program(self._arguments(values, kinds), *self.packed)
         except Exception as error:
             fail(error, fresh, seen.entries, seen.sites, self.device)
         except BaseException as error:  # an interrupt
