@@ -8,6 +8,7 @@ leaves grad mode and trace as they were.
 from __future__ import annotations
 
 import heapq
+import itertools
 import warnings
 from collections.abc import Callable, Sequence, Set as AbstractSet
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .._basics.dtypes import SCALAR_NAMES
+from .._basics.recorder import recorder
 from .._basics.state import state
 from .._basics.strides import is_dense
 from .._core.trace import record
@@ -24,7 +26,7 @@ from .apply import cast_tensor
 from .casting import cast_kernel
 from .grad_mode import grad_mode
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
-from .nodes import AccumulateGrad, Edge, Node, Var, history, reverse
+from .nodes import AccumulateGrad, Edge, Node, OpNode, Var, history, reverse
 from .tensor_base import TensorBase, from_value
 
 
@@ -74,7 +76,7 @@ class Pass:
         self.keep = keep
         self.buffers: dict[Node, Buffer] = {}
         self.ready: list[tuple[int, int, Node]] = []
-        self.counter = 0
+        self.counter = itertools.count()
         self.captures = captured
         self.captured: dict[Edge, Var] = {}
         self.waiting = self._count({edge[0]: None for edge, _ in roots})
@@ -90,7 +92,9 @@ class Pass:
         waiting: dict[Node, int] = {}
         stops = self.stops
         stack = [node for node in roots if node not in stops]
-        seen = set(stack)
+        self.nodes = seen = set(stack)
+        if recorder is not None:
+            return recorder.count(stack, seen, stops)  # type: ignore[no-any-return]
         while stack:
             for edge in stack.pop().edges:
                 if edge is not None:
@@ -99,7 +103,6 @@ class Pass:
                     if node not in seen and node not in stops:
                         seen.add(node)
                         stack.append(node)
-        self.nodes = seen
         return waiting
 
     def _useful(self, targets: set[Node]) -> set[Node]:
@@ -119,8 +122,7 @@ class Pass:
         buffer[k] = var if have is None else add_vars(have, var)
 
     def _push(self, node: Node) -> None:
-        self.counter += 1
-        heapq.heappush(self.ready, (-node.sequence, self.counter, node))
+        heapq.heappush(self.ready, (-node.sequence, next(self.counter), node))
 
     def run(self) -> None:
         """Run every node that is reached."""
@@ -129,9 +131,23 @@ class Pass:
         try:
             with grad_mode(self.creates_graph):
                 while self.ready:
-                    self._step(heapq.heappop(self.ready)[2])
+                    node = self._next()
+                    if node is not None:
+                        self._step(node)
         finally:
             state.backward_pass = outer
+
+    def _next(self) -> Node | None:
+        """The next node to run; those before it that are plain have then run in C."""
+        if (
+            recorder is None or self.graph or self.captures is not None or state.anomaly
+            or OpNode.apply is not _PLAIN_APPLY
+        ):  # fmt: skip
+            return heapq.heappop(self.ready)[2]
+        found: Node | None = recorder.walk(
+            self.ready, self.buffers, self.waiting, self.counter, self.keep
+        )
+        return found
 
     def will_run(self, node: Node | None) -> bool:
         """Whether gradients of this pass go through `node`."""
@@ -326,5 +342,15 @@ def call_node(node: Node, grads: Sequence[Any]) -> Any:
 # Nodes are made by tensors, and running one alone makes tensors: what that takes is given here.
 Node.run_alone = staticmethod(call_node)
 AccumulateGrad.add_to = staticmethod(accumulate)
+
+# Dispatch modes put another in its place.
+_PLAIN_APPLY = OpNode.apply
+if recorder is not None:
+    recorder.use_backward(
+        {
+            "OpNode": OpNode, "AccumulateGrad": AccumulateGrad, "fitted": _fitted,
+            "add_vars": add_vars, "heappush": heapq.heappush, "heappop": heapq.heappop,
+        }
+    )  # fmt: skip
 
 __all__ = ["Pass", "accumulate", "call_node", "queue_callback", "run_backward"]

@@ -7,6 +7,7 @@ is the root of a differentiable view and never itself such a view.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -414,16 +415,26 @@ def view_of(
         dt = elements or source._aval.dtype
         if in_memory:
             kernel, extra = region_read(source, made)
+            kernel = renamed(kernel, name)
         else:
-            flat, row_major = source._aval.shape, source._aval.strides
-            if offset or source._strides != row_major:
-                shape, strides, offset = rule(tuple(flat), row_major, 0)
-            geometry = Geometry(tuple(flat), row_major, source._aval.dtype)
-            kernel, extra = read_step(geometry, tuple(shape), tuple(strides), offset, dt, flip)
-        steps = nodes.history(renamed(kernel, name), (None, *extra), (edge, *[None] * len(extra)))
+            aval = source._aval
+            if offset or source._strides != aval.strides:
+                shape, strides, offset = rule(tuple(aval.shape), aval.strides, 0)
+            kernel, extra = _view_step(name, aval, tuple(shape), tuple(strides), offset, dt, flip)
+        steps = nodes.history(kernel, (None, *extra), (edge, *[None] * len(extra)))
         if steps[0] is not None:
             made._grad_fn, made._out_nr = steps[0]
     return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _view_step(
+    name: str, aval: Aval, shape: Ints, strides: Ints, offset: int, elements: Any, flip: bool
+) -> tuple[Kernel, Ints]:
+    """`read_step` of a row-major value, under the name of a view's grad node."""
+    geometry = Geometry(tuple(aval.shape), aval.strides, aval.dtype)
+    kernel, starts = read_step(geometry, shape, strides, offset, elements, flip)
+    return renamed(kernel, name), starts
 
 
 def _note_cut(source: TensorState) -> None:

@@ -75,11 +75,9 @@ static PyObject *sent(PyObject *wanted, PyObject *const *values, Py_ssize_t edge
     return made;
 }
 
-// differentiate(node, grads): `OpNode.apply` without a graph of its own; None where that is to run.
-PyObject *differentiate(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+// `OpNode.apply` without a graph of its own, on a list of gradients; None where that is to run.
+PyObject *differentiated(PyObject *node, PyObject *grads) {
     PyObject *made[MOST_OUTPUTS], *answer = NULL;
-    PyObject *node = args[0], *grads = given == 2 ? args[1] : NULL;
-    if (!grads || !PyList_CheckExact(grads)) Py_RETURN_NONE;
     PyObject *saved = field(node, N.saved), *packed = field(node, N.packed);
     PyObject *keeping = field(node, N.keeping), *edges = field(node, N.edges);
     PyObject *kinds = NULL, *operands = NULL, *state = NULL;
@@ -122,4 +120,9 @@ done:
     Py_XDECREF(operands);
     Py_XDECREF(state);
     return answer == Py_None ? Py_NewRef(answer) : answer;
+}
+
+PyObject *differentiate(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    if (given != 2 || !PyList_CheckExact(args[1])) Py_RETURN_NONE;
+    return differentiated(args[0], args[1]);
 }

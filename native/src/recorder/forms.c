@@ -156,7 +156,7 @@ static PyObject *storage_of(PyObject *value) {
 }
 
 // A fresh tensor of the user's class on a storage of its own.
-static PyObject *tensor_from(PyObject *state, PyObject *value) {
+PyObject *tensor_from(PyObject *state, PyObject *value) {
     PyObject *class = field(T.process, N.tensor_class);
     if (!class) return NULL;
     PyObject *tensor = make((PyTypeObject *)class), *storage = storage_of(value);

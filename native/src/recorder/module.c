@@ -134,6 +134,17 @@ static PyObject *use_tensors(PyObject *module, PyObject *space) {
     Py_RETURN_NONE;
 }
 
+static PyObject *use_backward(PyObject *module, PyObject *space) {
+    const Class classes[] = {{"OpNode", &T.op_node}, {"AccumulateGrad", &T.accumulate_grad}};
+    const Object objects[] = {
+        {"fitted", &T.fitted}, {"add_vars", &T.add_vars}, {"heappush", &T.heappush},
+        {"heappop", &T.heappop},
+    };
+    const Number numbers[] = {};
+    TAKE(space, classes, objects, numbers);
+    Py_RETURN_NONE;
+}
+
 static PyObject *date_storages(PyObject *module, PyObject *ignored) {
     T.dated = true;
     Py_RETURN_NONE;
@@ -149,6 +160,11 @@ static PyMethodDef methods[] = {
      "date_storages(): from now on storages are made by their class, which notes the moment."},
     {"differentiate", (PyCFunction)(void (*)(void))differentiate, METH_FASTCALL,
      "differentiate(node, grads): what `OpNode.apply` gives; None where it is to do that itself."},
+    {"use_backward", use_backward, METH_O, "use_backward(space): those that `walk` takes."},
+    {"walk", (PyCFunction)(void (*)(void))walk, METH_FASTCALL,
+     "walk(ready, buffers, waiting, counter, keeps): runs nodes up to one that Python is to run."},
+    {"count", (PyCFunction)(void (*)(void))count, METH_FASTCALL,
+     "count(stack, seen, stops): how many edges lead to each node below those of `stack`."},
     {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL,
      "call(operator, args, kwargs): `torchish._ops.call.calling.call`."},
     {NULL, NULL, 0, NULL},

@@ -4,7 +4,8 @@
 // Nothing is defined here. The classes are torchish's own (their `__slots__` tell where the fields
 // lie), and so are the rules: `call` is `_ops/call/calling.py` with the forms of `forms.py`,
 // `record` is `Trace.record` of `_core/trace.py`, `link` is `input_edges` and `link` of
-// `_autograd/apply.py` with `reverse_history` of `_autograd/nodes.py`. Whatever is out of the
+// `_autograd/apply.py` with `reverse_history` of `_autograd/nodes.py`, `walk` and `count` are `Pass`
+// of `_autograd/backward.py`. Whatever is out of the
 // ordinary is left to those before anything has changed; they are what a reader should read, and
 // what runs where this library is not installed.
 //
@@ -26,7 +27,7 @@
 #endif
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-#define VERSION 1  // torchish asks for it: `_basics/recorder.py`
+#define VERSION 2  // torchish asks for it: `_basics/recorder.py`
 // What a function that has a common case did: nothing at all, where it declined.
 enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
 // How the operands of a form must lie, so that its result is row-major.
@@ -40,6 +41,7 @@ enum layouts { ANY_LAYOUT, ROW_MAJOR, NO_VIEW };
 extern struct Torchish {
     // classes, and where their slots lie
     PyTypeObject *value, *trace, *kernel, *aval, *keeping, *saved_tensor, *tensor_base, *storage;
+    PyTypeObject *op_node, *accumulate_grad;
     Py_ssize_t v_array, v_aval, v_device, v_trace, v_slot;
     Py_ssize_t t_bytes, t_busy, t_device, t_entries, t_ext_index, t_externals, t_floats, t_ints;
     Py_ssize_t t_complexes, t_outs, t_sites;
@@ -52,7 +54,7 @@ extern struct Torchish {
     PyObject *state, *settings, *process, *own_files, *sequence, *cpu, *miss, *missing;
     // functions of the general way
     PyObject *slow_record, *slow_link, *general_call, *input_edges, *static_value;
-    PyObject *leaf_node;
+    PyObject *leaf_node, *fitted, *add_vars, *heappush, *heappop;
     // first number of each kind's slots
     Py_ssize_t floats, ints, complexes;
     Py_ssize_t dual;
@@ -60,11 +62,12 @@ extern struct Torchish {
 } T;
 
 #define NAMES(X) \
-    X(_accumulator) X(_aval) X(_base) X(_edge) X(_grad_fn) X(_inference) X(_layout) X(_out_nr) \
-    X(_own_version) X(_requires_grad) X(_storage) X(_value) X(anomaly) X(counter) X(cut) X(edges) \
+    X(_accumulator) X(_aval) X(_base) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) \
+    X(_out_nr) X(_own_version) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(anomaly) X(counter) X(cut) X(edges) \
     X(flow) X(forms) X(forward) X(grad_enabled) X(holds_tensors) X(host) X(inference) X(is_dual) \
-    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(out_avals) X(packed) X(saved) X(saved_hooks) \
-    X(sequence) X(strides) X(tensor_class) X(tensors) X(traces) X(version) X(writes)
+    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(out_avals) X(packed) X(post_hooks) X(pre_hooks) \
+    X(retained) X(saved) X(saved_hooks) X(sequence) X(strides) X(tensor_class) X(tensor_hooks) \
+    X(tensors) X(traces) X(variable) X(version) X(writes)
 #define DECLARE(name) PyObject *name;
 // Interned names of fields; `N.dict` is "__dict__".
 extern struct Names { NAMES(DECLARE) PyObject *dict; } N;
@@ -111,9 +114,14 @@ extern int link_slowly(PyObject *kernel, PyObject *const *operands, PyObject *co
                        Py_ssize_t n, PyObject *result);
 extern PyObject *as_tuple(PyObject *const *items, Py_ssize_t n);
 // backward.c
+extern PyObject *differentiated(PyObject *node, PyObject *grads);
 extern PyObject *differentiate(PyObject *module, PyObject *const *args, Py_ssize_t given);
+// walk.c
+extern PyObject *walk(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *count(PyObject *module, PyObject *const *args, Py_ssize_t given);
 // forms.c
 extern PyTypeObject *make_form_type(void);
+extern PyObject *tensor_from(PyObject *state, PyObject *value);
 extern PyObject *call(PyObject *module, PyObject *const *args, Py_ssize_t given);
 
 #pragma GCC visibility pop
