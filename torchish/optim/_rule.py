@@ -170,16 +170,16 @@ class RuleOptimizer(Optimizer):
 
     def _step_group(self, group: dict[str, Any]) -> None:
         batches: dict[tuple[Any, ...], list[Tensor]] = {}
-        known: dict[
-            int, tuple[Value, float]
-        ] = {}  # most parameters share the values of their counters
+        # Most parameters share the values of their counters.
+        known: dict[int, tuple[Value, float]] = {}
+        counters = self._counters
         for param in group["params"]:
             if param.grad is None:
                 continue
             state = self.state[param]
             if not state:
                 state.update(self._init_state(param, group))
-            numbers = tuple([_number(state[name], known) for name in self._counters])
+            numbers = tuple([_number(state[name], known) for name in counters])
             batches.setdefault((param.device, param.dtype, numbers), []).append(param)
         for (_, _, numbers), params in batches.items():
             self._step_batch(group, dict(zip(self._counters, numbers, strict=True)), params)

@@ -150,16 +150,14 @@ class Binder:
     ) -> None:
         if isinstance(value, TensorBase) or not isinstance(value, list | tuple):
             self._refuse(p, position, value, "tuple of Tensors")
-        avals = []
         for k, t in enumerate(value):
             if not isinstance(t, TensorBase):
                 raise TypeError(
                     f"expected Tensor as element {k} in argument {self.params.index(p)}, but got "
                     f"{type(t).__name__}"
                 )
-            operands.append(t)
-            avals.append(t._aval)
-        key.append(tuple(avals))
+        operands.extend(value)
+        key.append(tuple([t._aval for t in value]))
 
     def _refuse(self, p: Parameter, position: int | None, value: Any, wanted: str) -> None:
         place = "" if position is None else f" (position {position + 1})"  # None: by keyword

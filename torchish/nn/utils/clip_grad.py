@@ -42,7 +42,7 @@ def scaled_each(tensors: Tensors, factor: Operand) -> Any:
     return [x * factor for x in tensors]
 
 
-def _are_alike(tensors: list[Tensor], *more: Tensor) -> bool:
+def _are_alike(tensors: list[Tensor]) -> bool:
     """Whether one operator may stand for one a tensor: nobody would see or feel a difference.
 
     They are then dense, of one floating type and device, each the whole of memory of its own,
@@ -55,22 +55,29 @@ def _are_alike(tensors: list[Tensor], *more: Tensor) -> bool:
         return False
     first = tensors[0]
     dtype, device = first.dtype, first.device
-    if dtype not in (float32, float64):
+    if dtype not in (float32, float64) or first.is_meta:
         return False
-    for x in (*tensors, *more):
+    storages = set()
+    for x in tensors:
+        storage = x._storage
         if (
             overriding.implementation(x) is not None or x._aval.dtype is not dtype
-            or x._storage.device != device or x._layout is not None or x._requires_grad
-            or x._grad_fn is not None or x._storage.placement is not None or x.is_meta
-            or x._inference
+            or storage.device != device or x._layout is not None or x._requires_grad
+            or x._grad_fn is not None or storage.placement is not None or x._inference
         ):  # fmt: skip
             return False
-    return len({id(x._storage) for x in tensors}) == len(tensors)
+        storages.add(id(storage))
+    return len(storages) == len(tensors)
 
 
-def _norms(tensors: list[Tensor], order: float) -> list[Tensor]:
+def _is_like(x: Tensor, y: Tensor) -> bool:
+    """Whether a scalar may stand beside tensors that are alike, of which `y` is one."""
+    return _are_alike([x]) and x._aval.dtype is y._aval.dtype and x.device == y.device
+
+
+def _norms(tensors: list[Tensor], order: float, alike: bool) -> list[Tensor]:
     """The norm of each tensor, on the device of the first."""
-    if _are_alike(tensors) and all(x.numel() for x in tensors):
+    if alike and all(x._aval.numel for x in tensors):
         return [from_value(v) for v in run(internal.norms_of_each, tensors, order)]
     device = tensors[0].device
     return [linalg.vector_norm(t, order).to(device) for t in tensors]
@@ -88,11 +95,17 @@ def get_total_norm(
         RuntimeError: the norm is not finite and `error_if_nonfinite`.
     """
     found = _as_list(tensors)
+    return _total_norm(found, norm_type, error_if_nonfinite, _are_alike(found))
+
+
+def _total_norm(
+    found: list[Tensor], norm_type: float, error_if_nonfinite: bool, alike: bool
+) -> Tensor:
     norm_type = float(norm_type)
     if not found:
         return ops.tensor(0.0)
     with no_grad():
-        total = linalg.vector_norm(ops.stack(_norms(found, norm_type)), norm_type)
+        total = linalg.vector_norm(ops.stack(_norms(found, norm_type, alike)), norm_type)
     if error_if_nonfinite and not total.isfinite():
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
@@ -110,11 +123,15 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scales gradients by `min(1, max_norm / (total_norm + 1e-6))`, in place."""
     grads = [p.grad for p in _as_list(parameters) if p.grad is not None]
+    _scale(grads, max_norm, total_norm, _are_alike(grads))
+
+
+def _scale(grads: list[Tensor], max_norm: float, total_norm: Tensor, alike: bool) -> None:
     if not grads:
         return
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        if _are_alike(grads, factor):
+        if alike and _is_like(factor, grads[0]):
             assign(grads, run(internal.scaled_each, grads, factor))
             return
         for grad in grads:
@@ -140,8 +157,9 @@ def clip_grad_norm_(
             stacklevel=2,
         )
     grads = [p.grad for p in params if p.grad is not None]
-    total = get_total_norm(grads, norm_type, error_if_nonfinite, foreach)
-    clip_grads_with_norm_(params, max_norm, total, foreach)
+    alike = _are_alike(grads)
+    total = _total_norm(grads, norm_type, error_if_nonfinite, alike)
+    _scale(grads, max_norm, total, alike)
     return total
 
 
