@@ -43,13 +43,14 @@ inline void multiply_piece(Gemm g, bool rows, int64_t from, int64_t to, const fl
 inline double products(const Gemm& g) { return static_cast<double>(g.m) * g.n * g.k; }
 
 // In pieces of the longer side of the result, one a thread.
-inline void multiply(xla::ffi::ThreadPool& pool, const Gemm& g, const float* a, const float* b, float* c) {
+inline void multiply(xla::ffi::ThreadPool& pool, const Gemm& g, const float* a, const float* b, float* c,
+                     bool awake = false) {
   bool rows = g.m >= g.n;
   int64_t length = rows ? g.m : g.n;
   int64_t parts = std::min(parts_for(pool, products(g)), (length + 15) / 16);
   for_parts(pool, parts, [&](int64_t k) {
     multiply_piece(g, rows, start_of(k, parts, length, 16), start_of(k + 1, parts, length, 16), a, b, c);
-  });
+  }, awake);
 }
 
 }  // namespace torchish

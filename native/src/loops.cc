@@ -146,7 +146,7 @@ void run(const Plan& plan, int64_t from, int64_t to) {
 }
 
 ffi::Error handle(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t arrays,
-                  ffi::Span<const int64_t> code, ffi::Span<const int64_t> outs) {
+                  ffi::Span<const int64_t> code, ffi::Span<const int64_t> outs, int64_t awake) {
   try {
     Plan plan;
     std::string wrong = plan_for(args, rets, arrays, code, outs, plan);
@@ -155,7 +155,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingR
     int64_t parts = std::min(parts_for(pool, cost, 4), (plan.elements + PIECE - 1) / PIECE);
     for_parts(pool, parts, [&](int64_t k) {
       run(plan, start_of(k, parts, plan.elements, PIECE), start_of(k + 1, parts, plan.elements, PIECE));
-    });
+    }, awake != 0);
     return ffi::Error::Success();
   } catch (const std::exception& e) {
     return ffi::Error(ffi::ErrorCode::kInternal, std::string("loops: ") + e.what());
@@ -172,4 +172,5 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(torchish_loops, torchish::handle,
                                   .RemainingRets()
                                   .Attr<int64_t>("arrays")
                                   .Attr<ffi::Span<const int64_t>>("code")
-                                  .Attr<ffi::Span<const int64_t>>("outs"));
+                                  .Attr<ffi::Span<const int64_t>>("outs")
+                                  .Attr<int64_t>("awake"));

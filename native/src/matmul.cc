@@ -31,7 +31,7 @@ Sides sides_of(const Floats& x) {
 }
 
 ffi::Error handle(ffi::ThreadPool pool, Floats a, Floats b, ffi::Result<Floats> c, int64_t turned_a,
-                  int64_t turned_b) {
+                  int64_t turned_b, int64_t awake) {
   if (a.dimensions().size() < 2 || b.dimensions().size() < 2 || c->dimensions().size() < 2)
     return ffi::Error::InvalidArgument("matrix product: matrices are needed");
   Sides sa = sides_of(a), sb = sides_of(b), sc = sides_of(*c);
@@ -44,7 +44,7 @@ ffi::Error handle(ffi::ThreadPool pool, Floats a, Floats b, ffi::Result<Floats> 
     const float *pa = a.typed_data(), *pb = b.typed_data();
     float* pc = c->typed_data();
     if (sc.count == 1) {
-      multiply(pool, g, pa, pb, pc);
+      multiply(pool, g, pa, pb, pc, awake != 0);
       return ffi::Error::Success();
     }
     int64_t parts = std::min(parts_for(pool, products(g) * sc.count), sc.count);
@@ -52,7 +52,7 @@ ffi::Error handle(ffi::ThreadPool pool, Floats a, Floats b, ffi::Result<Floats> 
       int64_t end = start_of(part + 1, parts, sc.count, 1);
       for (int64_t i = start_of(part, parts, sc.count, 1); i < end; ++i)
         multiply(g, pa + i * sa.rows * sa.columns, pb + i * sb.rows * sb.columns, pc + i * g.m * g.n);
-    });
+    }, awake != 0);
     return ffi::Error::Success();
   } catch (const std::exception& e) {
     return ffi::Error(ffi::ErrorCode::kInternal, std::string("matrix product: ") + e.what());
@@ -69,4 +69,5 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(torchish_matmul, torchish::handle,
                                   .Arg<torchish::Floats>()
                                   .Ret<torchish::Floats>()
                                   .Attr<int64_t>("turned_a")
-                                  .Attr<int64_t>("turned_b"));
+                                  .Attr<int64_t>("turned_b")
+                                  .Attr<int64_t>("awake"));

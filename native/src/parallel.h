@@ -108,9 +108,13 @@ inline int64_t threads_of(xla::ffi::ThreadPool& pool) {
   return std::max<int64_t>(pool.num_threads(), 1);
 }
 
-// body(0) ... body(count - 1), each once; rethrows what one of them threw.
+// Has that many helpers work at parts too, if they are free (team.cc).
+void offer(const std::shared_ptr<Parts>& parts, int64_t helpers);
+
+// body(0) ... body(count - 1), each once; rethrows what one of them threw. On XLA's threads, or on
+// helpers that stay awake for the next call.
 template <typename Body>
-void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body) {
+void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body, bool awake = false) {
   if (count <= 1) {
     OneThread single;
     FlushesDenormals flushes;
@@ -125,7 +129,8 @@ void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body) {
   };
   // Waking a thread costs the caller some 15 microseconds: one each, however many parts there are.
   int64_t helpers = std::min<int64_t>(count, threads_of(pool)) - 1;
-  for (int64_t k = 0; k < helpers; ++k) pool.Schedule([parts] { parts->work(); });
+  if (awake) offer(parts, helpers);
+  else for (int64_t k = 0; k < helpers; ++k) pool.Schedule([parts] { parts->work(); });
   parts->work();
   parts->wait();
   if (parts->error) std::rethrow_exception(parts->error);

@@ -16,7 +16,7 @@ import torchish as torch
 from torchish._basics.settings import settings
 from torchish._core import program, trace
 from torchish._ops.conv import onednn
-from torchish._ops.rewrites import loops, products
+from torchish._ops.rewrites import awake, loops, products
 
 pytestmark = pytest.mark.skipif(
     not onednn.is_available(), reason="torchish-cpu is not installed"
@@ -233,7 +233,7 @@ def test_a_malformed_list_of_instructions_is_an_error(
     arrays: int, code: list[int], outs: list[int]
 ) -> None:
     call = jax.ffi.ffi_call(onednn.LOOPS, [jax.ShapeDtypeStruct(SIZE, jnp.float32)])
-    options = {"arrays": np.int64(arrays), "code": np.array(code, np.int64)}
+    options = {"arrays": np.int64(arrays), "code": np.array(code, np.int64), "awake": np.int64(0)}
     with pytest.raises(jax.errors.JaxRuntimeError, match="loops"):
         made = jax.jit(lambda a, b: call(a, b, **options, outs=np.array(outs, np.int64)))
         jax.block_until_ready(made(*_arrays(SIZE, SIZE)))
@@ -241,6 +241,40 @@ def test_a_malformed_list_of_instructions_is_an_error(
 
 def test_operands_of_a_product_that_do_not_fit_are_an_error() -> None:
     call = jax.ffi.ffi_call(onednn.MATMUL, jax.ShapeDtypeStruct((4, 5), jnp.float32))
+    options = dict.fromkeys(("turned_a", "turned_b", "awake"), np.int64(0))
     with pytest.raises(jax.errors.JaxRuntimeError, match="matrix product"):
-        made = jax.jit(lambda a, b: call(a, b, turned_a=np.int64(0), turned_b=np.int64(0)))
+        made = jax.jit(lambda a, b: call(a, b, **options))
         jax.block_until_ready(made(*_arrays((4, 6), (7, 5))))
+
+
+# -------------------------------------------------------------------------- helpers kept awake
+
+
+def _steps(a: Any, b: Any, c: Any) -> Any:
+    for _ in range(6):
+        a = jnp.tanh(a @ b)
+    return a @ b, (a @ c).T
+
+
+def _rewritten(awake_too: bool) -> Callable[[Any], None]:
+    def rewrite(lowered: Any) -> None:
+        products.use_onednn(lowered)
+        if awake_too:
+            awake.keep_awake(lowered)
+
+    return rewrite
+
+
+def test_calls_of_a_small_program_keep_helpers_awake_and_give_the_same_bits() -> None:
+    arrays = _arrays((64, 256), (256, 256), (256, 3000))
+    arrays[1] /= 16
+    plain, before = _run(_steps, arrays, _rewritten(False))
+    kept, text = _run(_steps, arrays, _rewritten(True))
+    assert (before.count("awake = 1"), text.count("awake = 1")) == (0, 8)
+    for one, two in zip(plain, kept, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_programs_with_large_loops_leave_the_cores_to_xla() -> None:
+    arrays = _arrays((400, 256), (256, 256), (256, 300))
+    assert "awake = 1" not in _run(_steps, arrays, _rewritten(True))[1]

@@ -141,6 +141,7 @@ def _replace(group: Sequence[Any]) -> None:
         made = call(
             onednn.LOOPS, [*registers.arrays, *registers.numbers], [size] * len(results),
             arrays=len(registers.arrays), code=code, outs=[registers.of_result(r) for r in results],
+            awake=0,
         )  # fmt: skip
     for op, value in zip(results, made, strict=True):
         op.results[0].replace_all_uses_with(value)

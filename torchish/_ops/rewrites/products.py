@@ -86,7 +86,7 @@ def _call(result: Any, a: _Stack, b: _Stack) -> None:
     operands = [reshaped(x.value, (*stack, x.rows, x.columns)) for x in (a, b)]
     size = (*stack, a.size[0], b.size[1])
     made = call(
-        onednn.MATMUL, operands, [size], turned_a=int(a.turned), turned_b=int(b.turned)
+        onednn.MATMUL, operands, [size], turned_a=int(a.turned), turned_b=int(b.turned), awake=0
     )  # fmt: skip
     result.replace_all_uses_with(reshaped(made[0], shape(result)))
 
