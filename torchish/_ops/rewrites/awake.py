@@ -12,10 +12,7 @@ from typing import Any
 
 from jax.interpreters.mlir import ir
 
-from ..._core.program import rewrites
 from ..conv import onednn
-from .loops import fuse_updates  # noqa: F401  (passes run in the order of their modules)
-from .products import use_onednn  # noqa: F401
 from .stablehlo import collect
 
 # Elements of an array that XLA writes in a loop on one thread.
@@ -54,6 +51,3 @@ def _elements(op: Any) -> int:
         return 0
     kind = op.results[0].type
     return prod(ir.RankedTensorType(kind).shape) if isinstance(kind, ir.RankedTensorType) else 0
-
-
-rewrites.append(keep_awake)

@@ -12,7 +12,6 @@ from typing import Any
 
 from jax.interpreters.mlir import ir
 
-from ..._core.program import rewrites
 from ..conv import onednn
 from .stablehlo import call, collect, integers, owner, reshaped, shape
 
@@ -106,6 +105,3 @@ def _order(sizes: Sequence[int], seen: Sequence[int], moved: list[int]) -> list[
         parts = (range(lead), [lead], [lead + 1])
         moved = [part for d in moved for part in parts[d]]
     return moved if moved[-1] == len(sizes) - 1 else None
-
-
-rewrites.append(leave_heads)

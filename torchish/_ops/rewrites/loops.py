@@ -17,7 +17,6 @@ from typing import Any
 
 from jax.interpreters.mlir import ir
 
-from ..._core.program import rewrites
 from ..conv import onednn
 from .stablehlo import call, collect, integers, is_float32, owner, shape
 
@@ -155,6 +154,3 @@ def _number(value: Any) -> Any:
     if op is None or op.name != "stablehlo.broadcast_in_dim" or shape(op.operands[0]):
         return None
     return op.operands[0] if not integers(op.attributes["broadcast_dimensions"]) else None
-
-
-rewrites.append(fuse_updates)

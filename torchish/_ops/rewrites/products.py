@@ -15,7 +15,6 @@ from typing import Any
 
 from jax.interpreters.mlir import ir
 
-from ..._core.program import rewrites
 from ..conv import onednn
 from .stablehlo import call, collect, integers, is_float32, owner, reshaped, shape
 
@@ -145,6 +144,3 @@ def _only_transpose(value: Any) -> list[Any]:
             return found if integers(op.attributes["permutation"]) == [1, 0] else []
         else:
             return []
-
-
-rewrites.append(use_onednn)

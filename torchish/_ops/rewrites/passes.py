@@ -1,0 +1,15 @@
+"""The passes over a lowered program for the CPU, in their order.
+
+Updates come before products, so that a group's operands are still the program's own; helpers are
+kept awake by what calls there are then; heads are read where they lie last.
+"""
+
+from __future__ import annotations
+
+from ..._core.program import rewrites
+from .awake import keep_awake
+from .heads import leave_heads
+from .loops import fuse_updates
+from .products import use_onednn
+
+rewrites += [fuse_updates, use_onednn, keep_awake, leave_heads]
