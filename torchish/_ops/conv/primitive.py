@@ -13,14 +13,11 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax import lax
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
+from ..shared.primitives import define
 from . import cpu as conv_cpu, numpy_maps as conv_numpy, onednn  # noqa: F401  (registers rules)
 from .xla_maps import ConvShape, xla_conv, xla_input_grad, xla_weight_grad
-
-# jax.extend.core.Primitive; importing it from there would load all of jax.extend.
-Primitive: Any = type(lax.add_p)
 
 
 def _shape_conv(x: Any, w: Any, *, geo: ConvShape) -> Any:
@@ -35,18 +32,8 @@ def _shape_weight_grad(x: Any, g: Any, *, geo: ConvShape) -> Any:
     return g.update(shape=(g.shape[1], x.shape[1] // geo.groups, *geo.kernel), weak_type=False)
 
 
-def _define(name: str, shape: Any, generic: Any, cpu: Any) -> Primitive:
-    primitive = Primitive(name)
-    primitive.def_abstract_eval(shape)
-
-    @partial(jax.jit, static_argnames="geo")
-    def run(a, b, *, geo):
-        return primitive.bind(a, b, geo=geo)
-
-    primitive.def_impl(run)
-    mlir.register_lowering(primitive, mlir.lower_fun(generic, multiple_results=False))
-    on_cpu = onednn.portable(mlir.lower_fun(cpu, multiple_results=False))
-    mlir.register_lowering(primitive, on_cpu, platform="cpu")
+def _define(name: str, shape: Any, generic: Any, cpu: Any) -> Any:
+    primitive = define(name, shape, generic, cpu, static=["geo"], around=onednn.portable)
 
     def batch(args, dims, *, geo):
         return jax.vmap(partial(generic, geo=geo), in_axes=dims)(*args), 0

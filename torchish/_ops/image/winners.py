@@ -13,22 +13,20 @@ of equal elements wins, and a NaN wins over everything.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
 from ..._interpret.table import Array, Run, rule
 from ..conv import onednn
 from ..shared import numeric as num
+from ..shared.primitives import define
 from ..shared.windows import Windows, taps
-
-Primitive: Any = type(lax.add_p)
 
 
 def argmax_windows(x: Any, win: Windows) -> tuple[Any, Any]:
@@ -132,21 +130,11 @@ def _native_scatter(g: Any, index: Any, *, size: tuple[int, ...]) -> Any:
 
 
 def _define(
-    name: str, shape: Callable[..., Any], generic: Callable[..., Any],
-    cpu: Callable[..., Any] | None, several: bool = False,
-) -> Any:  # fmt: skip
-    primitive = Primitive(name)
-    primitive.multiple_results = several
-    primitive.def_abstract_eval(shape)
-
-    def run(*operands: Any, **params: Any) -> Any:
-        return jax.jit(partial(primitive.bind, **params))(*operands)
-
-    primitive.def_impl(run)
-    mlir.register_lowering(primitive, mlir.lower_fun(generic, multiple_results=several))
-    if cpu is not None:
-        lowering = onednn.portable(mlir.lower_fun(cpu, multiple_results=several))
-        mlir.register_lowering(primitive, lowering, platform="cpu")
+    name: str, shape: Any, generic: Any, cpu: Any, static: str, several: bool = False
+) -> Any:
+    primitive = define(
+        name, shape, generic, cpu, static=[static], several=several, around=onednn.portable
+    )
 
     def batch(args: Sequence[Any], dims: Sequence[Any], **params: Any) -> Any:
         size = next(x.shape[d] for x, d in zip(args, dims, strict=True) if d is not None)
@@ -175,10 +163,10 @@ def _shape_to(g: Any, index: Any, *, size: tuple[int, ...]) -> Any:
 
 
 _max_pool = _define(
-    "max_pool", _shape_max, lambda x, *, win: _separable(x, win), _native_max, several=True
+    "max_pool", _shape_max, lambda x, *, win: _separable(x, win), _native_max, "win", True
 )
-_at_winners = _define("at_winners", _shape_at, _gather, None)
-_to_winners = _define("to_winners", _shape_to, _scatter, _native_scatter)
+_at_winners = _define("at_winners", _shape_at, _gather, None, "nd")
+_to_winners = _define("to_winners", _shape_to, _scatter, _native_scatter, "size")
 
 
 def _still(value: Any) -> Any:

@@ -25,13 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
 from ..._interpret.table import Array, Run, rule
 from ..conv import onednn
 from ..shared import numeric as num
-
-Primitive: Any = type(lax.add_p)
+from ..shared.primitives import define
 
 
 def probabilities(q: Any, k: Any, mask: Any, causal: bool, scale: Any) -> Any:
@@ -127,23 +126,15 @@ def _native(target: str, results: Results, large: int, formula: Any) -> Callable
 
 def _define(name: str, formula: Any, results: Results, large: int, target: str = "") -> Any:
     """A primitive whose first `large` operands are arrays of heads; a scale and a mask follow."""
-    primitive = Primitive(name)
-    primitive.multiple_results = True
 
     def shapes(*avals: Any, causal: bool) -> list[Any]:
         made = _results(avals, results)
         return [avals[0].update(shape=r.shape, weak_type=False) for r in made]
 
-    primitive.def_abstract_eval(shapes)
-
-    def run(*operands: Any, causal: bool) -> Any:
-        return primitive.bind(*operands, causal=causal)
-
-    primitive.def_impl(jax.jit(run, static_argnames="causal"))
-    mlir.register_lowering(primitive, mlir.lower_fun(formula, multiple_results=True))
-    if target:
-        cpu = mlir.lower_fun(_native(target, results, large, formula), multiple_results=True)
-        mlir.register_lowering(primitive, onednn.portable(cpu), platform="cpu")
+    primitive = define(
+        name, shapes, formula, _native(target, results, large, formula) if target else None,
+        static=["causal"], several=True, around=onednn.portable,
+    )  # fmt: skip
 
     def batch(args: Any, dims: Any, *, causal: bool) -> Any:
         found = [0] * len(results)

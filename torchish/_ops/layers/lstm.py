@@ -21,12 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
 from ..._interpret.table import Array, Run, rule
 from ..conv import onednn
-
-Primitive: Any = type(lax.add_p)
+from ..shared.primitives import define
 
 
 def before(x: Any, first: Any, reverse: bool) -> Any:
@@ -93,22 +92,14 @@ def _results(operands: Sequence[Any], results: Sequence[int]) -> list[Any]:
 
 
 def _define(name: str, scan: Any, target: str, results: Sequence[int]) -> Any:
-    primitive = Primitive(name)
-    primitive.multiple_results = True
-
     def shapes(*avals: Any, reverse: bool) -> list[Any]:
         made = _results(avals, results)
         return [avals[0].update(shape=r.shape, weak_type=False) for r in made]
 
-    primitive.def_abstract_eval(shapes)
-
-    def run(*operands: Any, reverse: bool) -> Any:
-        return primitive.bind(*operands, reverse=reverse)
-
-    primitive.def_impl(jax.jit(run, static_argnames="reverse"))
-    mlir.register_lowering(primitive, mlir.lower_fun(scan, multiple_results=True))
-    cpu = mlir.lower_fun(_native(target, results, scan), multiple_results=True)
-    mlir.register_lowering(primitive, onednn.portable(cpu), platform="cpu")
+    primitive = define(
+        name, shapes, scan, _native(target, results, scan), static=["reverse"], several=True,
+        around=onednn.portable,
+    )  # fmt: skip
 
     def batch(args: Any, dims: Any, *, reverse: bool) -> Any:
         return jax.vmap(partial(scan, reverse=reverse), in_axes=dims)(*args), [0] * len(results)

@@ -12,14 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad, batching
 
 from ..._interpret.table import RULES, rule
-
-Primitive: Any = type(lax.add_p)
+from ..shared.primitives import define
 
 # (tanh(x) / x - 1) / x^2 in powers of x^2, |x| < 0.625.
 _TANH = (-0.33333284, 0.13331491, -0.053743493, 0.020650573, -0.0057170284)
@@ -74,11 +72,7 @@ def _log1p(x: Any) -> Any:
 
 def _define(name: str, generic: Any, cpu: Any, tangent: Any) -> Callable[[Any], Any]:
     """The function `generic` with the formula `cpu` for float32 on the CPU."""
-    primitive = Primitive(f"accurate_{name}")
-    primitive.def_abstract_eval(lambda x: x.update(weak_type=False))
-    primitive.def_impl(jax.jit(primitive.bind))
-    mlir.register_lowering(primitive, mlir.lower_fun(generic, multiple_results=False))
-    mlir.register_lowering(primitive, mlir.lower_fun(cpu, multiple_results=False), platform="cpu")
+    primitive = define(f"accurate_{name}", lambda x: x.update(weak_type=False), generic, cpu)
     ad.defjvp2(primitive, tangent)
     batching.defvectorized(primitive)
     rule(primitive.name)(lambda *described: RULES[name](*described))
