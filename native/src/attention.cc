@@ -27,6 +27,7 @@
 
 #include "functions.h"
 #include "gemm.h"
+#include "handlers.h"
 #include "parallel.h"
 #include "processor.h"
 #include "tiles.h"
@@ -358,32 +359,28 @@ Call call_of(Floats q, Floats k, Floats v, Floats scale, ffi::RemainingArgs& res
 }
 
 // `count`: how many large arrays `orders` is about, all of one rank.
-template <typename Body>
-ffi::Error guarded(const Floats& q, ffi::Span<const int64_t> orders, size_t count, Body&& body) {
-  try {
-    if (orders.size() != count * q.dimensions().size()) throw std::runtime_error("orders are needed");
-    body(static_cast<int64_t>(q.dimensions().size()), orders.begin());
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("attention: ") + e.what());
-  }
+// The order of dimensions of the first of `count` arrays of heads; the others' follow.
+const int64_t* orders_of(const Floats& q, ffi::Span<const int64_t> orders, size_t count) {
+  if (orders.size() != count * q.dimensions().size()) throw std::runtime_error("orders are needed");
+  return orders.begin();
 }
 
 ffi::Error handle_forward(ffi::ThreadPool pool, Floats q, Floats k, Floats v, Floats scale,
                           ffi::RemainingArgs rest, ffi::Result<Floats> out, int64_t causal,
                           ffi::Span<const int64_t> orders) {
-  return guarded(q, orders, 4, [&](int64_t rank, const int64_t* order) {
+  return guarded("attention", [&] {
+    int64_t rank = q.dimensions().size();
+    const int64_t* order = orders_of(q, orders, 4);
     Call c = call_of(q, k, v, scale, rest, causal, order);
     Stack result = stack_of(*out, order + 3 * rank);
     if (!same(c.q, result, c.rows(), c.v.columns)) throw std::runtime_error("shapes do not fit");
     int64_t blocks = c.blocks(), units = c.heads * blocks;
     int64_t parts = std::min(parts_for(pool, cost(c), 4), units);
-    for_parts(pool, parts, [&](int64_t part) {
+    for_pieces(pool, parts, units, 1, [&](int64_t from, int64_t to) {
       Worker worker(c, false);
-      int64_t end = start_of(part + 1, parts, units, 1);
-      for (int64_t u = start_of(part, parts, units, 1); u < end; ++u) {
-        int64_t from = u % blocks * c.block();
-        worker.forward(result, u / blocks, from, std::min(c.rows(), from + c.block()));
+      for (int64_t u = from; u < to; ++u) {
+        int64_t row = u % blocks * c.block();
+        worker.forward(result, u / blocks, row, std::min(c.rows(), row + c.block()));
       }
     });
   });
@@ -392,7 +389,9 @@ ffi::Error handle_forward(ffi::ThreadPool pool, Floats q, Floats k, Floats v, Fl
 ffi::Error handle_gradient(ffi::ThreadPool pool, Floats d_out, Floats q, Floats k, Floats v, Floats scale,
                            ffi::RemainingArgs rest, ffi::Result<Floats> dq, ffi::Result<Floats> dk,
                            ffi::Result<Floats> dv, int64_t causal, ffi::Span<const int64_t> orders) {
-  return guarded(q, orders, 7, [&](int64_t rank, const int64_t* order) {
+  return guarded("attention", [&] {
+    int64_t rank = q.dimensions().size();
+    const int64_t* order = orders_of(q, orders, 7);
     Call c = call_of(q, k, v, scale, rest, causal, order + rank);
     Gradients d{stack_of(d_out, order), stack_of(*dq, order + 4 * rank), stack_of(*dk, order + 5 * rank),
                 stack_of(*dv, order + 6 * rank)};
@@ -400,10 +399,9 @@ ffi::Error handle_gradient(ffi::ThreadPool pool, Floats d_out, Floats q, Floats 
         !same(c.q, d.k, c.k.rows, c.k.columns) || !same(c.q, d.v, c.v.rows, c.v.columns))
       throw std::runtime_error("shapes do not fit");
     int64_t parts = std::min(parts_for(pool, 2.5 * cost(c), 4), c.heads);
-    for_parts(pool, parts, [&](int64_t part) {
+    for_pieces(pool, parts, c.heads, 1, [&](int64_t from, int64_t to) {
       Worker worker(c, true);
-      int64_t end = start_of(part + 1, parts, c.heads, 1);
-      for (int64_t h = start_of(part, parts, c.heads, 1); h < end; ++h) worker.backward(d, h);
+      for (int64_t h = from; h < to; ++h) worker.backward(d, h);
     });
   });
 }

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <memory>
 #include <shared_mutex>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "oneapi/dnnl/dnnl.hpp"
 #include "conv_products.h"
 #include "engine.h"
+#include "handlers.h"
 #include "parallel.h"
 #include "problem.h"
 #include "xla/ffi/api/ffi.h"
@@ -277,12 +279,12 @@ dims to_dims(ffi::Span<const int64_t> s) { return dims(s.begin(), s.end()); }
 ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi::Result<ffi::AnyBuffer> out,
                   int64_t kind, int64_t groups, int64_t last, ffi::Span<const int64_t> stride,
                   ffi::Span<const int64_t> low, ffi::Span<const int64_t> dilation) {
-  try {
+  return guarded("convolution", [&] {
     Problem q;
     q.kind = kind;
     if (a.element_type() == ffi::F32) q.type = dtype::f32;
     else if (a.element_type() == ffi::BF16) q.type = dtype::bf16;
-    else return ffi::Error::InvalidArgument("convolution: float32 or bfloat16 is needed");
+    else throw std::invalid_argument("float32 or bfloat16 is needed");
     ffi::AnyBuffer *x = &a, *w = &b, *y = &*out;
     if (kind == INPUT_GRAD) x = &*out, y = &a;
     if (kind == WEIGHT_GRAD) y = &b, w = &*out;
@@ -296,12 +298,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi:
     auto floats = [](ffi::AnyBuffer* buffer) { return static_cast<float*>(buffer->untyped_data()); };
     if (is_product(q)) convolve_as_product(pool, q, floats(x), floats(w), floats(y));
     else convolve(pool, q, bytes(x), bytes(w), bytes(y));
-    return ffi::Error::Success();
-  } catch (const dnnl::error& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("oneDNN convolution: ") + e.what());
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("convolution: ") + e.what());
-  }
+  });
 }
 
 }  // namespace

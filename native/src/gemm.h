@@ -48,9 +48,9 @@ inline void multiply(xla::ffi::ThreadPool& pool, const Gemm& g, const float* a, 
   bool rows = g.m >= g.n;
   int64_t length = rows ? g.m : g.n;
   int64_t parts = std::min(parts_for(pool, products(g)), (length + 15) / 16);
-  for_parts(pool, parts, [&](int64_t k) {
-    multiply_piece(g, rows, start_of(k, parts, length, 16), start_of(k + 1, parts, length, 16), a, b, c);
-  }, awake);
+  for_pieces(
+      pool, parts, length, 16,
+      [&](int64_t from, int64_t to) { multiply_piece(g, rows, from, to, a, b, c); }, awake);
 }
 
 }  // namespace torchish

@@ -10,10 +10,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <exception>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "handlers.h"
 #include "parallel.h"
 #include "processor.h"
 #include "xla/ffi/api/ffi.h"
@@ -147,19 +148,15 @@ void run(const Plan& plan, int64_t from, int64_t to) {
 
 ffi::Error handle(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingRets rets, int64_t arrays,
                   ffi::Span<const int64_t> code, ffi::Span<const int64_t> outs, int64_t awake) {
-  try {
+  return guarded("loops", [&] {
     Plan plan;
     std::string wrong = plan_for(args, rets, arrays, code, outs, plan);
-    if (!wrong.empty()) return ffi::Error::InvalidArgument("loops: " + wrong);
+    if (!wrong.empty()) throw std::invalid_argument(wrong);
     double cost = COST_OF_ELEMENT * plan.elements * plan.code.size();
     int64_t parts = std::min(parts_for(pool, cost, 4), (plan.elements + PIECE - 1) / PIECE);
-    for_parts(pool, parts, [&](int64_t k) {
-      run(plan, start_of(k, parts, plan.elements, PIECE), start_of(k + 1, parts, plan.elements, PIECE));
-    }, awake != 0);
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("loops: ") + e.what());
-  }
+    auto some = [&](int64_t from, int64_t to) { run(plan, from, to); };
+    for_pieces(pool, parts, plan.elements, PIECE, some, awake != 0);
+  });
 }
 
 }  // namespace

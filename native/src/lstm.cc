@@ -20,6 +20,7 @@
 #include "oneapi/dnnl/dnnl.hpp"
 #include "engine.h"
 #include "functions.h"
+#include "handlers.h"
 #include "parallel.h"
 #include "processor.h"
 #include "xla/ffi/api/ffi.h"
@@ -184,13 +185,7 @@ void backward(const Shape& s, int64_t from, int64_t to, const float* gates, cons
 
 template <typename Body>
 ffi::Error in_pieces(ffi::ThreadPool& pool, const Shape& s, Body&& body) {
-  try {
-    int64_t pieces = pieces_of(s, threads_of(pool));
-    for_parts(pool, pieces, [&](int64_t k) { body(s.batch * k / pieces, s.batch * (k + 1) / pieces); });
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("LSTM: ") + e.what());
-  }
+  return guarded("LSTM", [&] { for_pieces(pool, pieces_of(s, threads_of(pool)), s.batch, 1, body); });
 }
 
 using Floats = ffi::Buffer<ffi::F32>;

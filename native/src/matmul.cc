@@ -4,11 +4,12 @@
 //
 // A stack is cut over the threads of XLA's pool by its matrices, a single product by the longer side
 // of the result.
+#include <algorithm>
 #include <cstdint>
-#include <exception>
-#include <string>
+#include <stdexcept>
 
 #include "gemm.h"
+#include "handlers.h"
 #include "parallel.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -32,31 +33,25 @@ Sides sides_of(const Floats& x) {
 
 ffi::Error handle(ffi::ThreadPool pool, Floats a, Floats b, ffi::Result<Floats> c, int64_t turned_a,
                   int64_t turned_b, int64_t awake) {
-  if (a.dimensions().size() < 2 || b.dimensions().size() < 2 || c->dimensions().size() < 2)
-    return ffi::Error::InvalidArgument("matrix product: matrices are needed");
-  Sides sa = sides_of(a), sb = sides_of(b), sc = sides_of(*c);
-  int64_t inner = turned_a ? sa.rows : sa.columns;
-  bool fits = (turned_a ? sa.columns : sa.rows) == sc.rows && (turned_b ? sb.columns : sb.rows) == inner &&
-              (turned_b ? sb.rows : sb.columns) == sc.columns && sa.count == sc.count && sb.count == sc.count;
-  if (!fits) return ffi::Error::InvalidArgument("matrix product: shapes do not fit");
-  try {
+  return guarded("matrix product", [&] {
+    if (a.dimensions().size() < 2 || b.dimensions().size() < 2 || c->dimensions().size() < 2)
+      throw std::invalid_argument("matrices are needed");
+    Sides sa = sides_of(a), sb = sides_of(b), sc = sides_of(*c);
+    int64_t inner = turned_a ? sa.rows : sa.columns;
+    bool fits = (turned_a ? sa.columns : sa.rows) == sc.rows && (turned_b ? sb.columns : sb.rows) == inner &&
+                (turned_b ? sb.rows : sb.columns) == sc.columns && sa.count == sc.count && sb.count == sc.count;
+    if (!fits) throw std::invalid_argument("shapes do not fit");
     Gemm g{sc.rows, sc.columns, inner, turned_a != 0, turned_b != 0, sa.columns, sb.columns, sc.columns};
     const float *pa = a.typed_data(), *pb = b.typed_data();
     float* pc = c->typed_data();
-    if (sc.count == 1) {
-      multiply(pool, g, pa, pb, pc, awake != 0);
-      return ffi::Error::Success();
-    }
-    int64_t parts = std::min(parts_for(pool, products(g) * sc.count), sc.count);
-    for_parts(pool, parts, [&](int64_t part) {
-      int64_t end = start_of(part + 1, parts, sc.count, 1);
-      for (int64_t i = start_of(part, parts, sc.count, 1); i < end; ++i)
+    if (sc.count == 1) return multiply(pool, g, pa, pb, pc, awake != 0);
+    auto some = [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; ++i)
         multiply(g, pa + i * sa.rows * sa.columns, pb + i * sb.rows * sb.columns, pc + i * g.m * g.n);
-    }, awake != 0);
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("matrix product: ") + e.what());
-  }
+    };
+    int64_t parts = std::min(parts_for(pool, products(g) * sc.count), sc.count);
+    for_pieces(pool, parts, sc.count, 1, some, awake != 0);
+  });
 }
 
 }  // namespace

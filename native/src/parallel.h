@@ -151,4 +151,13 @@ inline int64_t start_of(int64_t k, int64_t parts, int64_t n, int64_t unit) {
   return std::min(n, units * k / parts * unit);
 }
 
+// body(from, to) for pieces of n things, one a part.
+template <typename Body>
+void for_pieces(xla::ffi::ThreadPool& pool, int64_t parts, int64_t n, int64_t unit, Body&& body,
+                bool awake = false) {
+  for_parts(
+      pool, parts,
+      [&](int64_t k) { body(start_of(k, parts, n, unit), start_of(k + 1, parts, n, unit)); }, awake);
+}
+
 }  // namespace torchish

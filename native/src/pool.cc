@@ -9,12 +9,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <limits>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
+#include "handlers.h"
 #include "parallel.h"
 #include "processor.h"
 #include "xla/ffi/api/ffi.h"
@@ -112,7 +111,7 @@ void row_of_outputs(const Windows& w, const float* x, int64_t a, int64_t b, floa
 ffi::Error forward(ffi::ThreadPool pool, Floats x, ffi::Result<Floats> best, ffi::Result<Places> places,
                    Numbers size, Numbers output, Numbers kernel, Numbers stride, Numbers padding,
                    Numbers dilation) {
-  try {
+  return guarded("max pooling", [&] {
     Windows w = windows_of(size, output, kernel, stride, padding, dilation);
     int64_t in = w.inputs(), out = w.outputs(), rows = x.element_count() / in;
     bool fits = static_cast<int64_t>(x.element_count()) == rows * in &&
@@ -123,22 +122,19 @@ ffi::Error forward(ffi::ThreadPool pool, Floats x, ffi::Result<Floats> best, ffi
     float* pb = best->typed_data();
     int32_t* pp = places->typed_data();
     int64_t parts = std::min(parts_for(pool, COST_OF_TAP * rows * out * w.taps(), 4), rows);
-    for_parts(pool, parts, [&](int64_t part) {
-      for (int64_t r = start_of(part, parts, rows, 1); r < start_of(part + 1, parts, rows, 1); ++r)
+    for_pieces(pool, parts, rows, 1, [&](int64_t from, int64_t to) {
+      for (int64_t r = from; r < to; ++r)
         for (int64_t a = 0; a < w.d[0].output; ++a)
           for (int64_t b = 0; b < w.d[1].output; ++b) {
-            int64_t to = r * out + (a * w.d[1].output + b) * w.d[2].output;
-            row_of_outputs(w, px + r * in, a, b, pb + to, pp + to);
+            int64_t at = r * out + (a * w.d[1].output + b) * w.d[2].output;
+            row_of_outputs(w, px + r * in, a, b, pb + at, pp + at);
           }
     });
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("max pooling: ") + e.what());
-  }
+  });
 }
 
 ffi::Error gradient(ffi::ThreadPool pool, Floats g, Places places, ffi::Result<Floats> dx, int64_t inputs) {
-  try {
+  return guarded("max pooling", [&] {
     int64_t in = inputs, rows = in < 1 ? 0 : dx->element_count() / in;
     int64_t out = rows < 1 ? 0 : g.element_count() / rows;
     bool fits = rows * in == static_cast<int64_t>(dx->element_count()) &&
@@ -146,21 +142,18 @@ ffi::Error gradient(ffi::ThreadPool pool, Floats g, Places places, ffi::Result<F
     if (!fits) throw std::invalid_argument("shapes do not fit");
     const float* pg = g.typed_data();
     const int32_t* pp = places.typed_data();
-    float* to = dx->typed_data();
+    float* pd = dx->typed_data();
     int64_t parts = std::min(parts_for(pool, COST_OF_TAP * rows * (out + in / 8), 4), rows);
-    for_parts(pool, parts, [&](int64_t part) {
-      for (int64_t r = start_of(part, parts, rows, 1); r < start_of(part + 1, parts, rows, 1); ++r) {
-        std::memset(to + r * in, 0, in * sizeof(float));
+    for_pieces(pool, parts, rows, 1, [&](int64_t from, int64_t to) {
+      for (int64_t r = from; r < to; ++r) {
+        std::memset(pd + r * in, 0, in * sizeof(float));
         for (int64_t k = r * out; k < (r + 1) * out; ++k) {
           if (pp[k] < 0 || pp[k] >= in) throw std::invalid_argument("a place outside the array");
-          to[r * in + pp[k]] += pg[k];
+          pd[r * in + pp[k]] += pg[k];
         }
       }
     });
-    return ffi::Error::Success();
-  } catch (const std::exception& e) {
-    return ffi::Error(ffi::ErrorCode::kInternal, std::string("max pooling: ") + e.what());
-  }
+  });
 }
 
 }  // namespace
