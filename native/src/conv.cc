@@ -279,7 +279,7 @@ dims to_dims(ffi::Span<const int64_t> s) { return dims(s.begin(), s.end()); }
 ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi::Result<ffi::AnyBuffer> out,
                   int64_t kind, int64_t groups, int64_t last, ffi::Span<const int64_t> stride,
                   ffi::Span<const int64_t> low, ffi::Span<const int64_t> dilation) {
-  return guarded("convolution", [&] {
+  return guarded("oneDNN convolution", [&] {
     Problem q;
     q.kind = kind;
     if (a.element_type() == ffi::F32) q.type = dtype::f32;
