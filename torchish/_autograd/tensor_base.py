@@ -72,8 +72,11 @@ class TensorState:
     def _write(self, value: Value) -> None:
         """Replace the content (memory only: no history, no version)."""
         storage = self._storage
+        if self._layout is None:
+            storage.set(value)
+            return
         View(storage, self._aval, self._layout).write(value)
-        if self._layout is not None and storage.host is None:
+        if storage.host is None:
             self._memo, self._memo_at = value, storage.writes
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,27 @@ Parts = tuple[Sequence[Any], tuple[int, ...], tuple[Aval, ...], tuple[Any, ...]]
 class Key:
     """What tells a program from others: thousands of entries, which are hashed once."""
 
-    __slots__ = ("digest", "entries", "in_avals", "live", "parts")
+    __slots__ = ("digest", "parts")
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.entries, self.live, self.in_avals, where = parts
-        self.digest = hash((tuple(self.entries), self.live, self.in_avals, where))
+        entries, *rest = parts
+        self.digest = hash((tuple(entries), *rest))
+
+    @property
+    def entries(self) -> Sequence[Any]:
+        """Kernels, each followed by the slots of its operands."""
+        return self.parts[0]
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """The slots of the results that are wanted."""
+        return self.parts[1]
+
+    @property
+    def in_avals(self) -> tuple[Aval, ...]:
+        """The avals of the inputs."""
+        return self.parts[2]
 
     def __hash__(self) -> int:
         return self.digest
@@ -47,8 +61,6 @@ class Cached:
     structure: Any = None
     owners: set[int] = field(default_factory=set)
     is_kept: bool = True
-    # What ran after it the last time, if that is still there.
-    followed_by: Callable[[], Cached | None] = lambda: None
 
 
 class ProgramCache:
@@ -63,26 +75,12 @@ class ProgramCache:
         self.limit = limit
         self.bytes = 0
         self.programs: OrderedDict[Key, Cached] = OrderedDict()
-        self.latest: Cached | None = None
-
-    def key_of(self, parts: Parts) -> Key:
-        """The key of a structure: in a loop, what followed the latest one the time before.
-
-        Comparing with that is cheaper than a hash, and what is the same object is found at once.
-        """
-        expected = None if self.latest is None else self.latest.followed_by()
-        if expected is not None and expected.key.parts == parts:
-            return expected.key
-        return Key(parts)
 
     def entry(self, key: Key) -> Cached | None:
         """What is kept for this structure, if it was compiled before."""
         found = self.programs.get(key)
         if found is not None:
-            self.programs.move_to_end(key)
-            latest, self.latest = self.latest, found
-            if latest is not None and latest.followed_by() is not found:
-                latest.followed_by = weakref.ref(found)
+            self.programs.move_to_end(found.key)  # is found by identity
         return found
 
     def add(self, key: Key, program: Callable[..., list[Any]], structure: Any = None) -> Cached:
@@ -107,7 +105,6 @@ class ProgramCache:
         for old in self.programs.values():
             old.is_kept = False
         self.programs.clear()
-        self.latest = None
         self.bytes = 0
 
 

@@ -27,7 +27,7 @@ from .._basics.tracebacks import tidied
 from .._basics.wide import widened
 from .._interpret.price import Cost, of_interpreting, of_kernels
 from . import compiling, room
-from .cache import Cached, Key, Parts, ProgramCache
+from .cache import Cached, Key, ProgramCache
 from .graph import NodeError, steps
 from .gspmd import mesh_for, onto
 from .interpreted import run_trace
@@ -112,16 +112,16 @@ class Taken:
         with jax.default_device(jdev):
             return self._run_tiered(jdev, _BY_KERNELS)
 
-    def _parts(self, *where: Any) -> Parts:
+    def _key(self, *where: Any) -> Key:
         """What tells its program from others."""
-        return self.entries, self.live, tuple([v.aval for v in self.values]), where
+        return Key((self.entries, self.live, tuple([v.aval for v in self.values]), where))
 
     def _run_tiered(self, jdev: Any, cold: str) -> list[Any]:
         """Run a cold structure by its kernels, in numpy or one by one; the program of a hot one."""
         program = structure = seen = None
         if not settings.eager:
+            key = self._key(jdev.id)
             with _cache_lock:
-                key = _cache.key_of(self._parts(jdev.id))
                 entry = _cache.entry(key)
             if entry is not None and _policy().number in entry.owners:
                 _policy().hit()
@@ -203,14 +203,14 @@ class Taken:
         return run_trace(self.entries, self.live, arrays, self.numbers)
 
     def _run_over_mesh(self, jdev: Any) -> list[Any]:
-        key = Key(self._parts(jdev.id))
+        key = self._key(jdev.id)
         layout = self._arrangement(key)
         arrays = spread_out(self.values, layout)
         return self._run_at_once(key, arrays, layout.outputs)
 
     def _run_partitioned(self, jdev: Any, mesh: Any) -> list[Any]:
         arrays, shardings = onto(mesh, self.values)
-        key = Key(self._parts(jdev.id, mesh, shardings))
+        key = self._key(jdev.id, mesh, shardings)
         return self._run_at_once(key, arrays, None)
 
     def _run_at_once(self, key: Key, arrays: list[Any], shardings: Any) -> list[Any]:

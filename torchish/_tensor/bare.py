@@ -25,11 +25,5 @@ def run(rule: Any, *args: Any, **kwargs: Any) -> list[Value]:
 def assign(targets: Iterable[Tensor], values: Iterable[Value]) -> None:
     """Writes new contents into tensors, as in-place operators do, outside of autograd."""
     for target, value in zip(targets, values, strict=True):
-        storage = target._storage
-        if target._layout is None and storage.host is None and storage.placement is None:
-            storage._value = value  # as `_write` comes to it
-            storage.writes += 1
-        else:
-            target._write(value)
-        counter = target._own_version or storage.counter or storage
-        counter.version += 1
+        target._write(value)
+        target._version_counter.version += 1
