@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import torchish
-from torchish._basics import forking
-from torchish._core import compiling, room, running, store, structures
+from torchish._basics import forking, room
+from torchish._core import compiling, running, store, structures
 from torchish._random import generator
 
 

@@ -11,9 +11,10 @@ import pytest
 import torch as oracle
 
 import torchish as torch
+from torchish._basics import room
 from torchish._basics.state import state
 from torchish._basics.stats import stats
-from torchish._core import room, running, trace
+from torchish._core import running, trace
 from torchish._core.cache import ProgramCache
 from torchish._core.policy import Policy
 

@@ -70,9 +70,12 @@ class ProgramCache:
     length of a trace, tens of megabytes for a large training step.
     """
 
-    def __init__(self, capacity: int = _CAPACITY, limit: int = _CODE_BYTES) -> None:
+    def __init__(
+        self, capacity: int = _CAPACITY, limit: int = _CODE_BYTES, size_of: Any = None
+    ) -> None:
         self.capacity = capacity
         self.limit = limit
+        self.size_of = size_of or _code_bytes
         self.bytes = 0
         self.programs: OrderedDict[Key, Cached] = OrderedDict()
 
@@ -88,7 +91,7 @@ class ProgramCache:
         old = self.programs.pop(key, None)
         if old is not None:
             self._drop(old)
-        made = self.programs[key] = Cached(program, _code_bytes(program), key, structure)
+        made = self.programs[key] = Cached(program, self.size_of(program), key, structure)
         self.bytes += made.size
         while len(self.programs) > 1 and (
             len(self.programs) > self.capacity or self.bytes > self.limit

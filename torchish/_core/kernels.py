@@ -19,13 +19,13 @@ from jax.core import eval_jaxpr
 from jax.interpreters.partial_eval import dce_jaxpr
 from jax.sharding import AbstractMesh, use_abstract_mesh
 
-from .._basics import dtypes
+from .._basics import dtypes, room
 from .._basics.forking import tracing
 from .._basics.memo import memoised
 from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import wide, widened
-from . import room, store
+from . import store
 from .values import Aval, aval_of, aval_of_array
 
 if TYPE_CHECKING:

@@ -49,6 +49,8 @@ HEAVY = 0.02
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
 NEVER = 1 << 60
+# Linking a structure's plans costs some three of the runs that it shortens.
+LINKED, WORTH_LINKING = 3, 8
 # Who calls `torch.compile` asks for a program: it takes over at this flush at the latest.
 ASKED = 16
 
@@ -67,6 +69,11 @@ class Seen:
     def worth(self) -> bool:
         """Whether few enough cold runs cost as much as its program."""
         return self.seconds > CALL and self.price <= WORTH * self.seconds
+
+    @property
+    def is_worth_linking(self) -> bool:
+        """Whether it comes often enough for its plans to be linked, and stays cold long enough."""
+        return self.count >= LINKED and self.takeover - self.count >= WORTH_LINKING
 
     @property
     def heavy(self) -> bool:

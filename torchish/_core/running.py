@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import jax
 import numpy as np
 
-from .._basics import notices
+from .._basics import notices, room
 from .._basics.allocator import trim
 from .._basics.concrete import concrete
 from .._basics.devices import device, jax_device
@@ -26,11 +26,11 @@ from .._basics.stats import stats
 from .._basics.tracebacks import tidied
 from .._basics.wide import widened
 from .._interpret.price import Cost, of_interpreting, of_kernels
-from . import compiling, room
+from . import compiling
 from .cache import Cached, Key, ProgramCache
 from .graph import NodeError, steps
 from .gspmd import mesh_for, onto
-from .interpreted import run_trace
+from .interpreted import LinkedTrace, run_trace
 from .kernels import Kernel
 from .policy import NEVER, Heir, Policy, Seen
 from .program import call_program, compile_ahead, compile_program, run_nodes
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 _cache = ProgramCache()
 _arrangements = ProgramCache()
+# Structures whose plans are linked, of so many steps together (150 bytes each).
+_links = ProgramCache(limit=1 << 17, size_of=len)
 _cache_lock = new_rlock()
 # The cold tiers: numpy, or a compiled program a kernel.
 _INTERPRETED, _BY_KERNELS = "interpreted", "run kernel by kernel"
@@ -133,7 +135,8 @@ class Taken:
             if structure is not None:
                 structure.cold += 1
             if cold is _INTERPRETED:
-                arrays = self._interpret()
+                linked = self._linked(key) if seen is not None and seen.is_worth_linking else None
+                arrays = self._interpret(linked)
                 if seen is not None and seen.heavy:
                     trim()
                 return arrays
@@ -196,10 +199,21 @@ class Taken:
             seen.takeover = NEVER
             return None
 
-    def _interpret(self) -> list[Any]:
+    def _linked(self, key: Key) -> LinkedTrace:
+        with _cache_lock:
+            entry = _links.entry(key)
+        if entry is None:
+            made: Any = LinkedTrace(self.entries, self.live, len(self.values))
+            with _cache_lock:
+                entry = _links.add(key, made)
+        return entry.program  # type: ignore[return-value]
+
+    def _interpret(self, linked: LinkedTrace | None = None) -> list[Any]:
         arrays = [v.array for v in self.values]
         self.values.clear()
         stats.programs_interpreted += 1
+        if linked is not None:
+            return linked.run(arrays, self.numbers)
         return run_trace(self.entries, self.live, arrays, self.numbers)
 
     def _run_over_mesh(self, jdev: Any) -> list[Any]:
@@ -326,6 +340,7 @@ def drop_programs() -> None:
     """Forget every compiled program."""
     with _cache_lock:
         _cache.clear()
+        _links.clear()
 
 
 def _policy() -> Policy:

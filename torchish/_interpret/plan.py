@@ -7,6 +7,7 @@ Invariant: arrays are never written to, with one exception: an update (`dynamic_
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from .shapes import update_slice
 from .table import Run
 
 # How a step calls its function: by the number of its arguments, or several results, or in place.
-UNARY, BINARY, NARY, SEVERAL, UPDATE = range(5)
+# DROP calls none: it lets arrays go.
+UNARY, BINARY, NARY, SEVERAL, UPDATE, DROP = range(6)
 
 
 class Plan:
@@ -27,7 +29,8 @@ class Plan:
 
     # `cost` is what a run takes, `price` what XLA takes to compile it (seconds, by the model).
     # `recipe` is what the plan was made from where that is all there is to it, else None.
-    __slots__ = ("cost", "n_in", "outs", "price", "recipe", "rest", "single", "steps")
+    # `equations` says what each step computes; None for what only XLA knows.
+    __slots__ = ("cost", "equations", "n_in", "outs", "price", "recipe", "rest", "single", "steps")
 
     def __init__(self, source: Any) -> None:
         self.recipe: Recipe | None = None
@@ -43,6 +46,8 @@ class Plan:
         for eqn, *_ in recipe.steps:
             if id(eqn) not in functions:
                 functions[id(eqn)] = self._function(eqn)
+        bare = {id(eqn): eqn._replace(bind=None) for eqn, *_ in recipe.steps}
+        self.equations: list[Equation | None] = [bare[id(eqn)] for eqn, *_ in recipe.steps]
         self.steps = [_step(functions[id(step[0])], *step) for step in recipe.steps]
         filled = self.n_in + len(recipe.constants)
         self.rest: list[Any] = [*recipe.constants, *[None] * (recipe.n_slots - filled)]
@@ -53,7 +58,7 @@ class Plan:
         self.n_in, count = len(closed.jaxpr.invars), len(closed.jaxpr.outvars)
         self.outs = list(range(self.n_in, self.n_in + count))
         self.steps = [(SEVERAL, jitted_jaxpr(closed), tuple(range(self.n_in)), self.outs)]
-        self.rest = [None] * count
+        self.rest, self.equations = [None] * count, [None]
         self.cost, self.price = CALL, COMPILE_EQUATION * len(closed.jaxpr.eqns)
         self.single = None
 
@@ -79,19 +84,27 @@ class Plan:
             return [self.single(*args)]
         env = args + self.rest
         args.clear()
-        for kind, function, ins, out in self.steps:
-            if kind == BINARY:
-                env[out] = function(env[ins[0]], env[ins[1]])
-            elif kind == UNARY:
-                env[out] = function(env[ins])
-            elif kind == NARY:
-                env[out] = function(*[env[k] for k in ins])
-            elif kind == SEVERAL:
-                for slot, made in zip(out, function(*[env[k] for k in ins]), strict=True):
-                    env[slot] = made
-            else:
-                env[out] = _updated(env, function, ins)
+        execute(self.steps, env)
         return [env[k] for k in self.outs]
+
+
+def execute(steps: Iterable[Any], env: list[Any]) -> None:
+    """Run steps on the arrays of `env`, in place."""
+    for kind, function, ins, out in steps:
+        if kind == BINARY:
+            env[out] = function(env[ins[0]], env[ins[1]])
+        elif kind == UNARY:
+            env[out] = function(env[ins])
+        elif kind == NARY:
+            env[out] = function(*[env[k] for k in ins])
+        elif kind == DROP:
+            for k in ins:
+                env[k] = None
+        elif kind == SEVERAL:
+            for slot, made in zip(out, function(*[env[k] for k in ins]), strict=True):
+                env[slot] = made
+        else:
+            env[out] = _updated(env, function, ins)
 
 
 # --- updates in place -----------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import numpy as np
 
 from .costs import ATTENTION, BYTE, CALL, FLOP, FUNCTION_BYTE, PATCH_BYTE, WEIGHTED, of_compiling
 from .fallback import bound, jitted
+from .simplify import Simplified
 from .table import RULES, Array
 
 # Constants up to this size are computed with the recipe.
@@ -54,7 +55,7 @@ class Shaped:
         self.ndim = len(self.shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Shaped, (self.shape, self.dtype)
+        return _interned, (self.shape, self.dtype)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -86,6 +87,24 @@ class Equation(NamedTuple):
         maker = RULES.get(self.name)
         return None if maker is None else maker(self.params, self.ins, self.outs)
 
+    @property
+    def key(self) -> Any:
+        """What two equations have in common that compute the same; None where that is not known."""
+        if "callback" in self.name:
+            return None
+        params = tuple(sorted(self.params.items()))
+        outs = tuple((x.shape, x.dtype) for x in self.outs)
+        try:
+            hash(params)
+        except TypeError:
+            return None
+        return self.name, params, outs
+
+    @property
+    def size(self) -> int:
+        """Bytes of the results."""
+        return _size(self.outs)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Equation, (self.name, self.params, self.ins, self.outs, self.several, None)
 
@@ -104,11 +123,13 @@ class Recipe:
         flat = _Flat(closed)
         self.n_in = flat.n_in
         self.cost = self.price = 0.0
-        outs = flat.outs
-        last: dict[Any, int] = {name: len(flat.equations) for name in outs}
+        simple = Simplified(flat.equations)
+        outs = [simple.stands.get(name, name) for name in flat.outs]
+        equations = simple.equations
+        last: dict[Any, int] = {name: len(equations) for name in outs}
         needed = []
-        for k in range(len(flat.equations) - 1, -1, -1):
-            eqn, ins, made, effects = flat.equations[k]
+        for k in range(len(equations) - 1, -1, -1):
+            eqn, ins, made, effects = equations[k]
             if not any(n in last for n in made) and not effects:
                 continue
             needed.append((k, eqn, ins, made))

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._basics.forking import new_lock
+from .forking import new_lock
 
 LIMIT = 1500
 RECENT = 16  # flushes whose kernels stay in any case
