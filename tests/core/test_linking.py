@@ -1,4 +1,4 @@
-"""Linked structures against the same ones run node by node, bit for bit; what a recipe leaves out."""
+"""Linked structures against the same ones node by node, bit for bit; what recipes leave out."""
 
 from __future__ import annotations
 
