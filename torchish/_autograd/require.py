@@ -6,6 +6,7 @@ the operators around it and looked at when its program has run.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from .._core.values import Value, aval_of
 from .tensor_base import TensorBase
 
 _kernels: Memo[Kernel] = Memo()
+# Values that passed a check, by the check, their ids and its numbers.
+_passed: dict[tuple[Any, ...], list[weakref.ref[Value]]] = {}
+_REMEMBERED = 64
 
 
 def require(
@@ -40,12 +44,7 @@ def require(
     if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
         return
     if all(map(_at_hand, values)):
-        if state.capture is None:
-            arrays = [v.host() for v in values]
-        else:
-            arrays = state.capture.note_check(values, wrong, numbers, error)
-        if np.any(wrong(*arrays, *numbers)):
-            raise error(*arrays)
+        _check(name, wrong, values, numbers, error)
         return
     key = (name, *[v.aval for v in values], *map(type, numbers))
 
@@ -65,6 +64,26 @@ def require(
     if state.capture is not None:
         state.capture.note_flag(found, values, error)
     defer_check(found, lambda: error(*[v.host() for v in values]))
+
+
+def _check(
+    name: Any, wrong: Any, values: Sequence[Value], numbers: Sequence[int | float], error: Any
+) -> None:
+    """The check of values that are at hand: once for the same ones, which never change."""
+    if state.capture is not None:
+        arrays = state.capture.note_check(values, wrong, numbers, error)
+    else:
+        key = (name, *map(id, values), *numbers)
+        passed = _passed.get(key)
+        if passed is not None and all(r() is v for r, v in zip(passed, values, strict=True)):
+            return
+        arrays = [v.host() for v in values]
+    if np.any(wrong(*arrays, *numbers)):
+        raise error(*arrays)
+    if state.capture is None:
+        if len(_passed) >= _REMEMBERED:
+            _passed.clear()
+        _passed[key] = [weakref.ref(v) for v in values]
 
 
 def _at_hand(value: Value) -> bool:
