@@ -27,6 +27,7 @@ from .xla_maps import ConvShape
 CONV = "torchish_conv_1"
 MATMUL, LOOPS = "torchish_matmul_1", "torchish_loops_1"
 LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
+GRU, GRU_GRADIENT = "torchish_gru_1", "torchish_gru_gradient_1"
 MAX_POOL, MAX_POOL_GRADIENT = "torchish_max_pool_1", "torchish_max_pool_gradient_1"
 ATTENTION, ATTENTION_GRADIENT = "torchish_attention_1", "torchish_attention_gradient_1"
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
@@ -69,8 +70,8 @@ def library() -> Any:
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
     for target in (
-        CONV, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT, ATTENTION,
-        ATTENTION_GRADIENT,
+        CONV, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT,
+        ATTENTION, ATTENTION_GRADIENT,
     ):  # fmt: skip
         try:
             capsule = jax.ffi.pycapsule(loaded[target.rpartition("_")[0]])

@@ -18,10 +18,10 @@ from jax import lax
 
 from ..._basics.state import state as modes
 from ..registry import OptTensor, Tensor, composite, internal, nnf, op, ops
-from . import lstm
+from . import gru, lstm
 
 State = tuple[Any, ...]
-# Types for which all steps of an LSTM are one primitive.
+# Types for which all steps of an LSTM or a GRU are one primitive.
 _WHOLE = (jnp.dtype(jnp.float32), jnp.dtype(jnp.float64))
 GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
 
@@ -130,6 +130,10 @@ def _run_layer(
     if kind == "lstm" and mask is None and inputs.dtype in _WHOLE and inputs.shape[0]:
         outs, *last = lstm.recur(reverse, inputs, *state, w_hh)
         return outs, tuple(last)
+    if kind == "gru" and mask is None and inputs.dtype in _WHOLE and inputs.shape[0]:
+        bias = jnp.zeros(w_hh.shape[:1], inputs.dtype) if inner is None else inner
+        outs, h = gru.recur(reverse, inputs, *state, w_hh, bias)
+        return outs, (h,)
     return _recur(kind, reverse, inputs, state, w_hh, inner, mask)
 
 
