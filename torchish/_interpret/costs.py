@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # Seconds: a call of a rule, a byte it makes, a floating-point operation, a byte of a transcendental
 # function, a byte of a convolution's patches.
-CALL, BYTE, FLOP, FUNCTION_BYTE = 7e-7, 1.5e-10, 1.3e-11, 6e-10
+CALL, BYTE, FLOP, FUNCTION_BYTE = 1e-6, 1.5e-10, 1.3e-11, 6e-10
 PATCH_BYTE = 8e-11
 # Compiling an equation, and a convolution.
 COMPILE_EQUATION, COMPILE_WEIGHTED = 7e-4, 0.12
