@@ -162,6 +162,23 @@ def test_large_arrays_are_let_go_and_small_ones_together() -> None:
     assert sum(step[0] == plans.DROP for step in steps(1 << 20)) >= 18
 
 
+def test_what_acts_acts_each_time() -> None:
+    seen: list[float] = []
+
+    def act(x: Any) -> Any:
+        jax.debug.callback(lambda v: seen.append(float(v)), x)
+        return x * 2
+
+    plan = Plan(jax.make_jaxpr(act)(np.float32(1)))
+    linker = Linker(["x"])
+    linker.add(plan, ["x"], ["a"])
+    linker.add(plan, ["x"], ["b"])
+    made = linker.linked(["a", "b"]).run([np.asarray(3, np.float32)], lambda k: RuntimeError(k))
+    jax.effects_barrier()
+    assert [float(x) for x in made] == [6, 6]
+    assert seen == [3, 3]
+
+
 def test_few_structures_stay_linked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running._links, "limit", 300)
     for n in range(3, 23):

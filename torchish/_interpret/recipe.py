@@ -72,7 +72,8 @@ def _shaped(aval: Any) -> Shaped:
 class Equation(NamedTuple):
     """One primitive applied: everything that its rule is made from.
 
-    `bind` applies it by JAX, for primitives without a rule; it is not pickled.
+    `bind` applies it by JAX, for primitives without a rule; it is not pickled. `acts`: whether it
+    does something beside computing (a callback, a print).
     """
 
     name: str
@@ -81,6 +82,7 @@ class Equation(NamedTuple):
     outs: list[Shaped]
     several: bool
     bind: Any
+    acts: bool = False
 
     def function(self) -> Any:
         """What its rule makes of it; None where XLA must run it."""
@@ -90,7 +92,7 @@ class Equation(NamedTuple):
     @property
     def key(self) -> Any:
         """What two equations have in common that compute the same; None where that is not known."""
-        if "callback" in self.name:
+        if self.acts:
             return None
         params = tuple(sorted(self.params.items()))
         outs = tuple((x.shape, x.dtype) for x in self.outs)
@@ -106,7 +108,15 @@ class Equation(NamedTuple):
         return _size(self.outs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Equation, (self.name, self.params, self.ins, self.outs, self.several, None)
+        return Equation, (
+            self.name,
+            self.params,
+            self.ins,
+            self.outs,
+            self.several,
+            None,
+            self.acts,
+        )
 
 
 class Recipe:
@@ -129,8 +139,8 @@ class Recipe:
         last: dict[Any, int] = {name: len(equations) for name in outs}
         needed = []
         for k in range(len(equations) - 1, -1, -1):
-            eqn, ins, made, effects = equations[k]
-            if not any(n in last for n in made) and not effects:
+            eqn, ins, made = equations[k]
+            if not any(n in last for n in made) and not eqn.acts:
                 continue
             needed.append((k, eqn, ins, made))
             for n in ins:
@@ -171,7 +181,7 @@ class _Flat:
     """The equations of a jaxpr, those of inner calls in their place, on names."""
 
     def __init__(self, closed: Any) -> None:
-        self.equations: list[tuple[Equation, list[Any], list[Any], bool]] = []
+        self.equations: list[tuple[Equation, list[Any], list[Any]]] = []
         self.constants: dict[Any, Array] = {}
         jaxpr = closed.jaxpr
         names: dict[Any, Any] = {v: ("in", k) for k, v in enumerate(jaxpr.invars)}
@@ -228,7 +238,7 @@ class _Flat:
         if all(n in self.constants for n in ins) and _size(made.outs) <= FOLD_BYTES:
             self._fold(made, ins, outs)
             return
-        self.equations.append((made, ins, outs, bool(eqn.effects)))
+        self.equations.append((made, ins, outs))
 
     def _fold(self, eqn: Equation, ins: list[Any], outs: list[Any]) -> None:
         function = eqn.function()
@@ -246,7 +256,7 @@ def _equation(eqn: Any) -> Equation:
         params = {k: v for k, v in params.items() if k not in ("update_jaxpr", "update_consts")}
     return Equation(
         name, params, [_shaped(v.aval) for v in eqn.invars], [_shaped(v.aval) for v in eqn.outvars],
-        eqn.primitive.multiple_results, bound(eqn),
+        eqn.primitive.multiple_results, bound(eqn), bool(eqn.effects),
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .recipe import Equation, Shaped
 
-# An equation, the names of its inputs and of its results, whether it has effects.
-Named = tuple["Equation", list[Any], list[Any], bool]
+# An equation, the names of its inputs and of its results.
+Named = tuple["Equation", list[Any], list[Any]]
 
 # Numpy broadcasts what these take by itself.
 _BROADCASTING = frozenset("add add_any sub mul max min eq ne lt le gt ge and or xor".split())
@@ -28,11 +28,10 @@ class Simplified:
         self.equations: list[Named] = []
         self.stands: dict[Any, Any] = {}
         self._made: dict[Any, tuple[Equation, list[Any]]] = {}
-        for equation, ins, outs, effects in equations:
-            ins = [self.stands.get(name, name) for name in ins]
-            self._add(equation, ins, outs, effects)
+        for equation, ins, outs in equations:
+            self._add(equation, [self.stands.get(name, name) for name in ins], outs)
 
-    def _add(self, equation: Equation, ins: list[Any], outs: list[Any], effects: bool) -> None:
+    def _add(self, equation: Equation, ins: list[Any], outs: list[Any]) -> None:
         if equation.name == "transpose":
             equation, ins = self._transpose(equation, ins)
         elif _only_reshapes(equation):
@@ -44,8 +43,9 @@ class Simplified:
         if _is_identity(equation):
             self.stands[outs[0]] = ins[0]
             return
-        self._made[outs[0]] = equation, ins
-        self.equations.append((equation, ins, outs, effects))
+        if outs:
+            self._made[outs[0]] = equation, ins
+        self.equations.append((equation, ins, outs))
 
     def _maker(self, name: Any) -> tuple[Any, list[Any]]:
         return self._made.get(name, (None, []))
