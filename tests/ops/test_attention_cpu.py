@@ -13,8 +13,8 @@ import pytest
 import torch as oracle
 
 import torchish as torch
+from tests.ops.ways import run
 from torchish._core.program import rewrites
-from torchish._interpret.plan import Plan
 from torchish._ops.conv import onednn
 from torchish._ops.layers import fused_attention
 from torchish._ops.rewrites.heads import leave_heads
@@ -80,21 +80,6 @@ def _oracle(case: Any, mask: Any, q: Any, k: Any, v: Any) -> Any:
     return oracle.nn.functional.scaled_dot_product_attention(q, k, v, hidden)
 
 
-def _run(way: str, function: Any, *operands: Any) -> Any:
-    if way == "numpy":
-        closed, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
-        flat = [np.asarray(x) for x in jax.tree.leaves(operands)]
-        return jax.tree.unflatten(jax.tree.structure(shape), Plan(closed).run(flat))
-    jitted = jax.jit(function)
-    before, onednn.enabled = onednn.enabled, way == "onednn"
-    try:
-        lowered = jitted.lower(*operands)
-        assert (onednn.ATTENTION in lowered.as_text()) is (way == "onednn")
-        return lowered.compile()(*operands)
-    finally:
-        onednn.enabled = before
-
-
 def _close(got: Any, want: Any) -> None:
     scale = max(1.0, float(np.abs(want).max()))
     np.testing.assert_allclose(np.asarray(got), want, rtol=1e-4, atol=2e-6 * scale)
@@ -114,7 +99,7 @@ def test_values_and_gradients_are_pytorchs(case: Any, kind: str, way: str) -> No
         made, pull = jax.vjp(attend, *qkv)
         return made, pull(jnp.cos(made))
 
-    made, grads = _run(way, all_of, *operands)
+    made, grads = run(way, onednn.ATTENTION, all_of, *operands)
     doubles = [oracle.from_numpy(x).double().requires_grad_() for x in operands]
     wanted = _oracle(case, None if mask is None else np.array(mask), *doubles)
     pulled = oracle.autograd.grad(wanted, doubles, wanted.detach().cos())
@@ -131,7 +116,9 @@ def test_errors_are_no_larger_than_the_formulas() -> None:
     errors = []
     for way in ("onednn", "formula"):
         attend = partial(fused_attention.attend, mask=None, causal=True, scale=32**-0.5)
-        errors.append(np.abs(np.asarray(_run(way, attend, *operands)) - want).mean())
+        errors.append(
+            np.abs(np.asarray(run(way, onednn.ATTENTION, attend, *operands)) - want).mean()
+        )
     assert errors[0] < 1.2 * errors[1]
 
 
@@ -142,7 +129,7 @@ def test_nan_and_large_scores_travel_as_in_pytorch(way: str) -> None:
     q[0, 3, 1], q[0, 5], k[0, 7] = np.nan, 1e4, 1e4
     attend = partial(fused_attention.attend, mask=None, causal=False, scale=0.5)
     want = _oracle(case, None, *(oracle.from_numpy(x).double() for x in (q, k, v)))
-    got = _run(way, attend, q, k, v)
+    got = run(way, onednn.ATTENTION, attend, q, k, v)
     np.testing.assert_allclose(np.asarray(got), want.numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -180,7 +167,9 @@ def test_the_tangent_is_the_gradients_transpose() -> None:
     one = float((np.asarray(along) * ct).sum())
     two = sum(float((np.asarray(a) * b).sum()) for a, b in zip(pulled, moves, strict=True))
     assert one == pytest.approx(two, rel=1e-4)
-    _, by_numpy = _run("numpy", lambda *x: jax.jvp(attend, x, tuple(moves)), *operands)
+    _, by_numpy = run(
+        "numpy", onednn.ATTENTION, lambda *x: jax.jvp(attend, x, tuple(moves)), *operands
+    )
     _close(by_numpy, np.asarray(along))
 
 

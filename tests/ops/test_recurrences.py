@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch as oracle
 
-from torchish._interpret.plan import Plan
+from tests.ops.ways import run
 from torchish._ops.conv import onednn
 from torchish._ops.layers import gru, lstm
 
@@ -85,21 +85,6 @@ def kind(request: pytest.FixtureRequest) -> Recurrence:
     return KINDS[request.param]
 
 
-def _run(way: str, target: str, function: Any, *operands: Any) -> Any:
-    if way == "numpy":
-        closed, shape = jax.make_jaxpr(function, return_shape=True)(*operands)
-        flat = [np.asarray(x) for x in jax.tree.leaves(operands)]
-        return jax.tree.unflatten(jax.tree.structure(shape), Plan(closed).run(flat))
-    jitted = jax.jit(function)
-    before, onednn.enabled = onednn.enabled, way == "onednn"
-    try:
-        lowered = jitted.lower(*operands)
-        assert (target in lowered.as_text()) is (way == "onednn")
-        return lowered.compile()(*operands)
-    finally:
-        onednn.enabled = before
-
-
 def _close(got: Any, want: Any) -> None:
     scale = max(1.0, float(np.abs(want).max()))
     np.testing.assert_allclose(np.asarray(got), want, rtol=1e-4, atol=3e-6 * scale)
@@ -117,7 +102,7 @@ def test_values_and_gradients_are_pytorchs(
         made, pull = jax.vjp(kind.recur(reverse), *xs)
         return made, pull(jax.tree.map(jnp.cos, made))
 
-    made, grads = _run(way, kind.target, all_of, *operands)
+    made, grads = run(way, kind.target, all_of, *operands)
     doubles = [oracle.from_numpy(x).double().requires_grad_() for x in operands]
     wanted = kind.oracle(reverse, *doubles)
     pulled = oracle.autograd.grad(wanted, doubles, [w.cos() for w in wanted])
@@ -159,7 +144,7 @@ def test_nan_and_large_values_travel_as_in_pytorch(kind: Recurrence, way: str) -
     operands = kind.operands((3, 2, 4))
     inputs, states = operands[0], operands[kind.weight - 1]
     inputs[0, 1], states[1], states[0, 2] = 300.0, -1e30, np.nan
-    made = _run(way, kind.target, kind.recur(False), *operands)
+    made = run(way, kind.target, kind.recur(False), *operands)
     wanted = kind.oracle(False, *(oracle.from_numpy(x).double() for x in operands))
     for got, want in zip(made, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(got), want.numpy(), rtol=1e-4, atol=1e-5)

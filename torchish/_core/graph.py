@@ -6,7 +6,8 @@ COMPLEXES on count the numbers of the trace, which are operands and no part of i
 (`verify` of the tests checks all this).
 
 `evaluate` is the one place that walks such a list: it serves the interpreter, single kernels,
-whole programs while JAX traces them, and the mapped bodies of `vmap` and `shard_map`.
+whole programs while JAX traces them, and the mapped bodies of `vmap` and `shard_map`. (A linked
+structure, `interpreted.py`, is made from the list once and does not walk it.)
 """
 
 from __future__ import annotations

@@ -77,7 +77,8 @@ class Pending(Protocol):
 class Value:
     """One immutable array: on the host, on a device, pending in a trace, or a JAX tracer.
 
-    `array` is None exactly while the value is pending; `trace` and `slot` then say where.
+    `array` is None exactly while the value is pending; `trace` and `slot` then say where. (Later
+    `slot` may note that a program copied the array: `running.place`.)
     """
 
     __slots__ = ("__weakref__", "array", "aval", "device", "slot", "trace")
