@@ -6,16 +6,21 @@
 // their channels last. A call is cut into parts, one a thread of XLA's pool: pieces of the batch
 // where activations are the larger operand, pieces of the output's channels where weights are.
 // Errors of oneDNN are C++ exceptions and become errors of the program.
+//
+// oneDNN wants weights in an order of its own. Whoever calls with the same weights again and again
+// has them packed once (`pack`) and gives the packed array with each call.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <shared_mutex>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "oneapi/dnnl/dnnl.hpp"
@@ -162,12 +167,13 @@ class Arena {
   size_t size_ = 0;
 };
 
-void execute(const Prepared& p, void* a, void* b, void* out) {
+// `packed`: the second operand as the primitive takes it, or null.
+void execute(const Prepared& p, void* a, void* b, void* out, char* packed = nullptr) {
   static thread_local Arena arena;
   static thread_local dnnl::stream stream(engine());
   auto padded = [](size_t bytes) { return (bytes + 63) / 64 * 64; };
   size_t na = p.converts_a() ? padded(p.a.get_size()) : 0;
-  size_t nb = p.converts_b() ? padded(p.b.get_size()) : 0;
+  size_t nb = p.converts_b() && packed == nullptr ? padded(p.b.get_size()) : 0;
   size_t no = p.converts_out() ? padded(p.out.get_size()) : 0;
   char* at = arena.take(na + nb + no + padded(p.scratch.get_size()) + 64);
   auto& e = engine();
@@ -180,6 +186,8 @@ void execute(const Prepared& p, void* a, void* b, void* out) {
   if (nb) {
     pb = memory(p.b, e, at + na);
     p.reorder_b.execute(stream, {{DNNL_ARG_FROM, mb}, {DNNL_ARG_TO, pb}});
+  } else if (packed != nullptr) {
+    pb = memory(p.b, e, packed);
   }
   if (no) po = memory(p.out, e, at + na + nb);
   memory scratch(p.scratch, e, at + na + nb + no);
@@ -247,9 +255,65 @@ Part part_of(const Problem& q, const Plan& plan, int64_t k) {
   return part;
 }
 
-void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y) {
-  int64_t width = q.type == dtype::f32 ? 4 : 2;
+int64_t width_of(const Problem& q) { return q.type == dtype::f32 ? 4 : 2; }
+
+// How a packed array begins: what it was packed for, and where the weights of each part lie in it.
+struct Label {
+  static constexpr int64_t MOST = 62;
+  uint64_t problem;
+  int64_t parts;  // 0: nothing is packed here
+  int64_t starts[MOST];  // from the array's beginning; 0: the part takes weights as they are
+};
+
+uint64_t hash_of(const Problem& q) { return std::hash<std::string>()(q.key()); }
+
+// body(part, its primitive, start) for each part whose weights are packed, each piece of them once;
+// the label and the bytes of the whole array, 0 where there is nothing to pack.
+template <typename Body>
+std::pair<Label, int64_t> lay_out(const Problem& q, int64_t threads, Body&& body) {
+  OneThread single;
+  Label label{hash_of(q), 0, {}};
+  Plan plan = plan_for(q, parts_for(threads, products(q)));
+  if (q.kind == WEIGHT_GRAD || plan.parts > Label::MOST || is_product(q)) return {label, 0};
+  int64_t end = sizeof(Label);
+  std::vector<std::pair<int64_t, const Prepared*>> seen;
+  for (int64_t k = 0; k < plan.parts; ++k) {
+    Part part = part_of(q, plan, k);
+    const Prepared& p = prepared(part.q);
+    seen.emplace_back(part.w, &p);
+    if (!p.converts_b()) continue;
+    for (int64_t j = 0; j < k && label.starts[k] == 0; ++j)
+      if (seen[j].first == part.w && seen[j].second->b == p.b) label.starts[k] = label.starts[j];
+    if (label.starts[k] != 0) continue;
+    label.starts[k] = end;
+    body(part, p, end);
+    end += (p.b.get_size() + 63) / 64 * 64;
+  }
+  if (end == sizeof(Label)) return {label, 0};
+  label.parts = plan.parts;
+  return {label, end};
+}
+
+int64_t packed_bytes(const Problem& q, int64_t threads) {
+  return lay_out(q, threads, [](const Part&, const Prepared&, int64_t) {}).second;
+}
+
+void pack(const Problem& q, int64_t threads, char* w, char* packed) {
+  dnnl::stream stream(engine());
+  auto label = lay_out(q, threads, [&](const Part& part, const Prepared& p, int64_t start) {
+    memory from(p.user_b, engine(), w + part.w * width_of(q)), to(p.b, engine(), packed + start);
+    p.reorder_b.execute(stream, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+  }).first;
+  stream.wait();
+  std::memcpy(packed, &label, sizeof label);
+}
+
+void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y, char* packed) {
+  int64_t width = width_of(q);
   Plan plan = plan_for(q, parts_for(pool, products(q)));
+  const Label* label = reinterpret_cast<const Label*>(packed);
+  // Packed for another number of threads, or not at all.
+  if (packed != nullptr && (label->parts != plan.parts || label->problem != hash_of(q))) label = nullptr;
   bool sums = q.kind == WEIGHT_GRAD && plan.cut == Cut::BATCH;
   int64_t count = elements(q.w);
   std::unique_ptr<float[]> more(sums ? new float[count * (plan.parts - 1)] : nullptr);
@@ -258,8 +322,9 @@ void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y
     char *px = x + part.x * width, *pw = w + part.w * width, *py = y + part.y * width;
     if (sums && k > 0) pw = reinterpret_cast<char*>(more.get() + count * (k - 1));
     const Prepared& p = prepared(part.q);
-    if (q.kind == FORWARD) execute(p, px, pw, py);
-    else if (q.kind == INPUT_GRAD) execute(p, py, pw, px);
+    char* ready = label != nullptr && label->starts[k] != 0 ? packed + label->starts[k] : nullptr;
+    if (q.kind == FORWARD) execute(p, px, pw, py, ready);
+    else if (q.kind == INPUT_GRAD) execute(p, py, pw, px, ready);
     else execute(p, px, py, pw);
   });
   if (!sums) return;
@@ -274,11 +339,19 @@ void convolve(ffi::ThreadPool& pool, const Problem& q, char* x, char* w, char* y
   });
 }
 
+// Where the arrays lie; with their channels last or not.
+void lie(Problem& q, bool last) {
+  q.xs = last ? channels_last(q.x) : row_major(q.x);
+  q.ys = last ? channels_last(q.y) : row_major(q.y);
+  q.ws = row_major(q.w);
+}
+
 dims to_dims(ffi::Span<const int64_t> s) { return dims(s.begin(), s.end()); }
 
-ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi::Result<ffi::AnyBuffer> out,
-                  int64_t kind, int64_t groups, int64_t last, ffi::Span<const int64_t> stride,
-                  ffi::Span<const int64_t> low, ffi::Span<const int64_t> dilation) {
+ffi::Error run(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, char* packed,
+               ffi::Result<ffi::AnyBuffer> out, int64_t kind, int64_t groups, int64_t last,
+               ffi::Span<const int64_t> stride, ffi::Span<const int64_t> low,
+               ffi::Span<const int64_t> dilation) {
   return guarded("oneDNN convolution", [&] {
     Problem q;
     q.kind = kind;
@@ -289,20 +362,40 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi:
     if (kind == INPUT_GRAD) x = &*out, y = &a;
     if (kind == WEIGHT_GRAD) y = &b, w = &*out;
     q.x = to_dims(x->dimensions()), q.w = to_dims(w->dimensions()), q.y = to_dims(y->dimensions());
-    q.xs = last ? channels_last(q.x) : row_major(q.x);
-    q.ys = last ? channels_last(q.y) : row_major(q.y);
-    q.ws = row_major(q.w);
     q.stride = to_dims(stride), q.low = to_dims(low), q.dilation = to_dims(dilation);
     q.groups = groups;
+    lie(q, last);
     auto bytes = [](ffi::AnyBuffer* buffer) { return static_cast<char*>(buffer->untyped_data()); };
     auto floats = [](ffi::AnyBuffer* buffer) { return static_cast<float*>(buffer->untyped_data()); };
     if (is_product(q)) convolve_as_product(pool, q, floats(x), floats(w), floats(y));
-    else convolve(pool, q, bytes(x), bytes(w), bytes(y));
+    else convolve(pool, q, bytes(x), bytes(w), bytes(y), packed);
   });
+}
+
+ffi::Error handle(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b, ffi::Result<ffi::AnyBuffer> out,
+                  int64_t kind, int64_t groups, int64_t last, ffi::Span<const int64_t> stride,
+                  ffi::Span<const int64_t> low, ffi::Span<const int64_t> dilation) {
+  return run(pool, a, b, nullptr, out, kind, groups, last, stride, low, dilation);
+}
+
+ffi::Error handle_packed(ffi::ThreadPool pool, ffi::AnyBuffer a, ffi::AnyBuffer b,
+                         ffi::BufferR1<ffi::U8> packed, ffi::Result<ffi::AnyBuffer> out, int64_t kind,
+                         int64_t groups, int64_t last, ffi::Span<const int64_t> stride,
+                         ffi::Span<const int64_t> low, ffi::Span<const int64_t> dilation) {
+  char* begin = reinterpret_cast<char*>(packed.typed_data());
+  return run(pool, a, b, begin, out, kind, groups, last, stride, low, dilation);
 }
 
 }  // namespace
 }  // namespace torchish
+
+#define ATTRIBUTES                           \
+  .Attr<int64_t>("kind")                     \
+      .Attr<int64_t>("groups")               \
+      .Attr<int64_t>("last")                 \
+      .Attr<ffi::Span<const int64_t>>("stride") \
+      .Attr<ffi::Span<const int64_t>>("low") \
+      .Attr<ffi::Span<const int64_t>>("dilation")
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     torchish_conv, torchish::handle,
@@ -310,39 +403,74 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(
         .Ctx<ffi::ThreadPool>()
         .Arg<ffi::AnyBuffer>()
         .Arg<ffi::AnyBuffer>()
-        .Ret<ffi::AnyBuffer>()
-        .Attr<int64_t>("kind")
-        .Attr<int64_t>("groups")
-        .Attr<int64_t>("last")
-        .Attr<ffi::Span<const int64_t>>("stride")
-        .Attr<ffi::Span<const int64_t>>("low")
-        .Attr<ffi::Span<const int64_t>>("dilation"));
+        .Ret<ffi::AnyBuffer>() ATTRIBUTES);
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(
+    torchish_conv_packed, torchish::handle_packed,
+    ffi::Ffi::Bind()
+        .Ctx<ffi::ThreadPool>()
+        .Arg<ffi::AnyBuffer>()
+        .Arg<ffi::AnyBuffer>()
+        .Arg<ffi::BufferR1<ffi::U8>>()
+        .Ret<ffi::AnyBuffer>() ATTRIBUTES);
+
+// A convolution as Python describes it: `nd` spatial dimensions; x, w and y are shapes of nd + 2, the
+// other three arrays have nd entries.
+#define DESCRIBED                                                                              \
+  int64_t kind, int64_t bf16, int64_t groups, int64_t last, int64_t nd, const int64_t *x,      \
+      const int64_t *w, const int64_t *y, const int64_t *stride, const int64_t *low,           \
+      const int64_t *dilation
+#define DESCRIPTION kind, bf16, groups, last, nd, x, w, y, stride, low, dilation
+
+namespace torchish {
+namespace {
+
+Problem described(DESCRIBED) {
+  Problem q;
+  q.kind = kind, q.type = bf16 ? dtype::bf16 : dtype::f32, q.groups = groups;
+  q.x.assign(x, x + nd + 2), q.w.assign(w, w + nd + 2), q.y.assign(y, y + nd + 2);
+  q.stride.assign(stride, stride + nd), q.low.assign(low, low + nd);
+  q.dilation.assign(dilation, dilation + nd);
+  lie(q, last);
+  return q;
+}
+
+}  // namespace
+}  // namespace torchish
 
 // The name of oneDNN's implementation of a convolution, or what it has against it after a "!".
-// `nd` spatial dimensions; x, w and y are shapes of nd + 2, the other three arrays have nd entries.
-extern "C" int torchish_conv_implementation(int64_t kind, int64_t bf16, int64_t groups, int64_t last,
-                                            int64_t nd, const int64_t* x, const int64_t* w,
-                                            const int64_t* y, const int64_t* stride, const int64_t* low,
-                                            const int64_t* dilation, char* text, int64_t room) {
+extern "C" int torchish_conv_implementation(DESCRIBED, char* text, int64_t room) {
   using namespace torchish;
   std::string said;
   try {
     OneThread single;
-    Problem q;
-    q.kind = kind, q.type = bf16 ? dtype::bf16 : dtype::f32, q.groups = groups;
-    q.x.assign(x, x + nd + 2), q.w.assign(w, w + nd + 2), q.y.assign(y, y + nd + 2);
-    q.xs = last ? channels_last(q.x) : row_major(q.x);
-    q.ys = last ? channels_last(q.y) : row_major(q.y);
-    q.ws = row_major(q.w);
-    q.stride.assign(stride, stride + nd), q.low.assign(low, low + nd);
-    q.dilation.assign(dilation, dilation + nd);
-    said = prepare(q)->name;
+    said = prepare(described(DESCRIPTION))->name;
   } catch (const std::exception& e) {
     said = std::string("!") + e.what();
   }
   std::strncpy(text, said.c_str(), room - 1);
   text[room - 1] = 0;
   return said.empty() || said[0] == '!' ? 1 : 0;
+}
+
+// How long the array is that `torchish_conv_pack` fills where XLA has so many threads; 0 where oneDNN
+// takes the weights as they are, or refuses the convolution.
+extern "C" int64_t torchish_conv_packed_bytes(DESCRIBED, int64_t threads) {
+  try {
+    return torchish::packed_bytes(torchish::described(DESCRIPTION), threads);
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
+// Fills `packed`; 1 where that failed.
+extern "C" int torchish_conv_pack(DESCRIBED, int64_t threads, char* weights, char* packed) {
+  try {
+    torchish::pack(torchish::described(DESCRIPTION), threads, weights, packed);
+    return 0;
+  } catch (const std::exception&) {
+    return 1;
+  }
 }
 
 extern "C" void torchish_onednn_version(char* text, int64_t room) {

@@ -139,10 +139,14 @@ void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body, bool awak
 // How many parts pay for so many multiplications, at most `each` a thread. A thread that sleeps comes
 // some 50 microseconds late: where parts cost nothing of their own there are more of them than
 // threads, so that whoever is there goes on meanwhile.
-inline int64_t parts_for(xla::ffi::ThreadPool& pool, double products, int64_t each = 1) {
+inline int64_t parts_for(int64_t threads, double products, int64_t each = 1) {
   constexpr double SMALLEST = 2e6;  // below, a second thread costs more than it brings
-  int64_t most = threads_of(pool) == 1 ? 1 : each * threads_of(pool);
+  int64_t most = threads == 1 ? 1 : each * threads;
   return std::max<int64_t>(1, std::min<int64_t>(most, static_cast<int64_t>(products / SMALLEST)));
+}
+
+inline int64_t parts_for(xla::ffi::ThreadPool& pool, double products, int64_t each = 1) {
+  return parts_for(threads_of(pool), products, each);
 }
 
 // Start of piece k of n things in `parts` pieces, cut at multiples of `unit`.

@@ -15,25 +15,29 @@ import numpy as np
 from .._basics.forking import tracing
 from .._basics.stats import stats
 from .._basics.wide import widened
-from .graph import NodeError, Numbers, Scalars, evaluate, last_uses, scalars, steps
+from .graph import NodeError, Nodes, Numbers, Scalars, evaluate, last_uses, scalars, steps
 from .kernels import Kernel
 from .values import Aval
 
 # What changes a program for the CPU once it is lowered, before XLA compiles it.
 rewrites: list[Callable[[Any], None]] = []
+# What finds inputs of a program for the CPU that are made ready before its calls. Of its nodes it
+# gives None or what has `structs` (the shapes of more operands), `run` (how nodes are called, given
+# these operands) and `bind` (the program as it is called, of the compiled one and its place).
+preparations: list[Callable[[Nodes], Any]] = []
 
 
 def compile_program(
-    entries: Sequence[Any], live: Sequence[int], shardings: Any = None
+    nodes: Nodes, live: Sequence[int], shardings: Any = None, prepared: Any = None
 ) -> Callable[..., list[Any]]:
     """Lower a trace to a jitted function of (inputs, numbers).
 
     `shardings`, one a live output, are given for a program over several devices.
     """
-    nodes = steps(entries)
 
-    def program(outside: list[Any], floats: Any, ints: Any, comps: Any) -> list[Any]:
-        made = evaluate(nodes, _call, outside, Scalars(floats, ints, comps).fetch)
+    def program(outside: list[Any], floats: Any, ints: Any, comps: Any, *more: Any) -> list[Any]:
+        run = prepared.run(*more) if more else _call
+        made = evaluate(nodes, run, outside, Scalars(floats, ints, comps).fetch)
         return [made[slot] for slot in live]
 
     stats.programs_compiled += 1
@@ -59,13 +63,18 @@ def compile_ahead(
         struct((n,), dtype) if n else None
         for n, dtype in zip(counts, (np.float64, np.int64, np.complex128), strict=True)
     ]
-    jitted = compile_program(entries, live)
+    nodes, prepared = steps(entries), None
+    if jdev.platform == "cpu":
+        prepared = next(filter(None, (find(nodes) for find in preparations)), None)
+    more = () if prepared is None else (prepared.structs(place),)
+    jitted = compile_program(nodes, live, prepared=prepared)
     with tracing:
-        lowered = jitted.lower(inputs, *numbers)  # type: ignore[attr-defined]
+        lowered = jitted.lower(inputs, *numbers, *more)  # type: ignore[attr-defined]
         if jdev.platform == "cpu":
             for rewrite in rewrites:
                 rewrite(lowered)
-    return lowered.compile()  # type: ignore[no-any-return]
+    compiled = lowered.compile()
+    return compiled if prepared is None else prepared.bind(compiled, place)  # type: ignore[no-any-return]
 
 
 def _call(position: int, kernel: Kernel, arrays: list[Any]) -> Sequence[Any]:

@@ -237,7 +237,7 @@ class Taken:
             entry = _cache.entry(key)
             is_new = entry is None and _policy().compile_at_once(key)
             if is_new:
-                entry = _cache.add(key, compile_program(self.entries, self.live, shardings))
+                entry = _cache.add(key, compile_program(steps(self.entries), self.live, shardings))
             elif entry is not None:
                 _policy().hit()
         if entry is None:

@@ -28,6 +28,13 @@ MOST_GROUPS = 64
 CHUNK, CHUNK_SMALL, CHUNK_AREA, MOST_CHUNKS = 16, 32, 64, 8
 
 
+def is_onednns(kind: int, a: Any, w: Any, geo: ConvShape) -> bool:
+    """Whether `conv` or `input_grad`, as `kind` says, of these operands is oneDNN's."""
+    if _covers_input(geo) or (kind == onednn.FORWARD and _is_depthwise(w, geo)):
+        return False
+    return onednn.takes(kind, a, w, geo)
+
+
 def conv(x: Any, w: Any, geo: ConvShape) -> Any:
     """y from x and w."""
     if _covers_input(geo):
@@ -35,9 +42,8 @@ def conv(x: Any, w: Any, geo: ConvShape) -> Any:
         return y.reshape(x.shape[0], w.shape[0], *geo.output)
     if _is_depthwise(w, geo):
         return _depthwise(x, w, geo)
-    if onednn.takes(onednn.FORWARD, x.dtype, x.shape, w.shape, geo):
-        shape = (x.shape[0], w.shape[0], *geo.output)
-        return onednn.conv(onednn.FORWARD, x, w, shape, geo)
+    if is_onednns(onednn.FORWARD, x, w, geo):
+        return onednn.conv(onednn.FORWARD, x, w, geo)
     if 1 < geo.groups <= MOST_GROUPS:
         parts = _by_group(geo, (x, 1), (w, 0))
         return jnp.concatenate([xla_conv(a, b, geo._replace(groups=1)) for a, b in parts], 1)
@@ -49,9 +55,8 @@ def input_grad(g: Any, w: Any, geo: ConvShape) -> Any:
     if _covers_input(geo):
         x = jnp.matmul(g.reshape(g.shape[0], -1), w.reshape(w.shape[0], -1))
         return x.reshape(g.shape[0], w.shape[1], *geo.size)
-    image = (g.shape[0], w.shape[1] * geo.groups, *geo.size)
-    if onednn.takes(onednn.INPUT_GRAD, g.dtype, image, w.shape, geo):
-        return onednn.conv(onednn.INPUT_GRAD, g, w, image, geo)
+    if is_onednns(onednn.INPUT_GRAD, g, w, geo):
+        return onednn.conv(onednn.INPUT_GRAD, g, w, geo)
     if _is_depthwise(w, geo):
         like = jax.ShapeDtypeStruct((g.shape[0], geo.groups, *geo.size), g.dtype)
         return jax.linear_transpose(lambda x: _depthwise(x, w, geo), like)(g)[0]
@@ -69,9 +74,8 @@ def weight_grad(x: Any, g: Any, geo: ConvShape) -> Any:
     if _covers_input(geo):
         w = jnp.matmul(g.reshape(g.shape[0], -1).T, x.reshape(x.shape[0], -1))
         return w.reshape(g.shape[1], x.shape[1], *geo.kernel)
-    kernel = (g.shape[1], x.shape[1] // geo.groups, *geo.kernel)
-    if onednn.takes(onednn.WEIGHT_GRAD, g.dtype, x.shape, kernel, geo):
-        return onednn.conv(onednn.WEIGHT_GRAD, x, g, kernel, geo)
+    if onednn.takes(onednn.WEIGHT_GRAD, x, g, geo):
+        return onednn.conv(onednn.WEIGHT_GRAD, x, g, geo)
     if 1 < geo.groups <= MOST_GROUPS and x.shape[1] > geo.groups:
         one = geo._replace(groups=1)
         parts = [weight_grad(a, b, one) for a, b in _by_group(geo, (x, 1), (g, 1))]

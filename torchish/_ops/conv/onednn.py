@@ -10,8 +10,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ from .xla_maps import ConvShape
 
 # Names of targets are those of the library's functions and a version: programs in the persistent
 # cache refer to them by name.
-CONV = "torchish_conv_1"
+CONV, CONV_PACKED = "torchish_conv_1", "torchish_conv_packed_1"
 MATMUL, LOOPS = "torchish_matmul_1", "torchish_loops_1"
 LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
 GRU, GRU_GRADIENT = "torchish_gru_1", "torchish_gru_gradient_1"
@@ -70,8 +71,8 @@ def library() -> Any:
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
     for target in (
-        CONV, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL, MAX_POOL_GRADIENT,
-        ATTENTION, ATTENTION_GRADIENT,
+        CONV, CONV_PACKED, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL,
+        MAX_POOL_GRADIENT, ATTENTION, ATTENTION_GRADIENT,
     ):  # fmt: skip
         try:
             capsule = jax.ffi.pycapsule(loaded[target.rpartition("_")[0]])
@@ -119,10 +120,22 @@ def version() -> str:
     return text.value.decode()
 
 
-def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: ConvShape) -> bool:
-    """Whether oneDNN runs this map well: x and w are the shapes of image and kernel."""
-    if dtype not in TYPES or not is_wanted():
+Shape = tuple[int, ...]
+
+
+def shapes(kind: int, a: Any, b: Any, geo: ConvShape) -> tuple[Shape, Shape, Shape]:
+    """The shapes of x, w and y of a convolution whose map `kind` takes a and b."""
+    n, out = a.shape[0], b.shape[1 if kind == WEIGHT_GRAD else 0]
+    channels = b.shape[1] * geo.groups if kind == INPUT_GRAD else a.shape[1]
+    w = (out, channels // geo.groups, *geo.kernel)
+    return (n, channels, *geo.size), w, (n, out, *geo.output)
+
+
+def takes(kind: int, a: Any, b: Any, geo: ConvShape) -> bool:
+    """Whether oneDNN runs a map of these operands well."""
+    if a.dtype not in TYPES or not is_wanted():
         return False
+    x, w, _ = shapes(kind, a, b, geo)
     # What oneDNN is not made for, or refuses in ways of its own.
     if 0 in (*x, *w, *geo.output) or max(map(np.prod, (x, w))) >= 1 << 31:
         return False
@@ -133,32 +146,69 @@ def takes(kind: int, dtype: Any, x: Sequence[int], w: Sequence[int], geo: ConvSh
         high = (out - 1) * s + reach - n - low
         if not (0 <= low < reach and -s < high < reach):
             return False
-    name = implementation(kind, tuple(x), tuple(w), geo, dtype == jnp.bfloat16)
+    name = implementation(kind, x, w, geo, a.dtype == jnp.bfloat16)
     if kind == INPUT_GRAD and "strided" in name and x[1] // geo.groups < FEWEST_CHANNELS:
         return False  # twice as slow as XLA's for images of 3 channels
     return bool(name) and "ref" not in name
 
 
-@functools.lru_cache(maxsize=4096)
-def implementation(
-    kind: int, x: tuple[int, ...], w: tuple[int, ...], geo: ConvShape, half: bool = False
-) -> str:
-    """The name of the kernel that oneDNN has for a convolution, empty if it has none."""
+def _described(kind: int, x: Shape, w: Shape, geo: ConvShape, half: bool) -> list[Any]:
+    """A convolution as the library's functions take it."""
+    low = tuple(p[0] for p in geo.padding)
     y = (x[0], w[0], *geo.output)
-    nd = len(geo.size)
-    low = [p[0] for p in geo.padding]
     arrays = [(ctypes.c_int64 * len(v))(*v) for v in (x, w, y, geo.stride, low, geo.dilation)]
+    numbers = map(ctypes.c_int64, (kind, int(half), geo.groups, 0, len(geo.size)))
+    return [*numbers, *arrays]
+
+
+@functools.lru_cache(maxsize=4096)
+def implementation(kind: int, x: Shape, w: Shape, geo: ConvShape, half: bool = False) -> str:
+    """The name of the kernel that oneDNN has for a convolution, empty if it has none."""
     text = ctypes.create_string_buffer(256)
-    numbers = map(ctypes.c_int64, (kind, int(half), geo.groups, 0, nd))
-    failed = library().torchish_conv_implementation(*numbers, *arrays, text, ctypes.c_int64(256))
+    what = _described(kind, x, w, geo, half)
+    failed = library().torchish_conv_implementation(*what, text, ctypes.c_int64(256))
     return "" if failed else text.value.decode()
 
 
-def conv(kind: int, a: Any, b: Any, shape: tuple[int, ...], geo: ConvShape) -> Any:
-    """One of the three maps of a convolution, by oneDNN; `shape` is that of the result."""
-    return jax.ffi.ffi_call(CONV, jax.ShapeDtypeStruct(shape, a.dtype))(
+def packed_bytes(kind: int, a: Any, w: Any, geo: ConvShape) -> int:
+    """How long packed weights are; 0 where the convolution takes them as they are."""
+    what = _described(kind, *shapes(kind, a, w, geo)[:2], geo, a.dtype == jnp.bfloat16)
+    count = library().torchish_conv_packed_bytes
+    count.restype = ctypes.c_int64
+    return int(count(*what, _threads()))
+
+
+def pack(kind: int, a: Any, w: np.ndarray[Any, Any], geo: ConvShape) -> np.ndarray[Any, Any]:
+    """Weights in the order in which oneDNN takes them, behind a label: for which convolution."""
+    size = packed_bytes(kind, a, w, geo)
+    room = np.zeros(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    made = room[start : start + size]
+    what = _described(kind, *shapes(kind, a, w, geo)[:2], geo, a.dtype == jnp.bfloat16)
+    pointers = (ctypes.c_void_p(array.ctypes.data) for array in (w, made))
+    if library().torchish_conv_pack(*what, _threads(), *pointers):
+        raise RuntimeError(f"oneDNN cannot pack weights of shape {w.shape}")
+    return made
+
+
+def _threads() -> Any:
+    """How many threads XLA has; a convolution of other parts takes weights as they are."""
+    own = getattr(os, "sched_getaffinity", None)
+    return ctypes.c_int64(len(own(0)) if own else os.cpu_count() or 1)
+
+
+def conv(kind: int, a: Any, b: Any, geo: ConvShape, packed: Any = None) -> Any:
+    """One of the three maps of a convolution, by oneDNN.
+
+    `packed`: what `pack` made of b, or zeros of that length.
+    """
+    x, w, y = shapes(kind, a, b, geo)
+    out = jax.ShapeDtypeStruct((y, x, w)[kind], a.dtype)
+    more = () if packed is None else (packed,)
+    return jax.ffi.ffi_call(CONV_PACKED if more else CONV, out)(
         a,
         b,
+        *more,
         kind=np.int64(kind),
         groups=np.int64(geo.groups),
         last=np.int64(0),

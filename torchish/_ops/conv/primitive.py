@@ -42,41 +42,41 @@ def _define(name: str, shape: Any, generic: Any, cpu: Any) -> Any:
     return primitive
 
 
-_conv = _define("conv", _shape_conv, xla_conv, conv_cpu.conv)
-_input_grad = _define("conv_input_grad", _shape_input_grad, xla_input_grad, conv_cpu.input_grad)
-_weight_grad = _define(
+conv_p = _define("conv", _shape_conv, xla_conv, conv_cpu.conv)
+input_grad_p = _define("conv_input_grad", _shape_input_grad, xla_input_grad, conv_cpu.input_grad)
+weight_grad_p = _define(
     "conv_weight_grad", _shape_weight_grad, xla_weight_grad, conv_cpu.weight_grad
 )
 
 
 def conv(x: Any, w: Any, geo: ConvShape) -> Any:
     """Cross-correlate x with w."""
-    return _conv.bind(x, w, geo=geo)
+    return conv_p.bind(x, w, geo=geo)
 
 
 def input_grad(g: Any, w: Any, geo: ConvShape) -> Any:
     """The adjoint of `conv` in x, applied to g: also the transposed convolution of g."""
-    return _input_grad.bind(g, w, geo=geo)
+    return input_grad_p.bind(g, w, geo=geo)
 
 
 def weight_grad(x: Any, g: Any, geo: ConvShape) -> Any:
     """The adjoint of `conv` in w, applied to g."""
-    return _weight_grad.bind(x, g, geo=geo)
+    return weight_grad_p.bind(x, g, geo=geo)
 
 
 # Each rule is "the trilinear form, solved for the missing operand".
 ad.defbilinear(
-    _conv,
+    conv_p,
     lambda ct, x, w, *, geo: input_grad(ct, w, geo),
     lambda ct, x, w, *, geo: weight_grad(x, ct, geo),
 )
 ad.defbilinear(
-    _input_grad,
+    input_grad_p,
     lambda ct, g, w, *, geo: conv(ct, w, geo),
     lambda ct, g, w, *, geo: weight_grad(ct, g, geo),
 )
 ad.defbilinear(
-    _weight_grad,
+    weight_grad_p,
     lambda ct, x, g, *, geo: input_grad(g, ct, geo),
     lambda ct, x, g, *, geo: conv(x, ct, geo),
 )
