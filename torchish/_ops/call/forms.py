@@ -43,7 +43,7 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     first = {p.name for p in positional[:given]}
     if any(k not in names or k in first for k in keywords):
         return _no_form
-    if operator.layout is not None and not operator.elementwise:
+    if operator.layout is not None and not hasattr(operator.layout, "follows"):
         return _no_form
     passed = first | set(keywords)
     if any(p.name not in passed and p.default is MISSING for p in params):
@@ -54,13 +54,17 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     first_names = [p.name for p in positional[:given]]
     if recorder is not None and len(params) <= recorder.MOST_PARAMETERS:
         layouts = recorder.ANY_LAYOUT
-        if operator.elementwise:
-            layouts = recorder.ROW_MAJOR if operator.layout is None else recorder.NO_VIEW
+        if operator.layout is not None:
+            layouts = recorder.NO_VIEW
+        elif operator.elementwise:
+            layouts = recorder.ROW_MAJOR
         arguments = _arguments(params, passed, first_names)
         return recorder.Form(operator.kernels, arguments, layouts)  # type: ignore[no-any-return]
     tensor = _TENSOR
-    if operator.elementwise:  # the layout of its result follows its operands'
-        tensor += _PLAIN if operator.layout is not None else _ROW_MAJOR
+    if operator.layout is not None:
+        tensor += _PLAIN
+    elif operator.elementwise:  # the layout of its result follows its operands'
+        tensor += _ROW_MAJOR
     source = _source(params, passed, first_names, keywords, tensor)
     space: dict[str, Any] = {
         "operator": operator, "kernels": operator.kernels, "MISS": MISS, "MISSING": MISSING,

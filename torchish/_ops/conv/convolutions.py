@@ -15,7 +15,7 @@ from ..call.describe import cpp_name, scalar_name
 from ..call.warning import user_level
 from ..registry import OptTensor, Tensor, op
 from ..shared import numeric as num
-from ..shared.memory_format import follow_windows
+from ..shared.memory_format import follow_windows, follows
 from .primitive import ConvShape, conv, input_grad
 
 PLACES = ("torch", "nn.functional")
@@ -248,6 +248,7 @@ def _windows(spatial: int) -> Any:
     results lie row by row.
     """
 
+    @follows
     def layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
         if spatial == 3 and _is_small(operands, _given(key[-1], 1)):
             return None
@@ -264,6 +265,7 @@ def _is_small(operands: Any, groups: int) -> bool:
     return few and groups == 1 and min(window) <= 3
 
 
+@follows
 def _transposed_windows(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """Strides in three dims; output padding that reaches a stride has a way of its own too."""
     stride, padding = _per_dim(_given(key[-5], 1), 3), _per_dim(_given(key[-3], 0), 3)

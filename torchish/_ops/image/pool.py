@@ -20,7 +20,7 @@ from ..._basics.state import state
 from ..call.composites import last
 from ..registry import Tensor, composite, internal, nnf, op, ops
 from ..shared import numeric as num
-from ..shared.memory_format import follow_spatial
+from ..shared.memory_format import follow_spatial, follows
 from ..shared.windows import (
     Windows,
     area,
@@ -101,6 +101,7 @@ def _max_grad_name(**described: Any) -> str:
     return "SqueezeBackward1" if nd == 1 else f"MaxPool{nd}DWithIndicesBackward0"
 
 
+@follows
 def _max_layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """Strides: in one dim torch follows the input only where it keeps the indices for backward."""
     if key[-1] == 1 and not (state.grad_enabled and operands[0]._needs_grad()):

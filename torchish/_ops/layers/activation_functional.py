@@ -13,6 +13,7 @@ from ..call.fronts import is_number
 from ..call.warning import user_level
 from ..registry import Dtype, Tensor, composite, op, ops, wrap_dim
 from ..shared import numeric as num
+from ..shared.memory_format import follows
 from . import activation as act
 
 _F = ("nn.functional",)
@@ -178,6 +179,7 @@ def prelu(input: Any, weight: Any) -> Tensor:
     return ops.prelu(input, weight)
 
 
+@follows
 def _halved(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """The layout of an elementwise operator of two halves of the input."""
     x = operands[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..._basics.strides import contiguous_strides, elementwise_strides, preserved_strides
 from .constants import Constant
@@ -52,6 +53,19 @@ def _suggests(x: Any) -> memory_format:
     return suggested(tuple(x._aval.shape), tuple(x._strides))
 
 
+Rule = TypeVar("Rule", bound=Callable[..., Any])
+
+
+def follows(rule: Rule) -> Rule:
+    """Mark a layout by which results lie row by row where all operands do (they are no views).
+
+    Calls of operators with such a layout are recorded at once then (`call/forms.py`).
+    """
+    rule.follows = True  # type: ignore[attr-defined]
+    return rule
+
+
+@follows
 def follow(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """A layout: results are channels-last where the first operand is (an operator's `layout`)."""
     x = operands[0]
@@ -70,6 +84,7 @@ def follow_spatial(*counts: int) -> Any:
     The last entry of the key is that number. Three dims are one spatial dim of height 1.
     """
 
+    @follows
     def layout(avals: Any, operands: Any, key: Any) -> list[Any] | None:
         spatial = key[-1]
         if spatial not in counts or operands[0]._aval.ndim != spatial + 2:
@@ -110,6 +125,7 @@ def _window_strides(shape: tuple[int, ...], spatial: int) -> tuple[int, ...]:
     return tuple(found[len(batched) - len(shape) :])
 
 
+@follows
 def follow_all(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """A layout: the result of a join is channels-last where every part is."""
     shape = tuple(avals[0].shape)
@@ -119,6 +135,7 @@ def follow_all(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     return [channels_last_strides(shape, found)]
 
 
+@follows
 def stacked(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """The layout of `stack`: that of a join along `dim`, cut in two there."""
     part, dim = tuple(operands[0]._aval.shape), key[1] if isinstance(key[1], int) else 0
@@ -131,6 +148,7 @@ def stacked(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     return [(*joint[:dim], part[dim] * joint[dim], *joint[dim:])]
 
 
+@follows
 def preserve(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """A layout: results of the first operand's shape lie in memory as it does."""
     x = operands[0]
@@ -141,6 +159,7 @@ def preserve(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     return [found if tuple(a.shape) == shape else None for a in avals]
 
 
+@follows
 def pointwise(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """A layout: that of an elementwise operator of all operands, for results of their shape."""
     given = [x for x in operands if hasattr(x, "_aval")]
@@ -157,10 +176,12 @@ def pointwise(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     ]
 
 
+@follows
 def row_major(avals: Any, operands: Any, key: Any) -> None:
     """A layout: for operators that broadcast and whose results lie row by row all the same."""
 
 
+@follows
 def reversed_pointwise(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """`pointwise` for an operator that torch computes with its operands exchanged."""
     return pointwise(avals, operands[::-1], key)
