@@ -42,12 +42,19 @@ inline void multiply_piece(Gemm g, bool rows, int64_t from, int64_t to, const fl
 
 inline double products(const Gemm& g) { return static_cast<double>(g.m) * g.n * g.k; }
 
+// What a product takes, in multiplications. One that reads each of its operands a few times only (a row
+// times a matrix) takes as long as memory does: a core reads a float in the time of 16 multiplications.
+inline double work(const Gemm& g) {
+  double floats = static_cast<double>(g.m) * g.k + static_cast<double>(g.k) * g.n;
+  return std::max(products(g), 16 * floats);
+}
+
 // In pieces of the longer side of the result, one a thread.
 inline void multiply(xla::ffi::ThreadPool& pool, const Gemm& g, const float* a, const float* b, float* c,
                      bool awake = false) {
   bool rows = g.m >= g.n;
   int64_t length = rows ? g.m : g.n;
-  int64_t parts = std::min(parts_for(pool, products(g)), (length + 15) / 16);
+  int64_t parts = std::min(parts_for(pool, work(g)), (length + 15) / 16);
   for_pieces(
       pool, parts, length, 16,
       [&](int64_t from, int64_t to) { multiply_piece(g, rows, from, to, a, b, c); }, awake);
