@@ -93,6 +93,86 @@ def _packed() -> Any:
 CALLS |= {"inference": _inference, "forward mode": _tangent, "packed": _packed}
 
 
+SOURCES: dict[str, Callable[[], Any]] = {
+    "plain": lambda: torch.arange(24.0).view(2, 3, 4).clone(),
+    "leaf": lambda: torch.arange(24.0).view(2, 3, 4).clone().requires_grad_(),
+    "made": lambda: torch.arange(24.0).view(2, 3, 4).clone().requires_grad_() * 2,
+    "view of another base": lambda: torch.arange(24.0).clone().view(2, 3, 4),
+    "view with a history": lambda: (torch.arange(24.0).requires_grad_() * 2).view(2, 3, 4),
+    "turned": lambda: torch.arange(24.0).view(4, 3, 2).clone().permute(2, 1, 0),
+    "part": lambda: torch.arange(48.0).view(2, 2, 3, 4).clone()[1],
+    "one of several": lambda: (torch.ones(2, 2, 3, 4, requires_grad=True) * 1).unbind()[1],
+    "channels last": lambda: torch.ones(1, 2, 3, 4).to(memory_format=torch.channels_last)[0],
+    "detached": lambda: torch.ones(2, 3, 4, requires_grad=True).detach(),
+    "without elements": lambda: torch.ones(0, 3, 4),
+}
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "view": lambda x: x.view(x.shape[0] * 3, 4),
+    "back": lambda x: x.transpose(0, 1).transpose(0, 1),
+    "all in a row": lambda x: x.view(-1),
+    "reshape": lambda x: x.reshape(3, -1, 4) if x.numel() else x.reshape(3, 0),
+    "flatten": lambda x: x.flatten(1),
+    "unflatten": lambda x: x.unflatten(2, (2, 2)),
+    "permute": lambda x: x.permute(2, 0, 1),
+    "transpose": lambda x: x.transpose(-1, 0),
+    "t": lambda x: x.select(1, 0).t(),
+    "movedim": lambda x: x.movedim(0, 2),
+    "unsqueeze": lambda x: x.unsqueeze(-1),
+    "squeeze": lambda x: x.unsqueeze(0).squeeze(0).squeeze(),
+    "expand": lambda x: x.unsqueeze(0).expand(2, -1, -1, -1),
+    "select": lambda x: x.select(1, -1),
+    "narrow": lambda x: x.narrow(2, 1, 2),
+    "split": lambda x: x.split(2, 1),
+    "sections": lambda x: x.split_with_sizes((1, 2), 1),
+    "chunk": lambda x: x.chunk(2, -1),
+    "unbind": lambda x: x.unbind(1),
+    "diagonal": lambda x: x.diagonal(0, 1, 2),
+}
+
+
+def view_of(source: Any, view: Callable[[Any], Any]) -> str:
+    """What a view is, what it reads, where its gradient goes, and what a write to it says."""
+    told: list[Any] = []
+    try:
+        made = view(source)
+        for v in made if isinstance(made, tuple) else (made,):
+            root = None if v._base is None else tuple(v._base.shape)
+            told += [tuple(v.shape), v.stride(), v.storage_offset(), v._layout, root]
+            node = v.grad_fn
+            while node is not None:
+                told.append(node.name())
+                node = node.next_functions[0][0] if node.next_functions else None
+            told += [v.output_nr, v._creation, v.is_inference(), (v * 3).tolist()]
+            if v.requires_grad and torch.is_grad_enabled():
+                (v * 2 + v.cos()).sum().backward(retain_graph=True)
+                told.append(source.grad if source.is_leaf else None)
+            v.mul_(2)
+            told += [v._version, (v + 1).sum().item(), source.sum().item()]
+    except RuntimeError as error:
+        told.append(error)
+    return " ".join(map(str, told))
+
+
+def all_views() -> list[str]:
+    """Each view of each source in each mode, three times: made, made again, with what was kept."""
+    modes = {"": torch.enable_grad, "no_grad": torch.no_grad, "inference": torch.inference_mode}
+    found = []
+    for name, view in VIEWS.items():
+        for kind, source in SOURCES.items():
+            for _ in range(3):
+                for mode, manager in modes.items():
+                    x = source()
+                    with manager():
+                        found.append(f"{name} of {kind} {mode}: {view_of(x, view)}")
+    x = torch.arange(6.0).view(2, 3)
+    for wrong in ((True, 0), (1.0, 0), (0, 5), ("a", 0)):
+        try:
+            found.append(f"{x.transpose(0, 1).shape} {x.transpose(*wrong).shape}")
+        except (TypeError, IndexError, RuntimeError) as error:
+            found.append(f"{type(error).__name__}: {error}")
+    return found
+
+
 def errors() -> list[str]:
     """Texts of errors that a call raises, or its way back."""
     found = []
@@ -167,6 +247,7 @@ def main() -> None:
         made, nodes = recorded(run)
         print(name, *nodes, shown(made), sep="\n  ")
     print(*errors(), sep="\n")
+    print(*all_views(), sep="\n")
     print(across_threads(), training())
 
 

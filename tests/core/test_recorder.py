@@ -94,32 +94,38 @@ x, w = torch.ones(4), torch.ones(4, requires_grad=True)
 view, strided = torch.ones(2, 4)[1], torch.ones(4, 2)[:, 0]
 
 def calls():
-    for _ in range(500):
+    for _ in range(100):
         x * x + 1.5 - 2
         torch.sum(w * x, 0, keepdim=True)
         torch.sum(x, dim=0)
         (w * 2).exp().tanh()
         (view + strided).relu()
         x.max(dim=0)
-        for wrong in (lambda: x * torch.ones(3), lambda: torch.add(x), lambda: torch.mul(2, 3)):
+        for y in (x, w, view, strided):
+            for z in (y.view(2, 2).t().unbind(0), y.unsqueeze(0).expand(3, -1).split(2)):
+                z[0] + z[1].sum()
+            torch.cat([y, view, strided], 0)
+        for wrong in (lambda: x * torch.ones(3), lambda: torch.add(x), lambda: torch.mul(2, 3),
+                      lambda: x.view(5), lambda: torch.cat([x, 2]), lambda: x.transpose(0, 3)):
             try:
                 wrong()
-            except (RuntimeError, TypeError):
+            except (RuntimeError, TypeError, IndexError):
                 pass
     flush_all()
     gc.collect()
 
 def counts():
-    operators = [getattr(ops, name).operator for name in ("mul", "add", "sum", "exp")]
+    operators = [getattr(ops, name).operator for name in ("mul", "add", "sum", "exp", "cat")]
     kernels = [k for operator in operators for k in operator.kernels.values()]
-    kept = [x, w, x._aval, x._storage, type(x), type(x._storage), type(x._value()), calls.__code__,
-            None, True, (), 0, float, int, ops.mul.operator, *kernels]
+    kept = [x, w, view, strided, view._base, view._storage, view._layout, x._aval, x._storage,
+            type(x), type(x._storage), type(x._value()), calls.__code__, None, True, (), 0, float,
+            int, ops.mul.operator, *kernels]
     return [sys.getrefcount(k) for k in kept], len(gc.get_objects())
 
-for _ in range(3):
+for _ in range(30):  # what is kept of a structure that comes often is there then
     calls()
 before, objects = counts()
-for _ in range(4):
+for _ in range(20):
     calls()
 after, more = counts()
 grown = [b - a for a, b in zip(before, after)]

@@ -192,5 +192,3 @@ def test_weights_that_are_new_each_time_are_not_packed(compiled: None) -> None:
                 parameter.add_(0.01)
         np.testing.assert_allclose(_numbers(net, x), _expected(net, x), rtol=1e-4, atol=1e-5)
     assert all(memory.last[1] is None for p in _programs() for _, memory in p.memories)
-
-

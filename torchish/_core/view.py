@@ -13,6 +13,10 @@ from .storage import Storage
 from .trace import record
 from .values import Aval, Value
 
+# How views are read, by base, shape and layout: what the recorder looks at (`native/src/recorder`).
+reads: dict[Any, Any] = {}
+_MOST_READS = 4096
+
 # Strides, offset, and whether the elements are read conjugated; None: the whole base.
 Layout = tuple[tuple[int, ...], int, bool] | None
 
@@ -32,6 +36,10 @@ class View:
         if self.layout is None:
             return self.storage.value
         kernel, starts = read_step(*self._step())
+        if self.storage.strides is None:
+            if len(reads) >= _MOST_READS:
+                reads.clear()
+            reads[self.storage.aval, self.aval, self.layout] = kernel, starts
         (found,) = record(kernel, (self.storage.value, *starts))
         return found
 

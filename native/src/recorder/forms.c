@@ -2,7 +2,7 @@
 #include "recorder.h"
 
 typedef struct {
-    char kind;        // t(ensor), o(perand), n(umber), ? (tensor or None), s(tatic), - (not passed)
+    char kind;        // t(ensor), T (several), o(perand), n(umber), ? (tensor or None), s(tatic), - (not passed)
     bool is_boolean;  // a static argument that has to be a bool
     Py_ssize_t place; // among the positional arguments, or -1
     PyObject *name;   // of a keyword
@@ -23,31 +23,45 @@ typedef struct {
     PyObject *storages[MOST_PARAMETERS];  // of tensors that are no views; owned
     Py_ssize_t n;
     bool may_have_history;
+    bool has_plain;  // a tensor that is no view
 } Bound;
+
+// Whether elements lie row by row; where a dimension has one element, or another none, strides do not
+// matter. -1 with an error.
+static int is_row_major(PyObject *shape, PyObject *strides) {
+    Py_ssize_t expected = 1, misplaced = 0;
+    for (Py_ssize_t d = PyTuple_GET_SIZE(shape) - 1; d >= 0; d--) {
+        Py_ssize_t n = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, d));
+        Py_ssize_t step = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, d));
+        if (n == 0) return 1;
+        if (n == 1) continue;
+        if (step != expected) misplaced = 1;
+        expected *= n;
+    }
+    return PyErr_Occurred() ? -1 : !misplaced;
+}
 
 // Whether a tensor lies as the form's operator needs it: -1 with an error.
 static int lies_well(int layouts, PyObject *aval, PyObject *layout, PyObject *storage) {
-    if (layouts == ANY_LAYOUT) return 1;
+    if (layouts == ANY_LAYOUT || layouts == ONE_NO_VIEW) return 1;
     if (layout == Py_None) {
         int strided = is_set(storage, N.strides);
         return strided < 0 ? -1 : !strided;
     }
-    if (layouts == NO_VIEW) return 0;
-    return PyObject_RichCompareBool(PyTuple_GET_ITEM(layout, 0), SLOT(aval, T.a_strides), Py_EQ);
+    return layouts == NO_VIEW ? 0 : is_row_major(SLOT(aval, T.a_shape), PyTuple_GET_ITEM(layout, 0));
 }
 
 // The value of a tensor: its storage's own, or the view's, which is read then.
-static PyObject *value_of(PyObject *x, PyObject *storage) {
-    if (storage) {
-        int shared = is_set(storage, N.host);
-        if (shared < 0) return NULL;
-        if (!shared) return Py_XNewRef(SLOT(storage, T.m_value));
-    }
+static PyObject *value_of(PyObject *state, PyObject *x, PyObject *storage) {
+    if (!storage) return value_of_view(state, x);
+    int shared = is_set(storage, N.host);
+    if (shared < 0) return NULL;
+    if (!shared) return Py_XNewRef(SLOT(storage, T.m_value));
     return PyObject_CallMethodNoArgs(x, N._value);
 }
 
 // Whether a tensor may have a history.
-static int may_need_grad(PyObject *x) {
+int may_need_grad(PyObject *x) {
     int answer = is_true(x, N._requires_grad);
     if (answer == 0) answer = is_set(x, N._grad_fn);
     if (answer != 0) return answer;
@@ -69,26 +83,52 @@ static void release(Bound *bound) {
     }
 }
 
-static enum answer bind_tensor(Form *form, Py_ssize_t i, PyObject *x, Bound *bound) {
+// Its value is read once all arguments have been looked at.
+static enum answer add_operand(Bound *bound, PyObject *x, PyObject *storage) {
+    if (bound->n == MOST_PARAMETERS) return DECLINED;
+    bound->operands[bound->n] = x;
+    bound->values[bound->n] = NULL;
+    bound->storages[bound->n++] = Py_XNewRef(storage);
+    return DONE;
+}
+
+// A tensor as an operand, and its aval at `i` of `key`.
+static enum answer bind_tensor(Form *form, PyObject *key, Py_ssize_t i, PyObject *x, Bound *bound) {
     if (!PyObject_TypeCheck(x, T.tensor_base)) return DECLINED;
     PyObject *aval = field(x, N._aval);
     if (!aval) return FAILED;
-    PyTuple_SET_ITEM(bound->key, i, aval);
+    PyTuple_SET_ITEM(key, i, aval);
     PyObject *layout = field(x, N._layout), *storage = layout ? field(x, N._storage) : NULL;
+    enum answer answer = FAILED;
     int well = storage ? lies_well(form->layouts, aval, layout, storage) : -1;
+    int strided = well > 0 && layout == Py_None ? is_set(storage, N.strides) : 1;
+    if (well >= 0 && strided >= 0) {
+        bound->has_plain = bound->has_plain || !strided;
+        answer = well ? add_operand(bound, x, layout == Py_None ? storage : NULL) : DECLINED;
+    }
     Py_XDECREF(layout);
-    if (well > 0 && layout == Py_None) bound->storages[bound->n] = storage;
-    else Py_XDECREF(storage);
-    if (well <= 0) return well < 0 ? FAILED : DECLINED;
-    bound->operands[bound->n++] = x;  // its value is read once all arguments have been looked at
-    return DONE;
+    Py_XDECREF(storage);
+    return answer;
+}
+
+// A list of tensors: the tuple of their avals at `i` of the key.
+static enum answer bind_tensors(Form *form, Py_ssize_t i, PyObject *x, Bound *bound) {
+    if (!PyList_CheckExact(x) && !PyTuple_CheckExact(x)) return DECLINED;
+    Py_ssize_t n = PySequence_Fast_GET_SIZE(x);
+    if (n == 0 || n > MOST_PARAMETERS) return DECLINED;
+    PyObject *avals = PyTuple_New(n);
+    if (!avals) return FAILED;
+    PyTuple_SET_ITEM(bound->key, i, avals);
+    enum answer answer = DONE;
+    for (Py_ssize_t k = 0; k < n && answer == DONE; k++)
+        answer = bind_tensor(form, avals, k, PySequence_Fast_GET_ITEM(x, k), bound);
+    return answer;
 }
 
 static enum answer bind_number(Py_ssize_t i, PyObject *x, Bound *bound) {
     if (!is_number(x)) return DECLINED;
     PyTuple_SET_ITEM(bound->key, i, Py_NewRef((PyObject *)Py_TYPE(x)));
-    bound->operands[bound->n++] = x;
-    return DONE;
+    return add_operand(bound, x, NULL);
 }
 
 static enum answer bind_static(Argument *a, Py_ssize_t i, PyObject *x, Bound *bound) {
@@ -115,28 +155,30 @@ static enum answer bind(Form *form, PyObject *const *args, PyObject *kwargs, Bou
         enum answer answer;
         if (a->kind == 's') {
             answer = bind_static(a, i, x, bound);
-        } else if (a->kind == 'n' || (a->kind == 'o' && is_number(x))) {
+        } else if ((a->kind == 'n' && x != Py_None) || (a->kind == 'o' && is_number(x))) {
             answer = bind_number(i, x, bound);
-        } else if (a->kind == '?' && x == Py_None) {
+        } else if ((a->kind == '?' || a->kind == 'n') && x == Py_None) {
             PyTuple_SET_ITEM(bound->key, i, Py_NewRef(x));
             answer = DONE;
+        } else if (a->kind == 'T') {
+            answer = bind_tensors(form, i, x, bound);
         } else {
-            answer = bind_tensor(form, i, x, bound);
+            answer = bind_tensor(form, bound->key, i, x, bound);
         }
         if (answer != DONE) return answer;
     }
-    return DONE;
+    return form->layouts == ONE_NO_VIEW && !bound->has_plain ? DECLINED : DONE;
 }
 
 // The values of all operands; a view's is recorded here.
-static int read_operands(Bound *bound) {
+static int read_operands(PyObject *state, Bound *bound) {
     for (Py_ssize_t i = 0; i < bound->n; i++) {
         PyObject *x = bound->operands[i];
         if (is_number(x)) {
             bound->values[i] = Py_NewRef(x);
             continue;
         }
-        if (!(bound->values[i] = value_of(x, bound->storages[i]))) return -1;
+        if (!(bound->values[i] = value_of(state, x, bound->storages[i]))) return -1;
         if (!bound->may_have_history) {
             int may = may_need_grad(x);
             if (may < 0) return -1;
@@ -175,7 +217,7 @@ PyObject *tensor_from(PyObject *state, PyObject *value) {
 static PyObject *apply(PyObject *state, PyObject *kernel, Bound *bound) {
     PyObject *value = NULL;
     Py_ssize_t count;
-    if (read_operands(bound)) return NULL;
+    if (read_operands(state, bound)) return NULL;
     enum answer answer = record_into(state, kernel, bound->values, bound->n, &value, &count);
     if (answer == FAILED) return NULL;
     if (answer == DECLINED) {
@@ -204,8 +246,7 @@ static PyObject *apply(PyObject *state, PyObject *kernel, Bound *bound) {
 }
 
 static PyObject *form_run(Form *form, PyObject *const *args, PyObject *kwargs) {
-    Bound bound = {.key = NULL, .n = 0, .may_have_history = false};
-    for (Py_ssize_t i = 0; i < form->n; i++) bound.values[i] = bound.storages[i] = NULL;
+    Bound bound = {.key = NULL, .n = 0, .may_have_history = false, .has_plain = false};
     PyObject *made = NULL, *kernel = NULL, *state = NULL;
     enum answer answer = bind(form, args, kwargs, &bound);
     if (answer == DONE) {

@@ -101,7 +101,7 @@ static PyObject *use_traces(PyObject *module, PyObject *space) {
         {T.trace, "sites", &T.t_sites},
         {T.kernel, "out_avals", &T.k_out_avals}, {T.kernel, "out_bytes", &T.k_out_bytes},
         {T.kernel, "keepings", &T.k_keepings}, {T.kernel, "saves_output", &T.k_saves_output},
-        {T.aval, "ndim", &T.a_ndim}, {T.aval, "strides", &T.a_strides},
+        {T.aval, "ndim", &T.a_ndim}, {T.aval, "shape", &T.a_shape}, {T.aval, "strides", &T.a_strides},
     };
     if (find_slots(slots, COUNT(slots))) return NULL;
     Py_RETURN_NONE;
@@ -116,7 +116,7 @@ static PyObject *use_tensors(PyObject *module, PyObject *space) {
         {"process", &T.process}, {"sequence", &T.sequence}, {"MISS", &T.miss},
         {"MISSING", &T.missing}, {"link", &T.slow_link}, {"call", &T.general_call},
         {"input_edges", &T.input_edges}, {"static", &T.static_value},
-        {"leaf_node", &T.leaf_node},
+        {"leaf_node", &T.leaf_node}, {"reads", &T.reads}, {"NO_GRAD", &T.no_grad},
     };
     const Number numbers[] = {{"DUAL", &T.dual}};
     TAKE(space, classes, objects, numbers);
@@ -167,6 +167,8 @@ static PyMethodDef methods[] = {
      "count(stack, seen, stops): how many edges lead to each node below those of `stack`."},
     {"call", (PyCFunction)(void (*)(void))call, METH_FASTCALL,
      "call(operator, args, kwargs): `torchish._ops.call.calling.call`."},
+    {"view", (PyCFunction)(void (*)(void))view, METH_FASTCALL,
+     "view(layouts, x, given): views of `x` that a call with these arguments gave before, or None."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -187,6 +189,7 @@ PyMODINIT_FUNC PyInit__recorder(void) {
         PyModule_AddIntConstant(module, "ANY_LAYOUT", ANY_LAYOUT) ||
         PyModule_AddIntConstant(module, "ROW_MAJOR", ROW_MAJOR) ||
         PyModule_AddIntConstant(module, "NO_VIEW", NO_VIEW) ||
+        PyModule_AddIntConstant(module, "ONE_NO_VIEW", ONE_NO_VIEW) ||
         PyModule_AddObjectRef(module, "Form", (PyObject *)form_type)) {
         Py_DECREF(module);
         return NULL;

@@ -4,7 +4,8 @@
 // Nothing is defined here. The classes are torchish's own (their `__slots__` tell where the fields
 // lie), and so are the rules: `call` is `_ops/call/calling.py` with the forms of `forms.py`,
 // `record` is `Trace.record` of `_core/trace.py`, `link` is `input_edges` and `link` of
-// `_autograd/apply.py` with `reverse_history` of `_autograd/nodes.py`, `walk` and `count` are `Pass`
+// `_autograd/apply.py` with `reverse_history` of `_autograd/nodes.py`, `view` is `view_of` of
+// `_autograd/tensor_base.py`, `walk` and `count` are `Pass`
 // of `_autograd/backward.py`. Whatever is out of the
 // ordinary is left to those before anything has changed; they are what a reader should read, and
 // what runs where this library is not installed.
@@ -27,11 +28,11 @@
 #endif
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-#define VERSION 2  // torchish asks for it: `_basics/recorder.py`
+#define VERSION 3  // torchish asks for it: `_basics/recorder.py`
 // What a function that has a common case did: nothing at all, where it declined.
 enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
 // How the operands of a form must lie, so that its result is row-major.
-enum layouts { ANY_LAYOUT, ROW_MAJOR, NO_VIEW };
+enum layouts { ANY_LAYOUT, ROW_MAJOR, NO_VIEW, ONE_NO_VIEW };
 #define MOST_OUTPUTS 8  // as many as a call holds without memory of their own
 #define MOST_PARAMETERS 24  // of an operator that has forms
 
@@ -46,7 +47,7 @@ extern struct Torchish {
     Py_ssize_t t_bytes, t_busy, t_device, t_entries, t_ext_index, t_externals, t_floats, t_ints;
     Py_ssize_t t_complexes, t_outs, t_sites;
     Py_ssize_t k_out_avals, k_out_bytes, k_keepings, k_saves_output;
-    Py_ssize_t a_ndim, a_strides;
+    Py_ssize_t a_ndim, a_shape, a_strides;
     Py_ssize_t m_value, m_aval;  // of a storage
     Py_ssize_t p_flows, p_gradients, p_kind, p_kept, p_holds, p_wanted;
     Py_ssize_t s_aval, s_counter, s_layout, s_producer, s_storage, s_version, s_writes;
@@ -54,6 +55,7 @@ extern struct Torchish {
     PyObject *state, *settings, *process, *own_files, *sequence, *cpu, *miss, *missing;
     // functions of the general way
     PyObject *slow_record, *slow_link, *general_call, *input_edges, *static_value;
+    PyObject *reads, *no_grad;  // steps that read views, by layout; how a view without history is marked
     PyObject *leaf_node, *fitted, *add_vars, *heappush, *heappop;
     // first number of each kind's slots
     Py_ssize_t floats, ints, complexes;
@@ -62,10 +64,10 @@ extern struct Torchish {
 } T;
 
 #define NAMES(X) \
-    X(_accumulator) X(_aval) X(_base) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) \
-    X(_out_nr) X(_own_version) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(anomaly) X(counter) X(cut) X(edges) \
+    X(_accumulator) X(_attr_version) X(_aval) X(_base) X(_creation) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) X(_memo) X(_memo_at) \
+    X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(anomaly) X(counter) X(cut) X(edges) \
     X(flow) X(forms) X(forward) X(grad_enabled) X(holds_tensors) X(host) X(inference) X(is_dual) \
-    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(out_avals) X(packed) X(post_hooks) X(pre_hooks) \
+    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(post_hooks) X(pre_hooks) \
     X(retained) X(saved) X(saved_hooks) X(sequence) X(strides) X(tensor_class) X(tensor_hooks) \
     X(tensors) X(traces) X(variable) X(version) X(writes)
 #define DECLARE(name) PyObject *name;
@@ -113,6 +115,9 @@ extern enum answer link_fast(PyObject *state, PyObject *kernel, PyObject *const 
 extern int link_slowly(PyObject *kernel, PyObject *const *operands, PyObject *const *values,
                        Py_ssize_t n, PyObject *result);
 extern PyObject *as_tuple(PyObject *const *items, Py_ssize_t n);
+// views.c
+extern PyObject *view(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *value_of_view(PyObject *state, PyObject *x);
 // backward.c
 extern PyObject *differentiated(PyObject *node, PyObject *grads);
 extern PyObject *differentiate(PyObject *module, PyObject *const *args, Py_ssize_t given);
@@ -121,6 +126,7 @@ extern PyObject *walk(PyObject *module, PyObject *const *args, Py_ssize_t given)
 extern PyObject *count(PyObject *module, PyObject *const *args, Py_ssize_t given);
 // forms.c
 extern PyTypeObject *make_form_type(void);
+extern int may_need_grad(PyObject *x);
 extern PyObject *tensor_from(PyObject *state, PyObject *value);
 extern PyObject *call(PyObject *module, PyObject *const *args, Py_ssize_t given);
 

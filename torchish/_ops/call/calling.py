@@ -16,7 +16,7 @@ from ..._autograd.apply import apply_kernel, check_overlap, input_edges, link, w
 from ..._autograd.casting import cast_kernel
 from ..._autograd.forward import dual_level
 from ..._autograd.gradients import constant
-from ..._autograd.tensor_base import TensorBase
+from ..._autograd.tensor_base import NO_GRAD, TensorBase
 from ..._basics.dtypes import CPP_NAMES, SCALAR_NAMES, can_cast, dtype
 from ..._basics.recorder import recorder
 from ..._basics.state import process, state
@@ -25,6 +25,7 @@ from ..._core import trace as tracing
 from ..._core.kernels import Kernel
 from ..._core.storage import Storage
 from ..._core.values import aval_of
+from ..._core.view import reads
 from ..protocol import overriding
 from .binding import MISSING, static
 from .forms import MISS, make_form
@@ -72,7 +73,8 @@ if recorder is not None:
             "Keeping": nodes.Keeping, "SavedTensor": nodes.SavedTensor, "TensorBase": TensorBase,
             "Storage": Storage, "process": process, "sequence": nodes.sequence, "MISS": MISS,
             "MISSING": MISSING, "link": link, "call": _call, "input_edges": input_edges,
-            "static": static, "leaf_node": nodes.leaf_node, "DUAL": nodes.DUAL,
+            "static": static, "leaf_node": nodes.leaf_node, "DUAL": nodes.DUAL, "reads": reads,
+            "NO_GRAD": NO_GRAD,
         }
     )  # fmt: skip
     call = recorder.call

@@ -49,17 +49,20 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     if any(p.name not in passed and p.default is MISSING for p in params):
         return _no_form
     kinds = [p.kind for p in params if p.name in passed]
-    if "tensors" in kinds or ("tensor" not in kinds and "operand" not in kinds):
+    if not {"tensor", "operand", "tensors"} & set(kinds):
         return _no_form
     first_names = [p.name for p in positional[:given]]
     if recorder is not None and len(params) <= recorder.MOST_PARAMETERS:
         layouts = recorder.ANY_LAYOUT
         if operator.layout is not None:
-            layouts = recorder.NO_VIEW
+            one = operator.layout.follows == "one"
+            layouts = recorder.ONE_NO_VIEW if one else recorder.NO_VIEW
         elif operator.elementwise:
             layouts = recorder.ROW_MAJOR
         arguments = _arguments(params, passed, first_names)
         return recorder.Form(operator.kernels, arguments, layouts)  # type: ignore[no-any-return]
+    if "tensors" in kinds:
+        return _no_form
     tensor = _TENSOR
     if operator.layout is not None:
         tensor += _PLAIN
@@ -77,7 +80,9 @@ def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[
     return space["form"]  # type: ignore[no-any-return]
 
 
-_KINDS = {"tensor": "t", "operand": "o", "scalar": "n", "optional": "?", "static": "s"}
+_KINDS = {
+    "tensor": "t", "tensors": "T", "operand": "o", "scalar": "n", "optional": "?", "static": "s",
+}  # fmt: skip
 
 
 def _arguments(params: Sequence[Parameter], passed: set[str], first: list[str]) -> tuple[Any, ...]:

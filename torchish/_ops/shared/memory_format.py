@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from ..._basics.strides import contiguous_strides, elementwise_strides, preserved_strides
@@ -56,12 +57,13 @@ def _suggests(x: Any) -> memory_format:
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
 
-def follows(rule: Rule) -> Rule:
+def follows(rule: Rule, which: str = "all") -> Rule:
     """Mark a layout by which results lie row by row where all operands do (they are no views).
 
-    Calls of operators with such a layout are recorded at once then (`call/forms.py`).
+    Or one of them. Calls of operators with such a layout are recorded at once then
+    (`call/forms.py`).
     """
-    rule.follows = True  # type: ignore[attr-defined]
+    rule.follows = which  # type: ignore[attr-defined]
     return rule
 
 
@@ -125,7 +127,7 @@ def _window_strides(shape: tuple[int, ...], spatial: int) -> tuple[int, ...]:
     return tuple(found[len(batched) - len(shape) :])
 
 
-@follows
+@partial(follows, which="one")
 def follow_all(avals: Any, operands: Any, key: Any) -> list[Any] | None:
     """A layout: the result of a join is channels-last where every part is."""
     shape = tuple(avals[0].shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,10 +12,14 @@ from ..._autograd.tensor_base import MULTI_OUTPUT, TensorBase, view_of
 from ..._basics.dtypes import INT
 from ..._basics.strides import dense_span
 from ..registry import Tensor, composite, wrap_dim
+from .remembered import remembered
 from .whole import Ints, as_sizes
+
+_parts = partial(remembered, creation=MULTI_OUTPUT)
 
 
 @composite()
+@remembered
 def select(input: Any, dim: int, index: Any) -> Tensor:
     """The slice at `index` along `dim`, without that dim."""
     shape = input._aval.shape
@@ -66,6 +71,7 @@ def _sliced(
 
 
 @composite()
+@remembered
 def narrow(input: Any, dim: int, start: Any, length: int) -> Tensor:
     """`length` elements from `start` along `dim`."""
     if input._aval.ndim == 0:
@@ -90,6 +96,7 @@ _SPLIT, _SPLIT_SIZES = "SplitBackward0", "SplitWithSizesBackward0"
 
 
 @composite(name="split", aliases=("unsafe_split",))
+@_parts
 def split(
     tensor: Any, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None
 ) -> tuple[Any, ...]:
@@ -122,6 +129,7 @@ def split(
 
 
 @composite(name="split_with_sizes", aliases=("unsafe_split_with_sizes",))
+@_parts
 def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
     """Parts of the given sizes along `dim`."""
     return _split_sizes(input, tuple(int(s) for s in split_sizes), wrap_dim(dim, input._aval.ndim))
@@ -143,6 +151,7 @@ def _split_sizes(tensor: Any, sizes: Ints, d: int) -> tuple[Any, ...]:
 
 
 @composite(aliases=("unsafe_chunk",))
+@_parts
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
     """At most `chunks` parts of equal size (the last may be smaller) along `dim`."""
     if input._aval.ndim == 0:
@@ -217,6 +226,7 @@ _split_on("dsplit", 3, lambda ndim: 2)
 
 
 @composite()
+@_parts
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """The slices along `dim`."""
     if input._aval.ndim == 0:
@@ -237,6 +247,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 
 
 @composite()
+@remembered
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dims, as a last dim."""
     ndim = input._aval.ndim

@@ -18,6 +18,7 @@ from ..._basics.dtypes import SCALAR_NAMES, dtype
 from ..._basics.strides import view_strides
 from ..call.warning import user_level
 from ..registry import Tensor, composite, methods, wrap_dim
+from .remembered import remembered
 
 Ints = tuple[int, ...]
 
@@ -90,6 +91,7 @@ def _view_to(input: Any, sizes: Ints, name: str = "ViewBackward0") -> Any:
 
 
 @composite(into=("method",))
+@remembered
 def view(self: Any, *size: Any, dtype: Any = None) -> Tensor:
     """The same memory in another shape, or as another dtype.
 
@@ -162,6 +164,7 @@ def _same_bytes(input: Any, to: dtype, shape: Any, strides: Any, offset: int) ->
 
 
 @composite()
+@remembered
 def reshape(input: Any, *shape: Any, **kwargs: Any) -> Tensor:
     """A view where strides allow it, else a copy, in another shape."""
     given = (kwargs["shape"],) if kwargs.get("shape") else shape
@@ -187,6 +190,7 @@ def view_as(self: Any, other: Any) -> Tensor:
 
 
 @composite()
+@remembered
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Join the dims from `start_dim` to `end_dim`."""
     shape = input._aval.shape
@@ -207,6 +211,7 @@ def ravel(input: Any) -> Tensor:
 
 
 @composite()
+@remembered
 def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     """Cut `dim` into `sizes`."""
     shape = input._aval.shape
@@ -243,6 +248,7 @@ def _permuted(input: Any, dims: Ints, name: str) -> Any:
 
 
 @composite()
+@remembered
 def permute(input: Any, *dims: Any, **kwargs: Any) -> Tensor:
     """Dims in another order."""
     wanted = as_sizes((kwargs["dims"],) if "dims" in kwargs else dims, "permute")
@@ -260,6 +266,7 @@ def permute(input: Any, *dims: Any, **kwargs: Any) -> Tensor:
 
 
 @composite(aliases=("swapaxes", "swapdims"))
+@remembered
 def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
     """Swap two dims."""
     ndim = input._aval.ndim
@@ -271,6 +278,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
 
 
 @composite()
+@remembered
 def t(input: Any) -> Tensor:
     """The transpose of a matrix; tensors of fewer dims as they are."""
     ndim = input._aval.ndim
@@ -280,6 +288,7 @@ def t(input: Any) -> Tensor:
 
 
 @composite(aliases=("moveaxis",))
+@remembered
 def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     """Move dims to other positions; the rest keep their order."""
     ndim = input._aval.ndim
@@ -323,6 +332,7 @@ def adjoint(input: Any) -> Any:
 
 
 @composite()
+@remembered
 def unsqueeze(input: Any, dim: int) -> Tensor:
     """Insert a dim of size one at `dim`."""
     d = wrap_dim(dim, input._aval.ndim + 1)
@@ -335,6 +345,7 @@ def unsqueeze(input: Any, dim: int) -> Tensor:
 
 
 @composite()
+@remembered
 def squeeze(input: Any, dim: Any = None, *more: int) -> Tensor:
     """Drop dims of size one (all, or those named)."""
     shape = input._aval.shape
@@ -359,6 +370,7 @@ def squeeze(input: Any, dim: Any = None, *more: int) -> Tensor:
 
 
 @composite(into=("method",))
+@remembered
 def expand(self: Any, *size: Any, implicit: bool = False) -> Tensor:
     """Repeat dims of size one without copying; -1 keeps a size."""
     return _expand(self, as_sizes(size, "expand"))
@@ -413,6 +425,7 @@ def _expand(input: Any, sizes: Ints) -> Any:
 
 
 @composite()
+@remembered
 def broadcast_to(input: Any, *size: Any, **kwargs: Any) -> Tensor:
     """`input.expand(size)`."""
     return _expand(input, as_sizes((kwargs["size"],) if kwargs else size, "broadcast_to"))

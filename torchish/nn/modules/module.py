@@ -158,11 +158,13 @@ class Module:
     # Attributes
 
     def __getattr__(self, name: str) -> Any:
-        state = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
-            found = state.get(kind)
-            if found is not None and name in found:
-                return found[name]
+        state = self.__dict__  # written out: every use of a weight or a layer comes here
+        if "_parameters" in state and name in (found := state["_parameters"]):
+            return found[name]
+        if "_buffers" in state and name in (found := state["_buffers"]):
+            return found[name]
+        if "_modules" in state and name in (found := state["_modules"]):
+            return found[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
