@@ -55,3 +55,17 @@ class Memo(Generic[V]):
 
     def __len__(self) -> int:
         return len(self.found)
+
+
+class Bounded(dict[Any, Any]):
+    """A table that is emptied when it is full: what is asked for often is soon there again."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def keep(self, key: Any, value: Any) -> None:
+        """Note a value."""
+        if len(self) >= self.most:
+            self.clear()
+        self[key] = value

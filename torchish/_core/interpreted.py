@@ -9,6 +9,7 @@ import numpy as np
 
 from .._basics import room
 from .._basics.stats import stats
+from .._interpret.price import saved_by_linking
 from .._interpret.table import Array
 from .graph import FLOATS, NodeError, Numbers, evaluate, last_uses, scalars, steps
 from .kernels import Kernel
@@ -56,6 +57,7 @@ class LinkedTrace:
             ]
             linker.add(kernel.plan, ins, outs)
         self.linked = linker.linked(live)
+        self.saved = saved_by_linking([kernel.plan for kernel in self.kernels], len(self))
 
     def __len__(self) -> int:
         return len(self.linked.steps)

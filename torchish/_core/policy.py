@@ -36,8 +36,8 @@ PATIENCE = 12  # misses that are always compiled: a script's set-up is all misse
 PROMOTE = 8
 REMEMBERED = 4096
 
-# Modelled seconds: what any compilation takes, and a call of a compiled program.
-COMPILE, CALL = 0.06, 8e-5
+# Modelled seconds: what any compilation takes, a call of a compiled program, and in it an array.
+COMPILE, CALL, ARRAY = 0.06, 8e-5, 3.5e-6
 # The share of a compilation that cold runs cost before the program takes over.
 SHARE = 0.5
 # Modelled seconds of compiling that are advanced to a thread, and cold runs that must be worth a
@@ -74,6 +74,11 @@ class Seen:
     def is_worth_linking(self) -> bool:
         """Whether it comes often enough for its plans to be linked, and stays cold long enough."""
         return self.count >= LINKED and self.takeover - self.count >= WORTH_LINKING
+
+    def linked(self, saved: float, arrays: int) -> None:
+        """Stay cold where that costs less, now that it is linked, than a call with the arrays."""
+        if self.seconds - saved <= CALL + ARRAY * arrays:
+            self.start = self.takeover = NEVER
 
     @property
     def heavy(self) -> bool:

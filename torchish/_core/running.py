@@ -136,7 +136,7 @@ class Taken:
             if structure is not None:
                 structure.cold += 1
             if cold is _INTERPRETED:
-                linked = self._linked(key) if seen is not None and seen.is_worth_linking else None
+                linked = self._linked(key, seen) if seen and seen.is_worth_linking else None
                 arrays = self._interpret(linked)
                 if seen is not None and seen.heavy:
                     trim()
@@ -200,11 +200,12 @@ class Taken:
             seen.takeover = NEVER
             return None
 
-    def _linked(self, key: Key) -> LinkedTrace:
+    def _linked(self, key: Key, seen: Seen) -> LinkedTrace:
         with _cache_lock:
             entry = _links.entry(key)
         if entry is None:
             made: Any = LinkedTrace(self.entries, self.live, len(self.values))
+            seen.linked(made.saved, len(self.values) + len(self.live))
             with _cache_lock:
                 entry = _links.add(key, made)
         return entry.program  # type: ignore[return-value]

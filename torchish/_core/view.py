@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._basics.memo import Bounded
 from .layout import read_step, write_step
 from .storage import Storage
 from .trace import record
 from .values import Aval, Value
 
 # How views are read, by base, shape and layout: what the recorder looks at (`native/src/recorder`).
-reads: dict[Any, Any] = {}
-_MOST_READS = 4096
+reads = Bounded(4096)
 
 # Strides, offset, and whether the elements are read conjugated; None: the whole base.
 Layout = tuple[tuple[int, ...], int, bool] | None
@@ -37,9 +37,7 @@ class View:
             return self.storage.value
         kernel, starts = read_step(*self._step())
         if self.storage.strides is None:
-            if len(reads) >= _MOST_READS:
-                reads.clear()
-            reads[self.storage.aval, self.aval, self.layout] = kernel, starts
+            reads.keep((self.storage.aval, self.aval, self.layout), (kernel, starts))
         (found,) = record(kernel, (self.storage.value, *starts))
         return found
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..._autograd.nodes import OpNode
 from ..._autograd.tensor_base import TensorBase
+from ..._basics.memo import Bounded
 from ..._basics.recorder import recorder
 from ..._basics.state import process, state
 from ..._core.values import Value
@@ -27,7 +28,7 @@ def remembered(make: Callable[..., Any], creation: str | None = None) -> Callabl
     """
     if recorder is None:
         return make
-    layouts: dict[Any, Any] = {}
+    layouts = Bounded(MOST)
     look = recorder.view
 
     @functools.wraps(make)
@@ -38,10 +39,8 @@ def remembered(make: Callable[..., Any], creation: str | None = None) -> Callabl
         if found is None:
             found = make(input, *args)
             if _are_ints(args) and _are_views(found, input):
-                if len(layouts) >= MOST:
-                    layouts.clear()
                 key = (input._storage.aval, input._aval, input._layout, args)
-                layouts[key] = _entry(found, creation)
+                layouts.keep(key, _entry(found, creation))
         return found
 
     return view
