@@ -38,7 +38,7 @@ def test_the_second_call_takes_a_form_and_gives_the_same(
     with monkeypatch.context() as patch:
         for operator in set(operators.values()):
             patch.setattr(operator, "forms", {})
-        patch.setattr("torchish._ops.call.calling.make_form", lambda *_: forms._no_form)
+        patch.setattr("torchish._ops.call.forms.make_form", lambda *_: forms._no_form)
         general = run()
     for made in (second, general):
         assert made.dtype is first.dtype and made.stride() == first.stride()

@@ -1,6 +1,8 @@
 // Forms of calls (`_ops/call/forms.py`) and the call itself (`_ops/call/calling.py`).
 #include "recorder.h"
 
+static PyTypeObject *form_type;
+
 typedef struct {
     char kind;        // t(ensor), T (several), o(perand), n(umber), ? (tensor or None), s(tatic), - (not passed)
     bool is_boolean;  // a static argument that has to be a bool
@@ -19,8 +21,8 @@ typedef struct {
 // What one call of a form collects. `operands`: borrowed. `values`: owned.
 typedef struct {
     PyObject *key;
-    PyObject *operands[MOST_PARAMETERS], *values[MOST_PARAMETERS];
-    PyObject *storages[MOST_PARAMETERS];  // of tensors that are no views; owned
+    PyObject *operands[MOST_OPERANDS], *values[MOST_OPERANDS];
+    PyObject *storages[MOST_OPERANDS];  // of tensors that are no views; owned
     Py_ssize_t n;
     bool may_have_history;
     bool has_plain;  // a tensor that is no view
@@ -85,7 +87,7 @@ static void release(Bound *bound) {
 
 // Its value is read once all arguments have been looked at.
 static enum answer add_operand(Bound *bound, PyObject *x, PyObject *storage) {
-    if (bound->n == MOST_PARAMETERS) return DECLINED;
+    if (bound->n == MOST_OPERANDS) return DECLINED;
     bound->operands[bound->n] = x;
     bound->values[bound->n] = NULL;
     bound->storages[bound->n++] = Py_XNewRef(storage);
@@ -115,7 +117,6 @@ static enum answer bind_tensor(Form *form, PyObject *key, Py_ssize_t i, PyObject
 static enum answer bind_tensors(Form *form, Py_ssize_t i, PyObject *x, Bound *bound) {
     if (!PyList_CheckExact(x) && !PyTuple_CheckExact(x)) return DECLINED;
     Py_ssize_t n = PySequence_Fast_GET_SIZE(x);
-    if (n == 0 || n > MOST_PARAMETERS) return DECLINED;
     PyObject *avals = PyTuple_New(n);
     if (!avals) return FAILED;
     PyTuple_SET_ITEM(bound->key, i, avals);
@@ -245,8 +246,16 @@ static PyObject *apply(PyObject *state, PyObject *kernel, Bound *bound) {
     return tensor;
 }
 
+// A bound call begins empty; its arrays are filled as operands come.
+static void begin(Bound *bound) {
+    bound->key = NULL;
+    bound->n = 0;
+    bound->may_have_history = bound->has_plain = false;
+}
+
 static PyObject *form_run(Form *form, PyObject *const *args, PyObject *kwargs) {
-    Bound bound = {.key = NULL, .n = 0, .may_have_history = false, .has_plain = false};
+    Bound bound;
+    begin(&bound);
     PyObject *made = NULL, *kernel = NULL, *state = NULL;
     enum answer answer = bind(form, args, kwargs, &bound);
     if (answer == DONE) {
@@ -266,6 +275,30 @@ static PyObject *form_run(Form *form, PyObject *const *args, PyObject *kwargs) {
 
 static PyObject *form_call(PyObject *self, PyObject *args, PyObject *kwargs) {
     return form_run((Form *)self, &PyTuple_GET_ITEM(args, 0), kwargs);
+}
+
+// values(form, args, kwargs): what an operator gives, as bare values; None where Python is to record it.
+PyObject *values(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    if (given != 3 || Py_TYPE(args[0]) != form_type || !PyTuple_Check(args[1]) || !PyDict_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "values() takes a form, a tuple and a dict");
+        return NULL;
+    }
+    Form *form = (Form *)args[0];
+    Bound bound;
+    begin(&bound);
+    PyObject *state = field(T.state, N.dict), *made = NULL;
+    if (!state) return NULL;
+    enum answer answer = bind(form, &PyTuple_GET_ITEM(args[1], 0), args[2], &bound);
+    PyObject *kernel = answer == DONE ? PyDict_GetItemWithError(form->kernels, bound.key) : NULL;
+    if (kernel) {
+        Py_INCREF(kernel);
+        if (read_operands(state, &bound) == 0) made = record_all(kernel, bound.values, bound.n);
+        Py_DECREF(kernel);
+    }
+    Py_DECREF(state);
+    release(&bound);
+    if (made || PyErr_Occurred()) return made;
+    Py_RETURN_NONE;
 }
 
 static int form_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -334,8 +367,6 @@ static PyType_Spec form_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = form_slots,
 };
-static PyTypeObject *form_type;
-
 PyTypeObject *make_form_type(void) {
     form_type = (PyTypeObject *)PyType_FromSpec(&form_spec);
     return form_type;

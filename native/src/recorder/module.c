@@ -169,6 +169,10 @@ static PyMethodDef methods[] = {
      "call(operator, args, kwargs): `torchish._ops.call.calling.call`."},
     {"view", (PyCFunction)(void (*)(void))view, METH_FASTCALL,
      "view(layouts, x, given): views of `x` that a call with these arguments gave before, or None."},
+    {"values", (PyCFunction)(void (*)(void))values, METH_FASTCALL,
+     "values(form, args, kwargs): the bare values of an operator, or None: `_tensor/bare.py`."},
+    {"assign", (PyCFunction)(void (*)(void))assign, METH_FASTCALL,
+     "assign(targets, values): `torchish._tensor.bare.assign` of two lists."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -35,6 +35,7 @@ enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
 enum layouts { ANY_LAYOUT, ROW_MAJOR, NO_VIEW, ONE_NO_VIEW };
 #define MOST_OUTPUTS 8  // as many as a call holds without memory of their own
 #define MOST_PARAMETERS 24  // of an operator that has forms
+#define MOST_OPERANDS 320  // of one call: those of lists are counted one by one
 
 #pragma GCC visibility push(hidden)
 
@@ -65,9 +66,9 @@ extern struct Torchish {
 
 #define NAMES(X) \
     X(_accumulator) X(_attr_version) X(_aval) X(_base) X(_creation) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) X(_memo) X(_memo_at) \
-    X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(anomaly) X(counter) X(cut) X(edges) \
+    X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(_version_counter) X(_write) X(anomaly) X(counter) X(cut) X(edges) \
     X(flow) X(forms) X(forward) X(grad_enabled) X(holds_tensors) X(host) X(inference) X(is_dual) \
-    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(post_hooks) X(pre_hooks) \
+    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(placement) X(post_hooks) X(pre_hooks) \
     X(retained) X(saved) X(saved_hooks) X(sequence) X(strides) X(tensor_class) X(tensor_hooks) \
     X(tensors) X(traces) X(variable) X(version) X(writes)
 #define DECLARE(name) PyObject *name;
@@ -109,6 +110,9 @@ static inline bool is_number(PyObject *x) {
 extern enum answer record_into(PyObject *state, PyObject *kernel, PyObject *const *operands,
                                Py_ssize_t n, PyObject **made, Py_ssize_t *count);
 extern PyObject *record(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *record_all(PyObject *kernel, PyObject *const *operands, Py_ssize_t n);
+// bare.c
+extern PyObject *assign(PyObject *module, PyObject *const *args, Py_ssize_t given);
 // history.c
 extern enum answer link_fast(PyObject *state, PyObject *kernel, PyObject *const *operands,
                              PyObject *const *values, Py_ssize_t n, PyObject *result);
@@ -129,6 +133,7 @@ extern PyTypeObject *make_form_type(void);
 extern int may_need_grad(PyObject *x);
 extern PyObject *tensor_from(PyObject *state, PyObject *value);
 extern PyObject *call(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *values(PyObject *module, PyObject *const *args, Py_ssize_t given);
 
 #pragma GCC visibility pop
 #endif

@@ -257,7 +257,7 @@ static PyObject *as_list(PyObject **made, Py_ssize_t count) {
 }
 
 // The values of a kernel as a list; None where Python is to record it.
-static PyObject *record_all(PyObject *kernel, PyObject *const *operands, Py_ssize_t n) {
+PyObject *record_all(PyObject *kernel, PyObject *const *operands, Py_ssize_t n) {
     PyObject *few[2 * MOST_OUTPUTS], **made = few;
     Py_ssize_t room = PyTuple_GET_SIZE(SLOT(kernel, T.k_out_avals)), count;
     if (room > MOST_OUTPUTS && !(made = PyMem_New(PyObject *, 2 * room))) return PyErr_NoMemory();

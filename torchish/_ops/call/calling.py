@@ -28,7 +28,7 @@ from ..._core.values import aval_of
 from ..._core.view import reads
 from ..protocol import overriding
 from .binding import MISSING, static
-from .forms import MISS, make_form
+from .forms import MISS, form_of
 from .operator import Operator
 from .signatures import of_operator
 from .warning import user_level
@@ -36,11 +36,7 @@ from .warning import user_level
 
 def _call(operator: Operator, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Apply an operator: bind, specialise, record, wrap (in one step where a form can)."""
-    shape: Any = (len(args), *kwargs) if kwargs else len(args)
-    form = operator.forms.get(shape)
-    if form is None:
-        form = operator.forms[shape] = make_form(operator, len(args), tuple(kwargs))
-    quick = form(*args, **kwargs)
+    quick = form_of(operator, len(args), kwargs)(*args, **kwargs)
     if quick is not MISS:
         return quick
     operands, key = operator.binder.bind(args, kwargs)

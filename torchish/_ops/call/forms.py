@@ -8,7 +8,7 @@ and the general path of `calling.py` decides; so nothing is decided here that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..._autograd.apply import input_edges, link
@@ -31,6 +31,15 @@ def _no_form(*args: Any, **kwargs: Any) -> Any:
 
 
 _PLAIN_TYPES = frozenset((int, str, bool, type(None), dtype))
+
+
+def form_of(operator: Any, given: int, kwargs: Mapping[str, Any]) -> Callable[..., Any]:
+    """The form of calls like this one, made when the first comes."""
+    shape: Any = (given, *kwargs) if kwargs else given
+    form: Any = operator.forms.get(shape)
+    if form is None:
+        form = operator.forms[shape] = make_form(operator, given, tuple(kwargs))
+    return form  # type: ignore[no-any-return]
 
 
 def make_form(operator: Any, given: int, keywords: tuple[str, ...]) -> Callable[..., Any]:
