@@ -18,6 +18,8 @@ Named = tuple["Equation", list[Any], list[Any]]
 
 # Numpy broadcasts what these take by itself.
 _BROADCASTING = frozenset("add add_any sub mul max min eq ne lt le gt ge and or xor".split())
+# What only XLA or JAX makes something of.
+_IDENTITIES = frozenset("optimization_barrier stop_gradient copy copy_p real_copy name".split())
 _ONE_TERM = frozenset(["reduce_sum", "reduce_max", "reduce_min"])
 
 
@@ -41,7 +43,7 @@ class Simplified:
         elif equation.name in _BROADCASTING:
             equation, ins = self._broadcast(equation, ins)
         if _is_identity(equation):
-            self.stands[outs[0]] = ins[0]
+            self.stands.update(zip(outs, ins, strict=True))
             return
         if outs:
             self._made[outs[0]] = equation, ins
@@ -97,6 +99,8 @@ class Simplified:
 
 
 def _is_identity(equation: Equation) -> bool:
+    if equation.name in _IDENTITIES:
+        return True
     if equation.name == "transpose":
         return tuple(equation.params["permutation"]) == tuple(range(equation.ins[0].ndim))
     return _only_reshapes(equation) and equation.ins[0].shape == equation.outs[0].shape
