@@ -175,6 +175,14 @@ def test_what_acts_acts_each_time() -> None:
     assert seen == [3, 3]
 
 
+def test_what_is_linked_stays_so_where_a_call_of_its_program_costs_more() -> None:
+    cheap, dear = (policy.Seen(3, 100, 200, seconds=seconds) for seconds in (2.5e-4, 4e-4))
+    for seen in (cheap, dear):
+        seen.linked(saved=1e-4, arrays=40)
+    assert (cheap.start, cheap.takeover) == (policy.NEVER, policy.NEVER)
+    assert (dear.start, dear.takeover) == (100, 200)
+
+
 def test_few_structures_stay_linked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running._links, "limit", 300)
     for n in range(3, 23):

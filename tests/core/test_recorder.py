@@ -87,13 +87,26 @@ def test_records_what_python_records(path: str) -> None:
 LEAKS = """
 import gc, sys
 import torchish as torch
+from torchish._basics.recorder import recorder
 from torchish._core.trace import flush_all
 from torchish._ops.registry import ops
 
 x, w = torch.ones(4), torch.ones(4, requires_grad=True)
 view, strided = torch.ones(2, 4)[1], torch.ones(4, 2)[:, 0]
+parameter = torch.nn.Parameter(torch.ones(4))
+adam = torch.optim.Adam([parameter])
 
 def calls():
+    for _ in range(100):
+        parameter.grad = x
+        adam.step()
+    for wrong in (lambda: recorder.assign([x], []), lambda: recorder.assign([1], [2]),
+                  lambda: recorder.assign((), ()), lambda: recorder.values(1, 2, 3)):
+        try:
+            wrong()
+        except (TypeError, ValueError):
+            continue
+        raise AssertionError(wrong)
     for _ in range(100):
         x * x + 1.5 - 2
         torch.sum(w * x, 0, keepdim=True)
@@ -117,9 +130,9 @@ def calls():
 def counts():
     operators = [getattr(ops, name).operator for name in ("mul", "add", "sum", "exp", "cat")]
     kernels = [k for operator in operators for k in operator.kernels.values()]
-    kept = [x, w, view, strided, view._base, view._storage, view._layout, x._aval, x._storage,
-            type(x), type(x._storage), type(x._value()), calls.__code__, None, True, (), 0, float,
-            int, ops.mul.operator, *kernels]
+    kept = [x, w, view, strided, parameter, parameter._storage, view._base, view._storage,
+            view._layout, x._aval, x._storage, type(x), type(x._storage), type(x._value()),
+            calls.__code__, None, True, (), 0, float, int, ops.mul.operator, *kernels]
     return [sys.getrefcount(k) for k in kept], len(gc.get_objects())
 
 for _ in range(30):  # what is kept of a structure that comes often is there then
