@@ -2,8 +2,9 @@
 
 Adam's first steps follow the signs of gradients, so that a difference of one rounding grows to a
 visible one within three steps, in PyTorch as well as here. One number from each library says
-little then; this compares how far both are from what float64 gives, over pictures that differ by
-one rounding of their last digit.
+little then; this compares how far both are from what float64 gives, over pictures and noise whose
+last digits are changed by one rounding. (Both are: where the noise stays as it is, so do the
+roundings in the generator, and all starts show the same one of the many ways that it can go.)
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ print(losses(sys.argv[1], sys.argv[2] == "double", int(sys.argv[3])))
 """
 
 
-def pictures(seed: int) -> np.ndarray[Any, Any]:
-    """Smooth pictures; seeds other than 0 change each number by at most one rounding."""
-    made = np.cos(np.arange(BATCH * 3 * 64 * 64) * 0.7391).astype(np.float32)
+def waves(count: int, seed: int) -> np.ndarray[Any, Any]:
+    """A wave; seeds other than 0 change each number by at most one rounding."""
+    made = np.cos(np.arange(count) * 0.7391).astype(np.float32)
     if seed:
-        step = np.random.default_rng(seed).integers(-1, 2, made.size)
+        step = np.random.default_rng((seed, count)).integers(-1, 2, count)
         made = made * (1 + step * np.finfo(np.float32).eps).astype(np.float32)
-    return made.reshape(BATCH, 3, 64, 64)
+    return made
 
 
 def _filled(torch: Any, net: Any) -> Any:
@@ -53,8 +54,8 @@ def losses(library: str, wide: bool, seed: int) -> list[float]:
 
     torch = importlib.import_module(library)
     g, d = (_filled(torch, net) for net in nets(torch))
-    noise = torch.from_numpy(np.cos(np.arange(BATCH * NZ) * 0.7391).astype(np.float32))
-    noise, real = noise.view(BATCH, NZ, 1, 1), torch.from_numpy(pictures(seed))
+    noise = torch.from_numpy(waves(BATCH * NZ, seed)).view(BATCH, NZ, 1, 1)
+    real = torch.from_numpy(waves(BATCH * 3 * 64 * 64, seed)).view(BATCH, 3, 64, 64)
     if wide:
         g, d, noise, real = g.double(), d.double(), noise.double(), real.double()
     opt_g = torch.optim.Adam(g.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -92,7 +93,7 @@ def cold_losses(library: str, wide: bool, seed: int) -> list[float]:
 
 def main() -> dict[str, float]:
     """Measure and print a line a start, and how far each library is from float64."""
-    print(f"\nDCGAN's loss at step {STEPS}, pictures changed by one rounding")
+    print(f"\nDCGAN's loss at step {STEPS}, inputs changed by one rounding")
     print(f"  {'start':<8}{'float64':>10}{'PyTorch':>10}{'torchish':>10}")
     rows = []
     for seed in range(RUNS):
