@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import torchish as torch
+import torchish.nn.functional as F
 from torchish._autograd import require as checks
 from torchish._autograd.require import require
+from torchish._basics.state import state
 
 
 def test_a_value_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,3 +62,33 @@ def test_a_value_that_died_leaves_no_answer() -> None:
         del good
         with pytest.raises(IndexError):
             torch.nn.functional.cross_entropy(logits, torch.tensor(np.array([4 + k])))
+
+
+@pytest.mark.parametrize("bad", [None, 0, 1, 2])
+def test_checks_that_follow_one_another_share_a_flag(bad: int | None) -> None:
+    weight, row = torch.randn(5, 3), torch.tensor([1])
+    torch.ones(1).item()  # nothing is pending
+    rows = [F.embedding(row * (9 if k == bad else 1), weight) for k in range(3)]
+    assert len(state.checks) == 1
+    total = sum(rows)
+    if bad is None:
+        assert total.tolist() == (3 * weight[1]).unsqueeze(0).tolist()
+    else:
+        with pytest.raises(IndexError, match="index out of range in self"):
+            total.tolist()
+    assert not state.checks
+
+
+def test_checks_of_other_words_keep_their_flags() -> None:
+    row = torch.tensor([1])
+
+    def check(text: str, limit: int) -> None:
+        require("above", lambda x, n: x > n, [row * 1], [limit], IndexError(text))
+
+    torch.ones(1).item()
+    for text, limit in (("one", 5), ("two", 5), ("two", 0), ("one", 0)):
+        check(text, limit)
+    assert len(state.checks) == 3
+    with pytest.raises(IndexError, match="two"):
+        (row * 2).tolist()
+    assert not state.checks

@@ -33,18 +33,19 @@ def require(
     wrong: Callable[..., Any],
     tensors: Sequence[TensorBase],
     numbers: Sequence[int | float],
-    error: Callable[..., Exception],
+    error: Callable[..., Exception] | Exception,
 ) -> None:
-    """Raise `error(*arrays)` where any element of `wrong(*arrays, *numbers)` is true.
+    """Raise `error(*arrays)`, or `error`, where any element of `wrong(*arrays, *numbers)` is true.
 
     `wrong` works on numpy and JAX arrays alike; `name`, or a tuple that starts with it, says which
     check it is (one kernel is made for it and the avals). Tensors without elements or data pass.
+    An exception that needs no arrays lets checks that follow one another share a flag.
     """
     values = [t._value() for t in tensors]
     if any(v.device.type == "meta" or v.aval.numel == 0 for v in values):
         return
     if all(map(_at_hand, values)):
-        _check(name, wrong, values, numbers, error)
+        _check(name, wrong, values, numbers, _as_function(error))
         return
     key = (name, *[v.aval for v in values], *map(type, numbers))
 
@@ -62,8 +63,46 @@ def require(
 
     (found,) = record(_kernels.find(key, make), (*values, *numbers))
     if state.capture is not None:
-        state.capture.note_flag(found, values, error)
-    defer_check(found, lambda: error(*[v.host() for v in values]))
+        state.capture.note_flag(found, values, _as_function(error))
+    if isinstance(error, Exception):
+        known = _Known(error)
+        defer_check(_joined(found, known), known)
+    else:
+        defer_check(found, lambda: error(*[v.host() for v in values]))
+
+
+def _as_function(error: Any) -> Callable[..., Exception]:
+    return (lambda *_: error) if isinstance(error, Exception) else error
+
+
+class _Known:
+    """An error that is known whatever the arrays hold."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self) -> Exception:
+        return self.error
+
+    def says_the_same(self, other: Any) -> bool:
+        """Whether another one could be raised in its place."""
+        return type(other) is _Known and repr(other.error) == repr(self.error)
+
+
+def _joined(flag: Value, known: _Known) -> Value:
+    """A flag, together with that of the check before where both wait for one program and would
+    raise the same: a decoder's 23 flags took a tenth of its step to be handed out and read."""
+    if state.checks and state.capture is None:
+        before, error = state.checks[-1]
+        if known.says_the_same(error) and before.trace is flag.trace is not None:
+            state.checks.pop()
+            (flag,) = record(_kernels.find("or", _either), (before, flag))
+    return flag
+
+
+def _either() -> Kernel:
+    flag = aval_of((), bool_)
+    return Kernel("either", lambda a, b: (a | b,), (flag, flag), (flag,))
 
 
 def _check(

@@ -89,7 +89,7 @@ def _embed(weight: Any, indices: Any, padding_idx: Any, by_freq: bool, sparse: b
     else:
         out = internal.embedding_rows(weight, indices, padding_idx, by_freq)
     error = IndexError("index out of range in self")
-    require("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
+    require("embedding_range", _outside, [indices], [weight.shape[0]], error)
     return out
 
 
@@ -145,7 +145,7 @@ def embedding_renorm_(weight: Any, indices: Any, max_norm: float, norm_type: flo
 
     with no_grad():
         error = IndexError("index out of range in self")
-        require("embedding_range", _outside, [indices], [weight.shape[0]], lambda _: error)
+        require("embedding_range", _outside, [indices], [weight.shape[0]], error)
         short = internal.shortened_rows(weight, indices, max_norm, float(norm_type))
         return weight.copy_(short)
 
