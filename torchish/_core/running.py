@@ -92,8 +92,7 @@ class Taken:
             lose(self.alive, error)
             raise
         for value, array in zip(self.alive, results, strict=True):
-            value.array = array
-            value.trace = None
+            value.array, value.trace = array, None
         if notices.are_waiting():
             notices.give()
 
@@ -205,7 +204,8 @@ class Taken:
             entry = _links.entry(key)
         if entry is None:
             made: Any = LinkedTrace(self.entries, self.live, len(self.values))
-            seen.linked(made.saved, len(self.values) + len(self.live))
+            if not self.asked:
+                seen.linked(made.saved, len(self.values) + len(self.live))
             with _cache_lock:
                 entry = _links.add(key, made)
         return entry.program  # type: ignore[return-value]
