@@ -179,8 +179,10 @@ def test_what_is_linked_stays_so_where_a_call_of_its_program_costs_more() -> Non
     cheap, dear = (policy.Seen(3, 100, 200, seconds=seconds) for seconds in (2.5e-4, 4e-4))
     for seen in (cheap, dear):
         seen.linked(saved=1e-4, arrays=40)
-    assert (cheap.start, cheap.takeover) == (policy.NEVER, policy.NEVER)
+    assert (cheap.start, cheap.takeover) == (policy.UNLESS_ASKED, policy.UNLESS_ASKED)
     assert (dear.start, dear.takeover) == (100, 200)
+    policy.Policy().ask(cheap)
+    assert cheap.takeover == policy.ASKED
 
 
 def test_few_structures_stay_linked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ HEAVY = 0.02
 # A program takes over at this flush at the earliest, unless one cold run costs AT_ONCE times its
 # compilation, or the first one (kernels to compile included) as much as its compilation.
 EARLIEST, AT_ONCE = 4, 4.0
-NEVER = 1 << 60
+NEVER, UNLESS_ASKED = 1 << 60, 1 << 59
 # Linking a structure's plans costs some three of the runs that it shortens.
 LINKED, WORTH_LINKING = 3, 8
 # Who calls `torch.compile` asks for a program: it takes over at this flush at the latest.
@@ -76,9 +76,10 @@ class Seen:
         return self.count >= LINKED and self.takeover - self.count >= WORTH_LINKING
 
     def linked(self, saved: float, arrays: int) -> None:
-        """Stay cold where that costs less, now that it is linked, than a call with the arrays."""
+        """Stay cold where that costs less, now that it is linked, than a call with the arrays
+        (unless `torch.compile` asks for a program)."""
         if self.seconds - saved <= CALL + ARRAY * arrays:
-            self.start = self.takeover = NEVER
+            self.start = self.takeover = UNLESS_ASKED
 
     @property
     def heavy(self) -> bool:

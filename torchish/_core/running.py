@@ -204,8 +204,7 @@ class Taken:
             entry = _links.entry(key)
         if entry is None:
             made: Any = LinkedTrace(self.entries, self.live, len(self.values))
-            if not self.asked:
-                seen.linked(made.saved, len(self.values) + len(self.live))
+            seen.linked(made.saved, len(self.values) + len(self.live))
             with _cache_lock:
                 entry = _links.add(key, made)
         return entry.program  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from .._basics.notices import notice
 from .._basics.settings import settings
 from .graph import FLOATS
 from .kernels import Kernel
-from .policy import NEVER
+from .policy import UNLESS_ASKED
 from .values import Aval
 
 KEPT = 512  # structures that are remembered
@@ -167,7 +167,7 @@ def _reported(s: Structure) -> list[str]:
         runs += f", compiled in {sum(s.seconds):.2f} s, then run {_times(s.hot)}"
         if len(s.seconds) > 1:
             runs += f" (compiled {_times(len(s.seconds))}: its program had made room)"
-    elif s.takeover < NEVER:
+    elif s.takeover < UNLESS_ASKED:
         runs += f", compiled at its flush number {s.takeover}"
     else:
         runs += ", cheaper than a call of XLA"
