@@ -18,11 +18,11 @@ typedef struct {
     Argument arguments[MOST_PARAMETERS];
 } Form;
 
-// What one call of a form collects. `operands`: borrowed. `values`: owned.
+// What one call of a form collects; all owned: a list of tensors may change while views are read.
 typedef struct {
     PyObject *key;
     PyObject *operands[MOST_OPERANDS], *values[MOST_OPERANDS];
-    PyObject *storages[MOST_OPERANDS];  // of tensors that are no views; owned
+    PyObject *storages[MOST_OPERANDS];  // of tensors that are no views
     Py_ssize_t n;
     bool may_have_history;
     bool has_plain;  // a tensor that is no view
@@ -80,6 +80,7 @@ int may_need_grad(PyObject *x) {
 static void release(Bound *bound) {
     Py_CLEAR(bound->key);
     for (Py_ssize_t i = 0; i < bound->n; i++) {
+        Py_CLEAR(bound->operands[i]);
         Py_CLEAR(bound->values[i]);
         Py_CLEAR(bound->storages[i]);
     }
@@ -88,7 +89,7 @@ static void release(Bound *bound) {
 // Its value is read once all arguments have been looked at.
 static enum answer add_operand(Bound *bound, PyObject *x, PyObject *storage) {
     if (bound->n == MOST_OPERANDS) return DECLINED;
-    bound->operands[bound->n] = x;
+    bound->operands[bound->n] = Py_NewRef(x);
     bound->values[bound->n] = NULL;
     bound->storages[bound->n++] = Py_XNewRef(storage);
     return DONE;

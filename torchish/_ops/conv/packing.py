@@ -33,8 +33,7 @@ class Call(NamedTuple):
     """A convolution in a program whose weights are an input of the program."""
 
     kind: int
-    image: Any  # avals of its operands
-    weights: Any
+    image: Any  # the aval of its other operand
     geo: ConvShape
     at: int  # which input the weights are
     bytes: int  # how long they are when they are packed
@@ -173,7 +172,7 @@ def _call(eqn: Any, jaxpr: Any, slots: Sequence[int]) -> Call | None:
     if slot >= 0 or not cpu.is_onednns(kind, image, weights, geo):
         return None
     size = onednn.packed_bytes(kind, image, weights, geo)
-    return Call(kind, image, weights, geo, -1 - slot, size) if size else None
+    return Call(kind, image, geo, -1 - slot, size) if size else None
 
 
 program.preparations.append(find)
