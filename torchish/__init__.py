@@ -33,7 +33,7 @@ with _uncollected():
 
         _keep()
 
-    from . import _jax_arguments
+    from . import _ahead as _ahead, _jax_arguments
     from ._basics import tracebacks as _tracebacks
     from ._namespace import public as _namespace
     from ._tensor.tensor import Tensor as Tensor

@@ -25,7 +25,7 @@ namespace torchish {
 namespace {
 
 constexpr int64_t PIECE = 256;  // floats: two dozen registers stay in the nearest cache
-constexpr double COST_OF_ELEMENT = 4;  // in multiplications of a matrix product, an instruction
+constexpr double COST_OF_ELEMENT = 12;  // in multiplications of a matrix product, an instruction
 
 using Binary = void (*)(int64_t, const float*, const float*, float*);
 

@@ -108,6 +108,9 @@ inline int64_t threads_of(xla::ffi::ThreadPool& pool) {
   return std::max<int64_t>(pool.num_threads(), 1);
 }
 
+// How many threads of the script record while programs run: they want cores of their own (team.cc).
+int64_t scripts();
+
 // Has that many helpers work at parts too, if they are free (team.cc).
 void offer(const std::shared_ptr<Parts>& parts, int64_t helpers);
 
@@ -128,7 +131,8 @@ void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body, bool awak
     (*static_cast<std::remove_reference_t<Body>*>(context))(part);
   };
   // Waking a thread costs the caller some 15 microseconds: one each, however many parts there are.
-  int64_t helpers = std::min<int64_t>(count, threads_of(pool)) - 1;
+  // One that has begun a part and loses its core to the script would keep the others waiting.
+  int64_t helpers = std::min<int64_t>(count, threads_of(pool) - scripts()) - 1;
   if (awake) offer(parts, helpers);
   else for (int64_t k = 0; k < helpers; ++k) pool.Schedule([parts] { parts->work(); });
   parts->work();

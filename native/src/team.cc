@@ -101,7 +101,11 @@ class Team {
   Helper* helpers_[MOST_HELPERS] = {};
 };
 
+std::atomic<int64_t> recording{0};
+
 }  // namespace
+
+int64_t scripts() { return recording.load(std::memory_order_relaxed); }
 
 void offer(const std::shared_ptr<Parts>& parts, int64_t helpers) {
   static auto* team = new Team;
@@ -109,3 +113,8 @@ void offer(const std::shared_ptr<Parts>& parts, int64_t helpers) {
 }
 
 }  // namespace torchish
+
+// A thread of the script records from now on (1) or no longer (-1) while its program runs.
+extern "C" __attribute__((visibility("default"))) void torchish_script(int64_t change) {
+  torchish::recording.fetch_add(change, std::memory_order_relaxed);
+}

@@ -16,6 +16,7 @@ LAYERS = (
     ("_basics",),
     ("_interpret",),
     ("_core",),
+    ("_ahead",),
     ("_autograd",),
     ("_random", "_parallel"),
     ("_ops",),

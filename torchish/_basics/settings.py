@@ -36,6 +36,7 @@ class Settings:
     TORCHISH_TRACEBACK=full shows the frames of torchish and JAX in tracebacks.
     TORCHISH_ONEDNN=0 leaves oneDNN out where torchish-cpu is installed.
     TORCHISH_RECORDER=0 leaves out its call path in C (recorder.py).
+    TORCHISH_AHEAD=0 runs no program before its step is recorded (`_ahead`).
     TORCHISH_MALLOC=default leaves the C allocator's thresholds alone (allocator.py).
     TORCHISH_FAKE_CUDA=1 presents JAX's host devices as cuda:0..N-1.
     """
@@ -59,6 +60,7 @@ class Settings:
     )
     onednn: bool = field(default_factory=lambda: _flag("TORCHISH_ONEDNN", "1"))
     recorder: bool = field(default_factory=lambda: _flag("TORCHISH_RECORDER", "1"))
+    ahead: bool = field(default_factory=lambda: _flag("TORCHISH_AHEAD", "1"))
     keep_memory: bool = field(
         default_factory=lambda: os.environ.get("TORCHISH_MALLOC", "keep").lower() != "default"
     )

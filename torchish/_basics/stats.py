@@ -15,6 +15,9 @@ class Stats:
     flushes: int = 0
     programs_compiled: int = 0
     programs_run: int = 0
+    # Of those, what was run before it was asked for, and what nobody asked for then (`_ahead`).
+    programs_ahead: int = 0
+    programs_wasted: int = 0
     kernels_compiled: int = 0
     kernels_run: int = 0
     programs_interpreted: int = 0

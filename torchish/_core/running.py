@@ -6,7 +6,7 @@ their program failed, say why when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,6 +41,8 @@ from .values import Value, check_readable
 if TYPE_CHECKING:
     from .trace import Trace
 
+# What makes the `ahead` of a trace: see `_ahead`.
+forecasters: list[Callable[[Trace], Any]] = []
 _cache = ProgramCache()
 _arrangements = ProgramCache()
 # Structures whose plans are linked, of so many steps together (150 bytes each).
@@ -70,6 +72,7 @@ class Taken:
     asked = False
 
     def __init__(self, trace: Trace) -> None:
+        self.ahead = trace.ahead
         self.device = trace.device
         self.mesh = trace.mesh
         self.entries = trace.entries
@@ -144,6 +147,12 @@ class Taken:
             self.values.clear()
             return self._run_nodes(arrays, None)
         structure.hot += 1  # type: ignore[union-attr]
+        if self.ahead is not None and self.cached is not None:
+            return self.ahead.run(self, jdev)  # type: ignore[no-any-return]
+        return self.call(program, jdev)
+
+    def call(self, program: Callable[..., list[Any]], jdev: Any) -> list[Any]:
+        """Run its program."""
         arrays = place(self.values, jdev)
         self.values.clear()
         return call_program(program, arrays, self.numbers)

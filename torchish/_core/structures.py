@@ -1,8 +1,8 @@
 """What is known of each structure that was met: where it was recorded, which tier ran it, how
 often, and what told it from the nearest one known before ("batch size 31 instead of 32").
 
-`torchish.explain()` prints it, and a line whose programs are compiled again and again is warned
-about from it. Nothing here decides anything.
+`torchish.explain()` prints it (`_namespace/report.py`), and a line whose programs are compiled
+again and again is warned about from it. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from .._basics.notices import notice
 from .._basics.settings import settings
 from .graph import FLOATS
 from .kernels import Kernel
-from .policy import UNLESS_ASKED
 from .values import Aval
 
 KEPT = 512  # structures that are remembered
@@ -141,44 +140,9 @@ class Structures:
             if len(of_line) == RECOMPILATIONS + 1 and not settings.compiled:
                 notice(_too_often(structure.place, of_line), structure.file, structure.line)
 
-    def report(self) -> list[str]:
-        """Lines for `torchish.explain()`: what was compiled, then what ran cold most."""
-        with self.lock:
-            every = list(self.known.values())
-        compiled = [s for s in every if s.seconds]
-        cold = sorted((s for s in every if not s.seconds), key=lambda s: -s.cold * s.operators)
-        lines = [text for s in compiled for text in _reported(s)]
-        lines += [text for s in cold[:SHOWN] for text in _reported(s)]
-        if len(cold) > SHOWN:
-            lines.append(f"  and {len(cold) - SHOWN} more that were not compiled")
-        return lines
-
     def clear(self) -> None:
         """Forget everything."""
         self.__init__()  # type: ignore[misc]
-
-
-SHOWN = 12  # structures that were not compiled, in a report
-
-
-def _reported(s: Structure) -> list[str]:
-    runs = f"{s.tier} {_times(s.cold)}"
-    if s.seconds:
-        runs += f", compiled in {sum(s.seconds):.2f} s, then run {_times(s.hot)}"
-        if len(s.seconds) > 1:
-            runs += f" (compiled {_times(len(s.seconds))}: its program had made room)"
-    elif s.takeover < UNLESS_ASKED:
-        runs += f", compiled at its flush number {s.takeover}"
-    else:
-        runs += ", cheaper than a call of XLA"
-    lines = [f"  {s.described()}: {runs}"]
-    if s.differs is not None:
-        lines.append(f"      differs from one before: {s.differs.text}")
-    return lines
-
-
-def _times(n: int) -> str:
-    return "once" if n == 1 else f"{n} times"
 
 
 _HELP = {

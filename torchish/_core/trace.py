@@ -23,7 +23,7 @@ from .._basics.state import state
 from .checks import run_checks
 from .graph import COMPLEXES, FLOATS, INTS
 from .kernels import Kernel
-from .running import Taken, drop_programs, note_flush
+from .running import Taken, drop_programs, forecasters, note_flush
 from .spmd import MeshKernel
 from .values import Aval, Value
 
@@ -52,8 +52,8 @@ class Trace:
     """The nodes that one thread has recorded for one device and not yet run."""
 
     __slots__ = (
-        "__weakref__", "busy", "bytes", "complexes", "device", "entries", "ext_index", "externals",
-        "floats", "ints", "lock", "mesh", "outs", "sites",
+        "__weakref__", "ahead", "busy", "bytes", "complexes", "device", "entries", "ext_index",
+        "externals", "floats", "ints", "lock", "mesh", "outs", "sites", "watch",
     )  # fmt: skip
 
     # Told of tensors that are cut from their history (a region that JAX differentiates wants to
@@ -65,6 +65,9 @@ class Trace:
         self.lock = new_fork_lock()
         # Whether what it held is being run: until that ends, its values say that they wait here.
         self.busy = False
+        # Who runs programs before they are asked for, if anybody (`_ahead`): told once so many
+        # inputs are known (`watch`).
+        self.ahead: Any = None
         self._clear()
 
     def _clear(self) -> None:
@@ -79,6 +82,7 @@ class Trace:
         self.bytes = 0
         # The devices of a MeshKernel that was recorded: the program then spans them.
         self.mesh: Any = None
+        self.watch = sys.maxsize
 
     def record(self, kernel: Kernel, operands: Sequence[Any], depth: int = 2) -> list[Value]:
         """Append one node; returns its pending outputs.
@@ -86,6 +90,8 @@ class Trace:
         `depth`: how many frames above this one the user's may be, at the least.
         """
         with self.lock:
+            if len(self.externals) >= self.watch:
+                self.ahead.look()
             if (
                 len(self.sites) >= settings.max_nodes
                 or self.bytes + kernel.out_bytes > settings.max_bytes
@@ -189,6 +195,8 @@ class Trace:
         `asked`: whether the script wants it compiled.
         """
         busy, self.busy = self.busy, True
+        if self.ahead is not None:
+            self.ahead.stop()
         try:
             taken = Taken(self)
             taken.asked = asked
@@ -206,6 +214,7 @@ def current_trace(dev: device) -> Trace:
     found = state.traces.get(dev)
     if found is None:
         found = state.traces[dev] = Trace(dev)
+        found.ahead = next((make(found) for make in forecasters), None)
     return found
 
 

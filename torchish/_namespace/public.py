@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -23,6 +22,7 @@ from .._tensor.tensor import LEGACY_TYPES, LegacyType, Tensor
 from . import asserting
 from .limits import finfo, iinfo
 from .process import NAMES as PROCESS_NAMES, MissingName, missing as missing_name
+from .report import explain
 
 
 def is_tensor(obj: Any) -> bool:
@@ -224,28 +224,6 @@ def typename(obj: Any) -> str:
     module = type(obj).__module__
     prefix = "" if module in (None, "builtins") else module + "."
     return prefix + type(obj).__name__
-
-
-def explain(file: Any = None) -> None:
-    """Print what the engine did (to `file`, or stdout).
-
-    Programs, where they were recorded, which tier ran them and how often, what compiling them took,
-    what told each from the nearest one known before; and why programs ended.
-    """
-    from .._basics.stats import stats
-    from .._core.structures import structures
-
-    say = functools.partial(print, file=file)
-    say(
-        f"torchish: {stats.nodes} nodes in {stats.flushes} flushes; programs interpreted "
-        f"{stats.programs_interpreted}, compiled {stats.programs_compiled}, run "
-        f"{stats.programs_run}; single kernels traced {stats.kernels_traced}, compiled "
-        f"{stats.kernels_compiled}, run {stats.kernels_run}"
-    )
-    for line in structures.report():
-        say(line)
-    for reason, count in stats.reasons.most_common():
-        say(f"  {count} x {reason}")
 
 
 _CONSTANTS = {

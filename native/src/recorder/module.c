@@ -98,7 +98,7 @@ static PyObject *use_traces(PyObject *module, PyObject *space) {
         {T.trace, "ext_index", &T.t_ext_index}, {T.trace, "externals", &T.t_externals},
         {T.trace, "floats", &T.t_floats}, {T.trace, "ints", &T.t_ints},
         {T.trace, "complexes", &T.t_complexes}, {T.trace, "outs", &T.t_outs},
-        {T.trace, "sites", &T.t_sites},
+        {T.trace, "sites", &T.t_sites}, {T.trace, "watch", &T.t_watch},
         {T.kernel, "out_avals", &T.k_out_avals}, {T.kernel, "out_bytes", &T.k_out_bytes},
         {T.kernel, "keepings", &T.k_keepings}, {T.kernel, "saves_output", &T.k_saves_output},
         {T.aval, "ndim", &T.a_ndim}, {T.aval, "shape", &T.a_shape}, {T.aval, "strides", &T.a_strides},

@@ -28,7 +28,7 @@
 #endif
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-#define VERSION 3  // torchish asks for it: `_basics/recorder.py`
+#define VERSION 4  // torchish asks for it: `_basics/recorder.py`
 // What a function that has a common case did: nothing at all, where it declined.
 enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
 // How the operands of a form must lie, so that its result is row-major.
@@ -46,7 +46,7 @@ extern struct Torchish {
     PyTypeObject *op_node, *accumulate_grad;
     Py_ssize_t v_array, v_aval, v_device, v_trace, v_slot;
     Py_ssize_t t_bytes, t_busy, t_device, t_entries, t_ext_index, t_externals, t_floats, t_ints;
-    Py_ssize_t t_complexes, t_outs, t_sites;
+    Py_ssize_t t_complexes, t_outs, t_sites, t_watch;
     Py_ssize_t k_out_avals, k_out_bytes, k_keepings, k_saves_output;
     Py_ssize_t a_ndim, a_shape, a_strides;
     Py_ssize_t m_value, m_aval;  // of a storage

@@ -181,6 +181,8 @@ static enum answer record_with_room(PyObject *state, PyObject *kernel, PyObject 
     PyObject *avals = SLOT(kernel, T.k_out_avals);
     Py_ssize_t outputs = PyTuple_GET_SIZE(avals);
     if (outputs > room || !all_simple(trace, operands, n)) return DECLINED;
+    // So many inputs are known now: Python looks whether the program can run ahead.
+    if (PyList_GET_SIZE(SLOT(trace, T.t_externals)) >= PyLong_AsSsize_t(SLOT(trace, T.t_watch))) return DECLINED;
 
     PyObject *most_nodes = field(T.settings, N.max_nodes);
     PyObject *most_bytes = field(T.settings, N.max_bytes);

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._ahead.forecast import listeners
 from ..._basics.settings import settings
 from ..._core.trace import forget_programs
 from .xla_maps import ConvShape
@@ -31,6 +32,10 @@ LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
 GRU, GRU_GRADIENT = "torchish_gru_1", "torchish_gru_gradient_1"
 MAX_POOL, MAX_POOL_GRADIENT = "torchish_max_pool_1", "torchish_max_pool_gradient_1"
 ATTENTION, ATTENTION_GRADIENT = "torchish_attention_1", "torchish_attention_gradient_1"
+_TARGETS = (
+    CONV, CONV_PACKED, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL,
+    MAX_POOL_GRADIENT, ATTENTION, ATTENTION_GRADIENT,
+)  # fmt: skip
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2
 
 FEWEST_CHANNELS = 16
@@ -70,15 +75,15 @@ def library() -> Any:
         loaded = ctypes.CDLL(str(torchish_cpu.LIBRARY))
     except OSError as error:
         return f"the library of torchish-cpu cannot be loaded: {error}"
-    for target in (
-        CONV, CONV_PACKED, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL,
-        MAX_POOL_GRADIENT, ATTENTION, ATTENTION_GRADIENT,
-    ):  # fmt: skip
-        try:
-            capsule = jax.ffi.pycapsule(loaded[target.rpartition("_")[0]])
-        except AttributeError:
-            return "the package torchish-cpu is older than torchish: install it anew"
-        jax.ffi.register_ffi_target(target, capsule, platform="cpu")
+    try:
+        targets = {name: loaded[name.rpartition("_")[0]] for name in _TARGETS}
+        script = loaded.torchish_script
+    except AttributeError:
+        return "the package torchish-cpu is older than torchish: install it anew"
+    for name, function in targets.items():
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
+    script.argtypes, script.restype = [ctypes.c_int64], None
+    listeners.append(script)
     return loaded
 
 

@@ -1,0 +1,220 @@
+"""What is expected to run after what ran: a program, and where its inputs will come from.
+
+An input is one of four things: what one of the last programs made (a parameter, a moment), the very
+value that the program was given the last time (data that stays), a number that grows by the same
+step each time (an optimizer's count), or new (a batch, a token that was drawn): that one has to be
+waited for.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._core.cache import Cached
+from .._core.values import Value
+
+Numbers = tuple[list[float], list[int], list[complex]]
+
+SAME, COUNT, NEW = "same", "count", "new"
+# (which of the last runs, which of its results), or one of these names.
+Source = tuple[int, int] | str
+MISSES = 4  # in a row: then a number is no count
+LEAST_GAIN = 3e-5  # seconds: looking ahead costs some of them
+ROUND, SAMPLES, WORTH = 12, 24, 0.97
+FEWEST = 3  # runs that came as expected before the next is run ahead
+FORGIVEN = 4
+
+
+class Trial:
+    """Whether a loop is faster when its program runs ahead: some rounds are, some are not.
+
+    A program that keeps all cores busy gains nothing: the script's recording is in its way.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[bool, list[float]] = {True: [], False: []}
+        self.round = 0
+        self.verdict: bool | None = None
+
+    def says(self) -> bool:
+        """Whether the next run is to be ahead."""
+        return self.verdict if self.verdict is not None else self.round < ROUND
+
+    def note(self, ahead: bool, seconds: float) -> None:
+        """How long a round of the loop took."""
+        if self.verdict is not None:
+            return
+        self.round += 1
+        if 2 < self.round % ROUND < ROUND:  # the first ones of a kind pay for the change
+            self.seconds[ahead].append(seconds)
+        if self.round == 2 * ROUND:
+            self.round = 0
+        with_it, without = (sorted(self.seconds[kind]) for kind in (True, False))
+        if min(len(with_it), len(without)) >= SAMPLES:
+            self.verdict = _median(with_it) < WORTH * _median(without)
+
+
+def _median(numbers: list[float]) -> float:
+    return numbers[len(numbers) // 2]
+
+
+class Expected:
+    """The program that follows some others."""
+
+    def __init__(self, cached: Cached) -> None:
+        self.begin(cached)
+        # How many runs must have come as expected; doubled by each that ran ahead for nothing,
+        # and halved again by many times as many that were asked for.
+        self.needed = FEWEST
+
+    def begin(self, cached: Cached) -> None:
+        """Another program than before: nothing is known of its inputs."""
+        self.cached = cached
+        self.sources: list[Source] = []
+        self.last: list[weakref.ref[Value]] = []
+        # By input: the last number, its step, how often in a row it was not as expected.
+        self.counts: dict[int, tuple[Any, Any, int]] = {}
+        self.numbers: Numbers | None = None
+        self.steps: list[int] = []
+        self.streak = self.absences = 0
+        # Seconds: what a run takes (the least), and what it could begin earlier.
+        self.price: float | None = None
+        self.gain = 0.0
+        self.trial = Trial()
+
+    def is_given_up(self) -> bool:
+        """Whether another program is expected now, since that one came instead.
+
+        Not for one epoch's end: the program that came many times is likely to come again.
+        """
+        self.absences += 1
+        return self.streak < FEWEST and self.absences > 1
+
+    # --- learning ---------------------------------------------------------------------------------
+
+    def learn(self, values: Sequence[Value], numbers: Numbers, runs: Sequence[Any]) -> None:
+        """Note where the inputs of a run came from; they are predicted from it the next time."""
+        if not self.last:
+            self.sources = [NEW] * len(values)
+        made = {
+            id(value): (age, k)
+            for age, refs in reversed(list(enumerate(runs)))
+            for k, ref in enumerate(refs)
+            if (value := ref()) is not None
+        }
+        for k, value in enumerate(values):
+            is_right = is_as(value, self.predicted(k, runs))
+            if not is_right:
+                self.sources[k] = self._source(k, value, made.get(id(value)))
+            self._count(k, value, is_right)
+        self.last = [weakref.ref(v) for v in values]
+        self._keep(numbers)
+
+    def _source(self, k: int, value: Value, made: tuple[int, int] | None) -> Source:
+        if made is not None:
+            return made
+        if self.last and self.last[k]() is value:
+            return SAME
+        misses = self.counts[k][2] if k in self.counts else 0
+        return COUNT if is_number(value) and misses < MISSES else NEW
+
+    def _count(self, k: int, value: Value, is_right: bool) -> None:
+        if self.sources[k] == COUNT:
+            now, old = value.array, self.counts.get(k)
+            step, misses = (None, 0) if old is None else (_minus(now, old[0]), old[2] + 1)
+            self.counts[k] = (now, step, 0 if is_right else misses)
+
+    def _keep(self, numbers: Numbers) -> None:
+        ints = numbers[1]
+        if self.numbers is not None and len(self.numbers[1]) == len(ints):
+            self.steps = [b - a for a, b in zip(self.numbers[1], ints, strict=True)]
+        else:
+            self.steps = [0] * len(ints)
+        self.numbers = numbers
+
+    def repeat(self, values: Sequence[Value], numbers: Numbers, runs: Sequence[Any]) -> None:
+        """A run came as expected: only what grows is another.
+
+        The first ones may still show that inputs which were waited for can be predicted.
+        """
+        self.streak += 1
+        self.absences = 0
+        if self.needed > FEWEST and self.streak >= FORGIVEN * self.needed:
+            self.needed //= 2
+        if self.streak < FEWEST:
+            self.learn(values, numbers, runs)
+            return
+        for k, (now, step, _) in self.counts.items():
+            if self.sources[k] == COUNT:
+                self.counts[k] = (_plus(now, step), step, 0)
+        self._keep(numbers)
+
+    # --- predicting -------------------------------------------------------------------------------
+
+    @property
+    def known_from(self) -> int:
+        """How many inputs must have been recorded until the others can be predicted."""
+        return max((k + 1 for k, s in enumerate(self.sources) if s == NEW), default=0)
+
+    def predicted(self, k: int, runs: Sequence[Any]) -> Value | None:
+        """The value that an input will have; None where that is not known."""
+        source = self.sources[k]
+        if isinstance(source, tuple):
+            age, number = source
+            refs = runs[age] if age < len(runs) else ()
+            return refs[number]() if number < len(refs) else None
+        if source == SAME:
+            return self.last[k]()
+        now, step, _ = self.counts.get(k, (None, None, 0))
+        if source != COUNT or step is None:
+            return None
+        return Value(_plus(now, step), self.cached.key.in_avals[k])
+
+    def predicted_numbers(self, recorded: Numbers) -> Numbers | None:
+        """The numbers of a run that has recorded some already."""
+        if self.numbers is None:
+            return None
+        floats, ints, complexes = self.numbers
+        ahead = [n + step for n, step in zip(ints, self.steps, strict=True)]
+        f, i, c = recorded
+        return f + floats[len(f) :], i + ahead[len(i) :], c + complexes[len(c) :]
+
+    # --- whether it pays --------------------------------------------------------------------------
+
+    def may(self) -> bool:
+        """Whether what was saved so far, at the most, outweighs one run for nothing."""
+        if self.price is None or self.streak < self.needed or self.gain < LEAST_GAIN:
+            return False
+        return self.streak * self.gain >= self.price
+
+
+def _plus(a: Any, b: Any) -> Any:
+    with np.errstate(all="ignore"):  # what overflows is no count, and nobody's concern
+        return np.asarray(a + b, a.dtype)
+
+
+def _minus(a: Any, b: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.asarray(a - b, a.dtype)
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is one number that lies on the host."""
+    array = value.array
+    return type(array) is np.ndarray and array.ndim == 0 and array.dtype.kind in "iuf"
+
+
+def is_as(value: Value, expected: Value | None) -> bool:
+    """Whether an input is what was expected: the value itself, or the same number."""
+    if value is expected:
+        return True
+    if expected is None or value.aval is not expected.aval:
+        return False
+    if not (is_number(value) and is_number(expected)):
+        return False
+    same: bool = value.array.tobytes() == expected.array.tobytes()
+    return same

@@ -1,0 +1,240 @@
+"""Running the next program while the script still records it.
+
+A script that reads a number in each step waits twice: XLA for the Python that records the step, the
+Python for XLA. Most loops run the same programs in turn, on what these made before, and their
+values are immutable: once the inputs that are new have been recorded, the program can run. Its
+results are handed out if the script then records that very program with those inputs (each is
+compared), and dropped if it does not; either way the script sees what it would have seen.
+
+Running ahead begins when what it saved so far would outweigh one run for nothing, and after such a
+run twice as much is asked for (`expected.py`). Threads have their own forecasts, one a device, and
+only the CPU has them: elsewhere arrays are ready later anyhow, while Python goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from .._basics.concrete import concrete
+from .._basics.devices import jax_device
+from .._basics.settings import settings
+from .._basics.state import process
+from .._basics.stats import stats
+from .._basics.wide import widened
+from .._core.cache import Cached
+from .._core.program import call_program
+from .._core.running import Taken, may_use, place
+from .._core.values import Value
+from .expected import Expected, Numbers, is_as
+
+if TYPE_CHECKING:
+    from .._core.trace import Trace
+
+RUNS = 3  # whose results are remembered
+CONTEXTS = 64  # pairs of programs whose successor is remembered
+MOST_BYTES = 1 << 28  # of inputs: those of a run for nothing come on top
+USELESS, REST = 24, 64  # runs that came unexpected in a row; how many are not looked at then
+LONGEST_REST = 4096
+
+# Told when a thread records while its program runs (1), and when that ends (-1).
+listeners: list[Callable[[int], Any]] = []
+
+
+class Attempt:
+    """A run that is expected: its inputs, and its results if it was begun."""
+
+    def __init__(self, expected: Expected, values: Sequence[Value], numbers: Numbers) -> None:
+        self.expected = expected
+        self.values = values
+        self.numbers = numbers
+        self.results: list[Any] | None = None
+        self.begun = perf_counter()
+
+    def came(self, taken: Taken) -> bool:
+        """Whether what is to be run is what was expected."""
+        if self.expected.cached is not taken.cached:
+            return False
+        inputs = zip(taken.values, self.values, strict=True)
+        return _are_alike(taken.numbers, self.numbers) and all(is_as(v, w) for v, w in inputs)
+
+
+class Forecast:
+    """What one trace is going to run next."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = weakref.proxy(trace)
+        self.runs: list[list[weakref.ref[Value]]] = []  # the results of the last ones, latest first
+        self.context: tuple[Any, ...] = ()
+        self.known: OrderedDict[tuple[int, ...], tuple[tuple[Any, ...], Expected]] = OrderedDict()
+        self.next: Expected | None = None
+        self.attempt: Attempt | None = None
+        self.is_beside = False  # whether a program runs beside the script
+        self.before = self.now = 0.0  # when the last programs were asked for
+        self.useless = self.resting = 0
+        self.rest = REST
+
+    # --- while the script records -----------------------------------------------------------------
+
+    def look(self) -> None:
+        """So many inputs are known: run what is expected, if that pays."""
+        trace, expected = self.trace, self.next
+        trace.watch = sys.maxsize
+        if expected is None or trace.mesh is not None or not _is_plain():
+            return
+        recorded = trace.entries
+        entries = expected.cached.key.entries
+        numbers = expected.predicted_numbers((trace.floats, trace.ints, trace.complexes))
+        if numbers is None or recorded != list(entries[: len(recorded)]):
+            return
+        values: list[Any] = list(trace.externals)
+        others = range(len(values), len(expected.sources))
+        values += [expected.predicted(k, self.runs) for k in others]
+        if not _are_ready(values, expected.cached.key.in_avals):
+            return
+        self.attempt = Attempt(expected, values, numbers)
+        if expected.may() and expected.trial.says() and may_use(expected.cached):
+            self._begin(self.attempt)
+
+    @concrete
+    @widened
+    def _begin(self, attempt: Attempt) -> None:
+        try:
+            arrays = place(attempt.values, jax_device(self.trace.device))
+            cached = attempt.expected.cached
+            attempt.results = call_program(cached.program, arrays, attempt.numbers)
+            self._tell(True)
+        except Exception:  # out of memory: it fails again when it is asked for, and says so then
+            attempt.expected.streak = 0
+
+    def stop(self) -> None:
+        """What was recorded is to run: from now on the script waits."""
+        self._tell(False)
+
+    def _tell(self, beside: bool) -> None:
+        if beside != self.is_beside:
+            self.is_beside = beside
+            for tell in listeners or ():  # none any more while Python ends
+                tell(1 if beside else -1)
+
+    __del__ = stop  # the thread has ended
+
+    # --- when a program is to run -----------------------------------------------------------------
+
+    def run(self, taken: Taken, jdev: Any) -> list[Any]:
+        """The results of a program, which may have begun already."""
+        attempt, self.attempt = self.attempt, None
+        self.before, self.now = self.now, perf_counter()
+        if self.resting or not settings.ahead or jdev.platform != "cpu" or not _is_plain():
+            self.resting = max(self.resting - 1, 0)
+            self._forget()
+            return taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
+        if attempt is not None and attempt.came(taken):
+            results = self._expected(attempt, taken, jdev)
+        else:
+            self._unexpected(attempt, taken)
+            results = taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
+        self._go_on(taken)
+        return results
+
+    def _expected(self, attempt: Attempt, taken: Taken, jdev: Any) -> list[Any]:
+        expected, results = attempt.expected, attempt.results
+        saved = self.now - attempt.begun
+        if expected.may():
+            expected.trial.note(results is not None, self.now - self.before)
+        expected.gain = saved if expected.streak == 0 else min(expected.gain * 1.1, saved)
+        self.useless, self.rest = 0, REST
+        expected.repeat(taken.values, taken.numbers, self.runs)
+        if results is not None:
+            stats.programs_ahead += 1
+            taken.values.clear()
+            return results
+        begun = perf_counter()
+        results = taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
+        if expected.price is None or expected.streak <= 2:
+            jax.block_until_ready(results)
+            took = perf_counter() - begun
+            expected.price = took if expected.price is None else min(expected.price, took)
+        return results
+
+    def _unexpected(self, attempt: Attempt | None, taken: Taken) -> None:
+        if attempt is not None and attempt.results is not None:
+            attempt.expected.needed *= 2
+            stats.programs_wasted += 1
+        cached: Any = taken.cached
+        expected = self.next
+        if expected is None:
+            expected = self._new(cached)
+        elif expected.cached is not cached and expected.is_given_up():
+            expected.begin(cached)
+        expected.streak = 0
+        if expected.cached is cached:
+            expected.learn(taken.values, taken.numbers, self.runs)
+        self.useless += 1
+
+    def _new(self, cached: Cached) -> Expected:
+        """Expect a program where none was known to follow."""
+        for key, (context, old) in list(self.known.items()):
+            if not all(c.is_kept for c in (*context, old.cached)):
+                del self.known[key]  # it would hold programs that have made room
+        while len(self.known) >= CONTEXTS:
+            self.known.popitem(last=False)
+        expected = Expected(cached)
+        self.known[tuple(map(id, self.context))] = (self.context, expected)
+        return expected
+
+    def _go_on(self, taken: Taken) -> None:
+        """Remember the run, and look out for the next one."""
+        if self.useless > USELESS:
+            self.resting, self.rest = self.rest, min(2 * self.rest, LONGEST_REST)
+            self.useless = 0
+            self._forget()
+            return
+        self.runs = [[weakref.ref(v) for v in taken.alive], *self.runs[: RUNS - 1]]
+        self.context = (taken.cached, *self.context[:1])
+        key = tuple(map(id, self.context))
+        found = self.known.get(key)
+        if found is None:
+            self.next = None
+            return
+        self.known.move_to_end(key)
+        self.next = expected = found[1]
+        if not expected.cached.is_kept or _bytes(expected) > MOST_BYTES:
+            return
+        self.trace.watch = expected.known_from
+
+    def _forget(self) -> None:
+        """What ran before is no context of what comes."""
+        self.runs, self.context, self.next = [], (), None
+
+
+def _is_plain() -> bool:
+    """Whether programs are run in the plain way at all."""
+    return not (settings.eager or process.spmd_used or process.laid_out or process.interpret_only)
+
+
+def _are_ready(values: Sequence[Any], avals: Sequence[Any]) -> bool:
+    return len(values) == len(avals) and all(
+        v is not None and v.array is not None and v.aval is aval
+        for v, aval in zip(values, avals, strict=True)
+    )
+
+
+def _are_alike(a: Numbers, b: Numbers) -> bool:
+    """Whether numbers are the same, signs of zeros included."""
+    return a == b and _bits(a[0]) == _bits(b[0]) and _bits(a[2]) == _bits(b[2])
+
+
+def _bits(numbers: Sequence[Any]) -> bytes:
+    return np.asarray(numbers).tobytes()
+
+
+def _bytes(expected: Expected) -> int:
+    return sum(aval.nbytes for aval in expected.cached.key.in_avals)
