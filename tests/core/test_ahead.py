@@ -15,7 +15,7 @@ from torchish._ahead import forecast
 from torchish._ahead.expected import COUNT, NEW, SAME, SAMPLES, Expected, Trial, is_as
 from torchish._ahead.forecast import Forecast
 from torchish._basics.settings import settings
-from torchish._basics.state import state
+from torchish._basics.state import process, state
 from torchish._basics.stats import stats
 from torchish._core import running, trace
 from torchish._core.cache import ProgramCache
@@ -251,6 +251,18 @@ def test_what_listens_hears_an_end_for_each_begin(monkeypatch: pytest.MonkeyPatc
     del pending
     gc.collect()
     assert sum(heard) == 0
+
+
+def test_one_thread_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `set_num_threads(1)` nothing runs beside the script."""
+    monkeypatch.setattr(process, "num_threads", 1)
+
+    def loop() -> list[Any]:
+        x = torch.arange(3.0)
+        return [((x + 1) * (x - 2)).sum().item() for _ in range(STEPS)]
+
+    check(loop, 0)
+    assert stats.programs_ahead == 0 and my_forecast().next is None
 
 
 def test_threads_look_ahead_for_themselves() -> None:

@@ -216,8 +216,9 @@ class Forecast:
 
 
 def _is_plain() -> bool:
-    """Whether programs are run in the plain way at all."""
-    return not (settings.eager or process.spmd_used or process.laid_out or process.interpret_only)
+    """Whether programs are run in the plain way at all, and may have a core beside the script."""
+    elsewhere = process.spmd_used or process.laid_out or process.interpret_only
+    return not (settings.eager or elsewhere or process.num_threads == 1)
 
 
 def _are_ready(values: Sequence[Any], avals: Sequence[Any]) -> bool:
