@@ -186,6 +186,20 @@ def test_an_interpreted_program_between(monkeypatch: pytest.MonkeyPatch) -> None
     check(loop, STEPS, wasted=9)
 
 
+def test_a_count_that_is_met_late_is_no_error() -> None:
+    """A number that was recorded before the others were predicted, and has no step yet."""
+
+    def loop() -> list[Any]:
+        found, kept = [], torch.tensor(1.0)
+        for k in range(STEPS):
+            n = kept if k < 5 else torch.tensor(float(k * k))
+            x = torch.tensor([float(k), 1.0])
+            found.append((n * 2 + x).sum().item())
+        return found
+
+    check(loop, 0, wasted=4)
+
+
 def test_memory_shared_with_numpy() -> None:
     def loop() -> list[Any]:
         x, found = torch.ones(3), []

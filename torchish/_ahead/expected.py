@@ -149,9 +149,9 @@ class Expected:
         if self.streak < FEWEST:
             self.learn(values, numbers, runs)
             return
-        for k, (now, step, _) in self.counts.items():
-            if self.sources[k] == COUNT:
-                self.counts[k] = (_plus(now, step), step, 0)
+        for k, (_, step, _) in self.counts.items():
+            if is_number(values[k]):
+                self.counts[k] = (values[k].array, step, 0)
         self._keep(numbers)
 
     # --- predicting -------------------------------------------------------------------------------
