@@ -24,9 +24,11 @@ SAME, COUNT, NEW = "same", "count", "new"
 Source = tuple[int, int] | str
 MISSES = 4  # in a row: then a number is no count
 LEAST_GAIN = 3e-5  # seconds: looking ahead costs some of them
+# Runs of a kind in a row while that is tried, those of a kind that are compared, and the share of
+# the time without that the time with it must stay below.
 ROUND, SAMPLES, WORTH = 12, 24, 0.97
 FEWEST = 3  # runs that came as expected before the next is run ahead
-FORGIVEN = 4
+FORGIVEN = 4  # times as many that were asked for: then one for nothing is forgotten
 
 
 class Trial:
