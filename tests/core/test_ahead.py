@@ -92,6 +92,27 @@ def test_a_training_loop() -> None:
     assert all(SAME in s and COUNT in s and any(isinstance(k, tuple) for k in s) for s in sources)
 
 
+def test_where_no_input_is_new_a_run_begins_behind_the_one_before() -> None:
+    begun = []
+
+    def loop() -> list[Any]:
+        net, x = model(), torch.randn(4, 6)
+        rule = optim.SGD(net.parameters(), 0.1)
+        losses = []
+        for _ in range(STEPS):
+            rule.zero_grad()
+            loss = net(x).pow(2).mean()
+            loss.backward()
+            rule.step()
+            losses.append(loss.item())
+            attempt = my_forecast().attempt  # nothing is recorded yet
+            begun.append(attempt is not None and attempt.results is not None)
+        return losses
+
+    check(loop, STEPS - 10)
+    assert not any(begun[:STEPS]) and all(begun[-STEPS // 2 :])
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_new_batches_are_waited_for(dropout: float) -> None:
     def loop() -> list[Any]:

@@ -77,7 +77,9 @@ class Expected:
     def begin(self, cached: Cached) -> None:
         """Another program than before: nothing is known of its inputs."""
         self.cached = cached
+        self.bytes = sum(aval.nbytes for aval in cached.key.in_avals)  # of its inputs
         self.sources: list[Source] = []
+        self.known_from = 0  # so many inputs have to be recorded until all others are known
         self.last: list[weakref.ref[Value]] = []
         # By input: the last number, its step, how often in a row it was not as expected.
         self.counts: dict[int, tuple[Any, Any, int]] = {}
@@ -115,6 +117,7 @@ class Expected:
                 self.sources[k] = self._source(k, value, made.get(id(value)))
             self._count(k, value, is_right)
         self.last = [weakref.ref(v) for v in values]
+        self.known_from = max((k + 1 for k, s in enumerate(self.sources) if s == NEW), default=0)
         self._keep(numbers)
 
     def _source(self, k: int, value: Value, made: tuple[int, int] | None) -> Source:
@@ -158,10 +161,17 @@ class Expected:
 
     # --- predicting -------------------------------------------------------------------------------
 
-    @property
-    def known_from(self) -> int:
-        """How many inputs must have been recorded until the others can be predicted."""
-        return max((k + 1 for k, s in enumerate(self.sources) if s == NEW), default=0)
+    def inputs(self, recorded: Sequence[Value], runs: Sequence[Any]) -> list[Value] | None:
+        """The inputs of the next run, of which some were recorded; None where one is not there."""
+        avals = self.cached.key.in_avals
+        if not len(recorded) <= len(self.sources) == len(avals):
+            return None
+        values: list[Any] = list(recorded)
+        values += [self.predicted(k, runs) for k in range(len(values), len(avals))]
+        for value, aval in zip(values, avals, strict=True):
+            if value is None or value.aval is not aval or value.array is None:
+                return None
+        return values
 
     def predicted(self, k: int, runs: Sequence[Any]) -> Value | None:
         """The value that an input will have; None where that is not known."""
@@ -221,3 +231,12 @@ def is_as(value: Value, expected: Value | None) -> bool:
         return False
     same: bool = value.array.tobytes() == expected.array.tobytes()
     return same
+
+
+def are_alike(a: Numbers, b: Numbers) -> bool:
+    """Whether numbers are the same, signs of zeros included."""
+    return a == b and (0.0 not in a[0] or _bits(a[0]) == _bits(b[0])) and _bits(a[2]) == _bits(b[2])
+
+
+def _bits(numbers: Sequence[Any]) -> bytes:
+    return np.asarray(numbers).tobytes() if numbers else b""

@@ -17,11 +17,11 @@ import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from operator import is_
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 from .._basics.concrete import concrete
 from .._basics.devices import jax_device
@@ -33,7 +33,7 @@ from .._core.cache import Cached
 from .._core.program import call_program
 from .._core.running import Taken, may_use, place
 from .._core.values import Value
-from .expected import Expected, Numbers, is_as
+from .expected import Expected, Numbers, are_alike, is_as
 
 if TYPE_CHECKING:
     from .._core.trace import Trace
@@ -56,14 +56,14 @@ class Attempt:
         self.values = values
         self.numbers = numbers
         self.results: list[Any] | None = None
-        self.begun = perf_counter()
+        self.begun = perf_counter()  # and again when the script records beside it
 
     def came(self, taken: Taken) -> bool:
         """Whether what is to be run is what was expected."""
-        if self.expected.cached is not taken.cached:
+        if self.expected.cached is not taken.cached or not are_alike(taken.numbers, self.numbers):
             return False
-        inputs = zip(taken.values, self.values, strict=True)
-        return _are_alike(taken.numbers, self.numbers) and all(is_as(v, w) for v, w in inputs)
+        inputs = taken.values, self.values
+        return all(map(is_, *inputs)) or all(map(is_as, *inputs))
 
 
 class Forecast:
@@ -84,33 +84,42 @@ class Forecast:
     # --- while the script records -----------------------------------------------------------------
 
     def look(self) -> None:
-        """So many inputs are known: run what is expected, if that pays."""
+        """So many inputs are known: run what is expected, if that pays and did not begin before."""
+        self.trace.watch = sys.maxsize
+        if self.attempt is None:
+            self._expect()
+        attempt = self.attempt
+        if attempt is not None:
+            attempt.begun = perf_counter()
+            self._tell(attempt.results is not None)
+
+    def filled(self) -> None:
+        """What ran has its arrays: where no input is new, the next run begins behind it."""
+        if self.trace.watch == 0:
+            self._expect()
+
+    @concrete
+    @widened
+    def _expect(self) -> None:
         trace, expected = self.trace, self.next
-        trace.watch = sys.maxsize
         if expected is None or trace.mesh is not None or not _is_plain():
             return
-        recorded = trace.entries
         entries = expected.cached.key.entries
         numbers = expected.predicted_numbers((trace.floats, trace.ints, trace.complexes))
-        if numbers is None or recorded != list(entries[: len(recorded)]):
+        if numbers is None or trace.entries != list(entries[: len(trace.entries)]):
             return
-        values: list[Any] = list(trace.externals)
-        others = range(len(values), len(expected.sources))
-        values += [expected.predicted(k, self.runs) for k in others]
-        if not _are_ready(values, expected.cached.key.in_avals):
+        values = expected.inputs(trace.externals, self.runs)
+        if values is None:
             return
         self.attempt = Attempt(expected, values, numbers)
         if expected.may() and expected.trial.says() and may_use(expected.cached):
             self._begin(self.attempt)
 
-    @concrete
-    @widened
     def _begin(self, attempt: Attempt) -> None:
         try:
             arrays = place(attempt.values, jax_device(self.trace.device))
             cached = attempt.expected.cached
             attempt.results = call_program(cached.program, arrays, attempt.numbers)
-            self._tell(True)
         except Exception:  # out of memory: it fails again when it is asked for, and says so then
             attempt.expected.streak = 0
 
@@ -197,7 +206,7 @@ class Forecast:
             self.useless = 0
             self._forget()
             return
-        self.runs = [[weakref.ref(v) for v in taken.alive], *self.runs[: RUNS - 1]]
+        self.runs = [list(map(weakref.ref, taken.alive)), *self.runs[: RUNS - 1]]
         self.context = (taken.cached, *self.context[:1])
         key = tuple(map(id, self.context))
         found = self.known.get(key)
@@ -206,7 +215,7 @@ class Forecast:
             return
         self.known.move_to_end(key)
         self.next = expected = found[1]
-        if not expected.cached.is_kept or _bytes(expected) > MOST_BYTES:
+        if not expected.cached.is_kept or expected.bytes > MOST_BYTES:
             return
         self.trace.watch = expected.known_from
 
@@ -219,23 +228,3 @@ def _is_plain() -> bool:
     """Whether programs are run in the plain way at all, and may have a core beside the script."""
     elsewhere = process.spmd_used or process.laid_out or process.interpret_only
     return not (settings.eager or elsewhere or process.num_threads == 1)
-
-
-def _are_ready(values: Sequence[Any], avals: Sequence[Any]) -> bool:
-    return len(values) == len(avals) and all(
-        v is not None and v.array is not None and v.aval is aval
-        for v, aval in zip(values, avals, strict=True)
-    )
-
-
-def _are_alike(a: Numbers, b: Numbers) -> bool:
-    """Whether numbers are the same, signs of zeros included."""
-    return a == b and _bits(a[0]) == _bits(b[0]) and _bits(a[2]) == _bits(b[2])
-
-
-def _bits(numbers: Sequence[Any]) -> bytes:
-    return np.asarray(numbers).tobytes()
-
-
-def _bytes(expected: Expected) -> int:
-    return sum(aval.nbytes for aval in expected.cached.key.in_avals)

@@ -96,6 +96,8 @@ class Taken:
             raise
         for value, array in zip(self.alive, results, strict=True):
             value.array, value.trace = array, None
+        if self.ahead is not None:
+            self.ahead.filled()
         if notices.are_waiting():
             notices.give()
 
