@@ -70,9 +70,10 @@ format: $(DEV_DEPS)
 types: $(DEV_DEPS)
 	$(PY) -m mypy
 
-# What is generated from the registry: type stubs.
+# What is generated from the registry: type stubs, and the rules that torchish-cpu has compiled in.
 stubs: $(DEV_DEPS)
 	$(PY) tools/stubs.py
+	$(PY) tools/update_rules.py
 
 # All of PyTorch's OpInfo entries through both libraries: every sample of float32 and int64, some of
 # each of the other dtypes. About 40 minutes on two cores.

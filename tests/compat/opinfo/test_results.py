@@ -38,9 +38,9 @@ def test_share_of_entries_that_hold(dtype: str, share: float) -> None:
     assert held >= share * len(found), f"{held} of {len(found)}"
 
 
-@pytest.mark.parametrize("tool", ["compat_matrix.py", "stubs.py"])
+@pytest.mark.parametrize("tool", ["compat_matrix.py", "stubs.py", "update_rules.py"])
 def test_generated_files_are_fresh(tool: str) -> None:
-    """The compatibility matrix and the stubs are what the registry gives now."""
+    """The compatibility matrix, stubs and compiled-in rules are what the registry gives now."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(ROOT / "tools" / tool), "--check"],
         cwd=ROOT, capture_output=True, text=True,

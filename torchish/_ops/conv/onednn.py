@@ -27,13 +27,13 @@ from .xla_maps import ConvShape
 # Names of targets are those of the library's functions and a version: programs in the persistent
 # cache refer to them by name.
 CONV, CONV_PACKED = "torchish_conv_1", "torchish_conv_packed_1"
-MATMUL, LOOPS = "torchish_matmul_1", "torchish_loops_1"
+MATMUL, UPDATES = "torchish_matmul_1", "torchish_updates_1"
 LSTM, LSTM_GRADIENT = "torchish_lstm_1", "torchish_lstm_gradient_1"
 GRU, GRU_GRADIENT = "torchish_gru_1", "torchish_gru_gradient_1"
 MAX_POOL, MAX_POOL_GRADIENT = "torchish_max_pool_1", "torchish_max_pool_gradient_1"
 ATTENTION, ATTENTION_GRADIENT = "torchish_attention_1", "torchish_attention_gradient_1"
 _TARGETS = (
-    CONV, CONV_PACKED, MATMUL, LOOPS, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL,
+    CONV, CONV_PACKED, MATMUL, UPDATES, LSTM, LSTM_GRADIENT, GRU, GRU_GRADIENT, MAX_POOL,
     MAX_POOL_GRADIENT, ATTENTION, ATTENTION_GRADIENT,
 )  # fmt: skip
 FORWARD, INPUT_GRAD, WEIGHT_GRAD = 0, 1, 2

@@ -19,7 +19,7 @@ from .stablehlo import collect
 LARGEST = 1 << 15
 # What makes no loop of its own.
 FREE = ("reshape", "custom_call", "constant", "broadcast_in_dim", "iota", "optimization_barrier")
-WAKES = (onednn.MATMUL, onednn.LOOPS)
+WAKES = (onednn.MATMUL, onednn.UPDATES)
 
 
 def keep_awake(lowered: Any) -> None:

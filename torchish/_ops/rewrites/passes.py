@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..._core.program import rewrites
 from .awake import keep_awake
 from .heads import leave_heads
-from .loops import fuse_updates
 from .products import use_onednn
+from .updates import fuse_updates
 
 rewrites += [fuse_updates, use_onednn, keep_awake, leave_heads]

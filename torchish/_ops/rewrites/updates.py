@@ -3,7 +3,8 @@
 An update rule is a function of elementwise operators with several results (a parameter, two
 moments). XLA's CPU backend writes a loop for each result, each on one thread, and reads the
 operands anew in each: Adam over 200,000 parameters takes 0.4 ms of a step of 1.8. A group of such
-operators becomes one call, whose code is a list of instructions (native/src/loops.cc).
+operators becomes one call, whose code is a list of instructions (native/src/updates.cc); parameters
+of one shape that are updated by the same list share a call.
 
 Groups whose results are all results of their function are taken, if there are two at least: what a
 forward pass keeps for the way back XLA computes anew within its loops, which is cheaper.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from operator import itemgetter
 from typing import Any
 
 from jax.interpreters.mlir import ir
@@ -22,7 +24,7 @@ from .stablehlo import call, collect, integers, is_float32, owner, shape
 
 FEWEST_ELEMENTS = 1 << 13
 
-# In the order of FORMS in native/src/loops.cc.
+# In the order of `Op` in native/src/instructions.h.
 OPS = {
     f"stablehlo.{name}": number
     for number, name in enumerate(
@@ -40,7 +42,9 @@ def fuse_updates(lowered: Any) -> None:
         for function in collect(module, lambda op: op.name == "func.func"):
             for block in function.regions[0].blocks:
                 for group in _groups(list(block.operations)):
-                    _replace(group)
+                    for copies in _alike(group):
+                        if _is_worth([op for copy in copies for op in copy.ops]):
+                            _replace(copies)
 
 
 def _groups(ops: Sequence[Any]) -> list[list[Any]]:
@@ -62,7 +66,7 @@ def _groups(ops: Sequence[Any]) -> list[list[Any]]:
         depths[op.operation] = depth
         if size is not None:
             found.setdefault((size, depth), []).append(op)
-    return [g for (size, _), g in found.items() if prod(size) >= FEWEST_ELEMENTS and _is_worth(g)]
+    return [group for (size, _), group in found.items() if prod(size) >= FEWEST_ELEMENTS]
 
 
 def _size(op: Any) -> tuple[int, ...] | None:
@@ -82,16 +86,23 @@ def _is_worth(group: Sequence[Any]) -> bool:
     return ends and sum(map(bool, leaving)) > 1
 
 
-class _Registers:
-    """What a call's instructions refer to: arrays, then numbers, then the instructions' results."""
+class _List:
+    """Operators as a list of instructions, which refer to arrays, then numbers, then each other."""
 
-    def __init__(self, group: Sequence[Any]) -> None:
+    def __init__(self, ops: Sequence[Any]) -> None:
+        self.ops = ops
         self.arrays: list[Any] = []
         self.numbers: list[Any] = []
-        self.own = {op.operation: k for k, op in enumerate(group)}
-        for op in group:
+        self.own = {op.operation: k for k, op in enumerate(ops)}
+        for op in ops:
             for value in op.operands:
                 self._note(value)
+        self.code: list[int] = []
+        self.is_vector = True  # no instruction has numbers alone: that is a loop of XLA's
+        for op in ops:
+            a, b = (self._register(x) for x in (op.operands[0], op.operands[-1]))
+            self.is_vector &= not (self._is_number(a) and self._is_number(b))
+            self.code += [OPS[op.name], a, b]
 
     def _note(self, value: Any) -> None:
         if owner(value) in self.own:
@@ -101,50 +112,84 @@ class _Registers:
         if found not in into:
             into.append(found)
 
-    def of(self, value: Any) -> int:
-        """The register of an operand."""
+    def _register(self, value: Any) -> int:
         source = owner(value)
         if source in self.own:
-            return self.of_result(source)
+            return self._of_result(source)
         number = _number(value)
         if number is None:
             return self.arrays.index(value)
         return len(self.arrays) + self.numbers.index(number)
 
-    def of_result(self, op: Any) -> int:
-        """The register of what an operator makes."""
+    def _of_result(self, op: Any) -> int:
         return len(self.arrays) + len(self.numbers) + self.own[op.operation]
 
-    def is_number(self, register: int) -> bool:
-        """Whether a register holds a number."""
+    def _is_number(self, register: int) -> bool:
         return 0 <= register - len(self.arrays) < len(self.numbers)
 
+    @property
+    def results(self) -> list[Any]:
+        """The operators whose results others want."""
+        return [
+            op
+            for op in self.ops
+            if any(use.owner.operation not in self.own for use in op.results[0].uses)
+        ]
 
-def _replace(group: Sequence[Any]) -> None:
-    """One call in the place of a group."""
-    size = shape(group[0].results[0])
-    registers = _Registers(group)
-    code = []
-    for op in group:
-        a, b = (registers.of(x) for x in (op.operands[0], op.operands[-1]))
-        if registers.is_number(a) and registers.is_number(b):
-            return  # a loop of XLA's over an array that repeats a number
-        code += [OPS[op.name], a, b]
-    results = [
-        op
-        for op in group
-        if any(use.owner.operation not in registers.own for use in op.results[0].uses)
-    ]
-    last = group[-1]
+    @property
+    def outs(self) -> list[int]:
+        """The registers of what others want."""
+        return [self._of_result(op) for op in self.results]
+
+    def is_copy_of(self, other: _List) -> bool:
+        """Whether it is the same list, with the same numbers, of other arrays."""
+        mine, others = ((x.code, x.outs, len(x.arrays), len(x.numbers)) for x in (self, other))
+        return mine == others and all(map(_is_same_number, self.numbers, other.numbers))
+
+
+def _alike(group: Sequence[Any]) -> list[list[_List]]:
+    """The independent parts of a group; those together that are the same list of instructions."""
+    found: list[list[_List]] = []
+    for part in map(_List, _parts(group)):
+        if part.is_vector:
+            copies = next((c for c in found if part.is_copy_of(c[0])), None)
+            if copies is None:
+                found.append([part])
+            else:
+                copies.append(part)
+    return found
+
+
+def _parts(group: Sequence[Any]) -> list[list[Any]]:
+    """A group's parts that have no array in common; in the order of its block, by their ends."""
+    parts: dict[Any, list[int]] = {}  # by what is read or made there
+    for k, op in enumerate(group):
+        met = [op.results[0], *(x for x in op.operands if _number(x) is None)]
+        merged = [k]
+        for old in {id(p): p for p in (parts.get(x) for x in met) if p is not None}.values():
+            merged += old
+        merged.sort()
+        touched = {x for i in merged for x in (group[i].results[0], *group[i].operands)}
+        parts.update({x: merged for x in touched if _number(x) is None})
+    every = sorted({id(p): p for p in parts.values()}.values(), key=itemgetter(-1))
+    return [[group[i] for i in part] for part in every]
+
+
+def _replace(copies: Sequence[_List]) -> None:
+    """One call in the place of lists that are alike."""
+    first, ops = copies[0], [op for copy in copies for op in copy.ops]
+    results = [op for copy in copies for op in copy.results]
+    size = shape(ops[0].results[0])
+    last = copies[-1].ops[-1]
     with ir.InsertionPoint(last), last.location:
         made = call(
-            onednn.LOOPS, [*registers.arrays, *registers.numbers], [size] * len(results),
-            arrays=len(registers.arrays), code=code, outs=[registers.of_result(r) for r in results],
-            awake=0,
+            onednn.UPDATES, [*(a for copy in copies for a in copy.arrays), *first.numbers],
+            [size] * len(results), copies=len(copies), arrays=len(first.arrays), code=first.code,
+            outs=first.outs, awake=0,
         )  # fmt: skip
     for op, value in zip(results, made, strict=True):
         op.results[0].replace_all_uses_with(value)
-    for op in reversed(group):
+    for op in reversed(ops):
         op.erase()
 
 
@@ -154,3 +199,12 @@ def _number(value: Any) -> Any:
     if op is None or op.name != "stablehlo.broadcast_in_dim" or shape(op.operands[0]):
         return None
     return op.operands[0] if not integers(op.attributes["broadcast_dimensions"]) else None
+
+
+def _is_same_number(a: Any, b: Any) -> bool:
+    if a == b:
+        return True
+    made = owner(a), owner(b)
+    if any(op is None or op.name != "stablehlo.constant" for op in made):
+        return False
+    return bool(made[0].attributes["value"] == made[1].attributes["value"])
