@@ -260,7 +260,7 @@ def test_a_run_ahead_that_fails_is_made_again(monkeypatch: pytest.MonkeyPatch) -
         raise MemoryError("no room")
 
     plain = outcome(loop, False)
-    monkeypatch.setattr(forecast, "call_program", refuse)
+    monkeypatch.setattr(forecast, "start_program", refuse)
     assert outcome(loop, True) == plain
     assert calls and stats.programs_ahead == 0
 

@@ -65,6 +65,42 @@ def _quartile(numbers: list[float]) -> float:
     return numbers[len(numbers) // 4]
 
 
+class Count:
+    """A number that may grow by the same step from run to run."""
+
+    __slots__ = ("aval", "least", "misses", "most", "now", "step", "value")
+
+    def __init__(self, value: Value) -> None:
+        self.aval = value.aval
+        self.now: Any = None  # Python's numbers: numpy's take ten times as long
+        self.step: Any = None
+        self.misses = 0  # in a row
+        self.value: Value | None = None  # the next one, if it was asked for
+        np_type = value.aval.dtype.np
+        info: Any = np.finfo(np_type) if np_type.kind == "f" else np.iinfo(np_type)
+        self.least, self.most = np.array([info.min, info.max], np_type).tolist()
+
+    def note(self, value: Value, is_right: bool) -> None:
+        """The number that came, and whether it was the expected one."""
+        now, old = value.array.item(), self.now
+        self.misses = 0 if is_right or old is None else self.misses + 1
+        self.step = None if old is None else now - old
+        self.now, self.value = now, None
+
+    def came(self, value: Value) -> None:
+        """The expected number came."""
+        self.now, self.value = value.array.item(), None
+        self.misses = 0
+
+    def next(self) -> Value | None:
+        """What is expected; None where that is not known, or no number of the type."""
+        if self.value is None and self.step is not None:
+            total = self.now + self.step
+            if self.least <= total <= self.most:
+                self.value = Value(np.array(total, self.aval.dtype.np), self.aval)
+        return self.value
+
+
 class Expected:
     """The program that follows some others."""
 
@@ -81,8 +117,9 @@ class Expected:
         self.sources: list[Source] = []
         self.known_from = 0  # so many inputs have to be recorded until all others are known
         self.last: list[weakref.ref[Value]] = []
-        # By input: the last number, its step, how often in a row it was not as expected.
-        self.counts: dict[int, tuple[Any, Any, int]] = {}
+        # Where each input is: which of the last runs, or -1 for `last`; which number there.
+        self.places: list[tuple[int, int]] = []
+        self.counts: dict[int, Count] = {}  # by input
         self.numbers: Numbers | None = None
         self.steps: list[int] = []
         self.streak = self.absences = 0
@@ -115,8 +152,10 @@ class Expected:
             is_right = is_as(value, self.predicted(k, runs))
             if not is_right:
                 self.sources[k] = self._source(k, value, made.get(id(value)))
-            self._count(k, value, is_right)
+            if self.sources[k] == COUNT:
+                self.counts.setdefault(k, Count(value)).note(value, is_right)
         self.last = [weakref.ref(v) for v in values]
+        self.places = [s if isinstance(s, tuple) else (-1, k) for k, s in enumerate(self.sources)]
         self.known_from = max((k + 1 for k, s in enumerate(self.sources) if s == NEW), default=0)
         self._keep(numbers)
 
@@ -125,14 +164,8 @@ class Expected:
             return made
         if self.last and self.last[k]() is value:
             return SAME
-        misses = self.counts[k][2] if k in self.counts else 0
+        misses = self.counts[k].misses if k in self.counts else 0
         return COUNT if is_number(value) and misses < MISSES else NEW
-
-    def _count(self, k: int, value: Value, is_right: bool) -> None:
-        if self.sources[k] == COUNT:
-            now, old = value.array, self.counts.get(k)
-            step, misses = (None, 0) if old is None else (_minus(now, old[0]), old[2] + 1)
-            self.counts[k] = (now, step, 0 if is_right else misses)
 
     def _keep(self, numbers: Numbers) -> None:
         ints = numbers[1]
@@ -154,23 +187,28 @@ class Expected:
         if self.streak < FEWEST:
             self.learn(values, numbers, runs)
             return
-        for k, (_, step, _) in self.counts.items():
-            if is_number(values[k]):
-                self.counts[k] = (values[k].array, step, 0)
+        for k, count in self.counts.items():
+            if self.sources[k] == COUNT:
+                count.came(values[k])
         self._keep(numbers)
 
     # --- predicting -------------------------------------------------------------------------------
 
     def inputs(self, recorded: Sequence[Value], runs: Sequence[Any]) -> list[Value] | None:
         """The inputs of the next run, of which some were recorded; None where one is not there."""
-        avals = self.cached.key.in_avals
-        if not len(recorded) <= len(self.sources) == len(avals):
+        avals, found = self.cached.key.in_avals, len(recorded)
+        if not self.known_from <= found <= len(self.places) == len(avals):
             return None
-        values: list[Any] = list(recorded)
-        values += [self.predicted(k, runs) for k in range(len(values), len(avals))]
-        for value, aval in zip(values, avals, strict=True):
-            if value is None or value.aval is not aval or value.array is None:
-                return None
+        tables = (*runs, self.last)
+        try:
+            values: list[Any] = [*recorded, *[tables[t][k]() for t, k in self.places[found:]]]
+        except IndexError:
+            return None
+        for k, count in self.counts.items():
+            if k >= found and self.sources[k] == COUNT:
+                values[k] = count.next()
+        if [1 for v, a in zip(values, avals) if v is None or v.aval is not a or v.array is None]:  # noqa: B905 - of one length
+            return None
         return values
 
     def predicted(self, k: int, runs: Sequence[Any]) -> Value | None:
@@ -182,10 +220,7 @@ class Expected:
             return refs[number]() if number < len(refs) else None
         if source == SAME:
             return self.last[k]()
-        now, step, _ = self.counts.get(k, (None, None, 0))
-        if source != COUNT or step is None:
-            return None
-        return Value(_plus(now, step), self.cached.key.in_avals[k])
+        return self.counts[k].next() if source == COUNT and k in self.counts else None
 
     def predicted_numbers(self, recorded: Numbers) -> Numbers | None:
         """The numbers of a run that has recorded some already."""
@@ -203,16 +238,6 @@ class Expected:
         if self.price is None or self.streak < self.needed or self.gain < LEAST_GAIN:
             return False
         return self.streak * self.gain >= self.price
-
-
-def _plus(a: Any, b: Any) -> Any:
-    with np.errstate(all="ignore"):  # what overflows is no count, and nobody's concern
-        return np.asarray(a + b, a.dtype)
-
-
-def _minus(a: Any, b: Any) -> Any:
-    with np.errstate(all="ignore"):
-        return np.asarray(a - b, a.dtype)
 
 
 def is_number(value: Value) -> bool:

@@ -17,7 +17,6 @@ import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from operator import is_
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from .._basics.state import process
 from .._basics.stats import stats
 from .._basics.wide import widened
 from .._core.cache import Cached
-from .._core.program import call_program
+from .._core.program import start_program
 from .._core.running import Taken, may_use, place
 from .._core.values import Value
 from .expected import Expected, Numbers, are_alike, is_as
@@ -62,8 +61,8 @@ class Attempt:
         """Whether what is to be run is what was expected."""
         if self.expected.cached is not taken.cached or not are_alike(taken.numbers, self.numbers):
             return False
-        inputs = taken.values, self.values
-        return all(map(is_, *inputs)) or all(map(is_as, *inputs))
+        pairs = zip(taken.values, self.values, strict=True)
+        return not [1 for v, w in pairs if v is not w and not is_as(v, w)]
 
 
 class Forecast:
@@ -87,7 +86,7 @@ class Forecast:
         """So many inputs are known: run what is expected, if that pays and did not begin before."""
         self.trace.watch = sys.maxsize
         if self.attempt is None:
-            self._expect()
+            self._look()
         attempt = self.attempt
         if attempt is not None:
             attempt.begun = perf_counter()
@@ -100,6 +99,9 @@ class Forecast:
 
     @concrete
     @widened
+    def _look(self) -> None:
+        self._expect()
+
     def _expect(self) -> None:
         trace, expected = self.trace, self.next
         if expected is None or trace.mesh is not None or not _is_plain():
@@ -119,7 +121,7 @@ class Forecast:
         try:
             arrays = place(attempt.values, jax_device(self.trace.device))
             cached = attempt.expected.cached
-            attempt.results = call_program(cached.program, arrays, attempt.numbers)
+            attempt.results = start_program(cached.program, arrays, attempt.numbers)
         except Exception:  # out of memory: it fails again when it is asked for, and says so then
             attempt.expected.streak = 0
 
@@ -162,6 +164,7 @@ class Forecast:
         self.useless, self.rest = 0, REST
         expected.repeat(taken.values, taken.numbers, self.runs)
         if results is not None:
+            stats.programs_run += 1
             stats.programs_ahead += 1
             taken.values.clear()
             return results
