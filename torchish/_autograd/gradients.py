@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from .._basics.memo import Memo
-from .._basics.state import state
+from .._basics.state import process, state
 from .._core import store
 from .._core.kernels import Kernel
 from .._core.trace import record, record_on
@@ -74,14 +74,30 @@ def as_var(tensor: TensorBase, graph: bool) -> Var:
     return (tensor._value(), edge)
 
 
+def with_gradients(params: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """The parameters that have a gradient, and that; read without a call where `.grad` is ours."""
+    found = []
+    ours, known, is_ours = process.tensor_class.grad, None, False
+    for param in params:
+        if type(param) is not known:
+            known = type(param)
+            is_ours = known.grad is ours
+        grad = param._grad if is_ours else None
+        if grad is None:
+            grad = param.grad
+        if grad is not None:
+            found.append((param, grad))
+    return found
+
+
 def clear(params: Iterable[Any], set_to_none: bool) -> None:
     """Drop the gradients of parameters, or fill them with zeros, cut from their history."""
-    for param in params:
-        grad = param.grad
-        if grad is None:
-            continue
+    for param, grad in with_gradients(params):
         if set_to_none:
-            param.grad = None
+            if param._grad is grad:
+                param._grad = None
+            else:
+                param.grad = None
             continue
         if grad.grad_fn is not None:
             grad.detach_()

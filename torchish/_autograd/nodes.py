@@ -470,11 +470,14 @@ class AccumulateGrad(Node):
 
     # Given by backward.py.
     add_to: Any = None
+    edges = ()
+    sequence = sys.maxsize  # leaves run as soon as they are ready
 
     def __init__(self, variable: Any) -> None:
-        super().__init__((), (variable._aval,))
+        self.out_avals = (variable._aval,)
         self.variable = variable
-        self.sequence = sys.maxsize  # leaves run as soon as they are ready
+        if state.anomaly:
+            self.metadata["traceback_"] = _user_stack()
 
     def apply(self, grads: list[Var | None], graph: bool) -> Sequence[Var | None]:
         """Accumulate; the first gradient becomes `.grad`, later ones are added to it in place."""

@@ -32,10 +32,11 @@ for _module in sorted(_modules(__path__[0], f"{__name__}.")):
 from .call.autocast import guard_listed  # noqa: E402
 from .call.docstrings import document  # noqa: E402
 from .protocol.overriding import guard_table  # noqa: E402
-from .registry import PLACES, table  # noqa: E402
+from .registry import PLACES, settle, table  # noqa: E402
 
 guard_listed()
 for _place in PLACES:
     guard_table(_place, table(_place))
     if _place != "internal":
         document(_place, table(_place), table("nn.functional"))
+settle()

@@ -32,7 +32,10 @@ operators: dict[str, Operator] = {}
 
 
 class Namespace:
-    """Late-bound access to the public functions of one place: `ops.add`, `nnf.relu`."""
+    """Access to the public functions of one place: `ops.add`, `nnf.relu`.
+
+    Late-bound until all are registered and guarded (`settle`), attributes like others then.
+    """
 
     def __init__(self, place: str) -> None:
         self._place = place
@@ -50,6 +53,13 @@ class Namespace:
 ops, nnf, linalg = Namespace("torch"), Namespace("nn.functional"), Namespace("linalg")
 fft, special, internal = Namespace("fft"), Namespace("special"), Namespace("internal")
 methods = Namespace("method")
+_namespaces = (ops, nnf, linalg, fft, special, internal, methods)
+
+
+def settle() -> None:
+    """What the tables contain now is final: functions are found without a look at them."""
+    for space in _namespaces:
+        space.__dict__.update(_tables[space._place])
 
 
 def table(place: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .._autograd.interop import wrap_host
 from .._core.values import Value
 from .._ops.registry import Scalar, Tensors, internal, op
 from .._tensor.tensor import Tensor
-from ._rule import RuleOptimizer, count_of, counter, run
+from ._rule import Member, RuleOptimizer, count_of, counter, run
 from ._rules import Coefficient, mixed, packed, widened
 
 __all__ = ["Adafactor"]
@@ -145,11 +145,11 @@ class Adafactor(RuleOptimizer):
         return {"step": counter(0.0), **zeros}
 
     def _step_batch(
-        self, group: dict[str, Any], numbers: dict[str, float], params: list[Tensor]
+        self, group: dict[str, Any], numbers: dict[str, float], members: list[Member]
     ) -> None:
         # vectors and matrices keep different state
         for slots in (("variance",), ("row_var", "col_var")):
-            chosen = [p for p in params if slots[0] in self.state[p]]
+            chosen = [member for member in members if slots[0] in member[2]]
             if chosen:
                 self._chosen = slots
                 super()._step_batch(group, numbers, chosen)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from .._autograd.grad_mode import enable_grad, no_grad
+from .._autograd.gradients import with_gradients
 from .._autograd.interop import host_array, wrap_host
 from .._basics.dtypes import float64
 from .._basics.errors import NotSupportedError
@@ -19,6 +21,8 @@ from .._ops.registry import ops
 from .._tensor.bare import assign, run
 from .._tensor.tensor import Tensor
 from .optimizer import Optimizer
+
+Member = tuple[Tensor, Tensor, dict[str, Any]]  # a parameter, its gradient, its state
 
 
 def check_lr(lr: Any, name: str = "Invalid learning rate") -> None:
@@ -169,33 +173,37 @@ class RuleOptimizer(Optimizer):
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        batches: dict[tuple[Any, ...], list[Tensor]] = {}
+        batches: dict[tuple[Any, ...], list[Member]] = {}
         # Most parameters share the values of their counters.
         known: dict[int, tuple[Value, float]] = {}
-        counters = self._counters
-        for param in group["params"]:
-            if param.grad is None:
-                continue
-            state = self.state[param]
+        counters, states = self._counters, self.state
+        for param, grad in with_gradients(group["params"]):
+            state = states[param]
             if not state:
                 state.update(self._init_state(param, group))
             numbers = tuple([_number(state[name], known) for name in counters])
-            batches.setdefault((param.device, param.dtype, numbers), []).append(param)
-        for (_, _, numbers), params in batches.items():
-            self._step_batch(group, dict(zip(self._counters, numbers, strict=True)), params)
+            kind = (*kind_of(param), numbers)
+            batches.setdefault(kind, []).append((param, grad, state))
+        for (_, _, numbers), members in batches.items():
+            self._step_batch(group, dict(zip(counters, numbers, strict=True)), members)
 
     def _step_batch(
-        self, group: dict[str, Any], numbers: dict[str, float], params: list[Tensor]
+        self, group: dict[str, Any], numbers: dict[str, float], members: list[Member]
     ) -> None:
-        slots = self._slots(group)
-        states = [self.state[param] for param in params]
-        arrays = [[state[name] for state in states] for name in slots]
-        grads: list[Any] = [param.grad for param in params]
+        params = [param for param, _, _ in members]
+        grads = [grad for _, grad, _ in members]
+        states = [state for _, _, state in members]
+        arrays = [[state[name] for state in states] for name in self._slots(group)]
         made, changed = self._update(group, numbers, [params, grads, *arrays])
-        assign([*params, *(tensor for array in arrays for tensor in array)], made)
+        assign([*params, *chain.from_iterable(arrays)], made)
         for name, number in changed.items():
             value = counter(number)._value()
-            assign((state[name] for state in states), [value] * len(states))
+            assign([state[name] for state in states], [value] * len(states))
+
+
+def kind_of(param: Tensor) -> tuple[Any, Any]:
+    """Device and dtype: parameters that agree are updated together."""
+    return param._storage._value.device, param._aval.dtype
 
 
 def _number(tensor: Tensor, known: dict[int, tuple[Value, float]]) -> float:

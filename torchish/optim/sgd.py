@@ -6,10 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from .._autograd.gradients import with_gradients
 from .._autograd.interop import wrap_host
 from .._ops.registry import Scalar, Tensors, internal, op
 from .._tensor.tensor import Tensor
-from ._rule import RuleOptimizer, assign, check_flags, check_lr, options_of, run, zeros_like
+from ._rule import (
+    RuleOptimizer,
+    assign,
+    check_flags,
+    check_lr,
+    kind_of,
+    options_of,
+    run,
+    zeros_like,
+)
 from ._rules import Coefficient, moved, oriented, packed, widened
 
 __all__ = ["SGD"]
@@ -105,10 +115,8 @@ class SGD(RuleOptimizer):
         super().__init__(params, defaults)
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        batches: dict[tuple[Any, ...], list[Tensor]] = {}
-        for param in group["params"]:
-            if param.grad is None:
-                continue
+        batches: dict[tuple[Any, ...], list[tuple[Tensor, Tensor]]] = {}
+        for param, grad in with_gradients(group["params"]):
             first = False
             if group["momentum"] != 0:
                 state = self.state[param]
@@ -116,8 +124,9 @@ class SGD(RuleOptimizer):
                     # without dampening, zeros lead to the same first step
                     state["momentum_buffer"] = zeros_like(param)
                     first = group["dampening"] != 0
-            batches.setdefault((param.device, param.dtype, first), []).append(param)
-        for (_, _, first), params in batches.items():
+            batches.setdefault((*kind_of(param), first), []).append((param, grad))
+        for (_, _, first), members in batches.items():
+            params, grads = ([member[i] for member in members] for i in range(2))
             buffers = []
             if group["momentum"] != 0:
                 buffers = [self.state[param]["momentum_buffer"] for param in params]
@@ -125,7 +134,7 @@ class SGD(RuleOptimizer):
                 internal.sgd_step,
                 wrap_host(np.zeros((), np.float64)),
                 params,
-                [param.grad for param in params],
+                grads,
                 buffers,
                 momentum=group["momentum"],
                 dampening=group["dampening"],

@@ -26,6 +26,7 @@ static int write_value(PyObject *target, PyObject *value) {
     }
     PyObject *storage = field(target, N._storage);
     if (!storage) return -1;
+    PyObject *counter = NULL;
     int plain = is_replaced(target, storage), failed = plain < 0;
     if (plain == 1) {
         failed = add_one(storage, N.writes);
@@ -35,11 +36,9 @@ static int write_value(PyObject *target, PyObject *value) {
         failed = !done;
         Py_XDECREF(done);
     }
-    Py_DECREF(storage);
-    if (failed) return -1;
-    PyObject *counter = field(target, N._version_counter);
-    failed = counter ? add_one(counter, N.version) : -1;
+    if (!failed) failed = (counter = counter_of(target, storage)) ? add_one(counter, N.version) : -1;
     Py_XDECREF(counter);
+    Py_DECREF(storage);
     return failed;
 }
 

@@ -66,7 +66,7 @@ extern struct Torchish {
 
 #define NAMES(X) \
     X(_accumulator) X(_attr_version) X(_aval) X(_base) X(_creation) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) X(_memo) X(_memo_at) \
-    X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(_version_counter) X(_write) X(anomaly) X(counter) X(cut) X(edges) \
+    X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(_write) X(anomaly) X(counter) X(cut) X(edges) \
     X(flow) X(forms) X(forward) X(grad_enabled) X(holds_tensors) X(host) X(inference) X(is_dual) \
     X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(placement) X(post_hooks) X(pre_hooks) \
     X(retained) X(saved) X(saved_hooks) X(sequence) X(strides) X(tensor_class) X(tensor_hooks) \
@@ -113,6 +113,7 @@ extern PyObject *record(PyObject *module, PyObject *const *args, Py_ssize_t give
 extern PyObject *record_all(PyObject *kernel, PyObject *const *operands, Py_ssize_t n);
 // bare.c
 extern PyObject *assign(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *counter_of(PyObject *x, PyObject *storage);
 // history.c
 extern enum answer link_fast(PyObject *state, PyObject *kernel, PyObject *const *operands,
                              PyObject *const *values, Py_ssize_t n, PyObject *result);

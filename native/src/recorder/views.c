@@ -24,12 +24,12 @@ static PyObject *key_of(PyObject *x, PyObject *storage, PyObject *given) {
 }
 
 // Where the version of `x` is counted.
-static PyObject *counter_of(PyObject *x, PyObject *storage) {
+PyObject *counter_of(PyObject *x, PyObject *storage) {
     PyObject *counter = field(x, N._own_version);
-    if (counter != Py_None) return counter;
+    if (!counter || counter != Py_None) return counter;
     Py_DECREF(counter);
     counter = field(storage, N.counter);
-    if (counter != Py_None) return counter;
+    if (!counter || counter != Py_None) return counter;
     Py_DECREF(counter);
     return Py_NewRef(storage);
 }

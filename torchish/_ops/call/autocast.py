@@ -83,13 +83,12 @@ def _guarded(label: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         return run(label, function, args, kwargs)
 
-    def without_out(*args: Any, **kwargs: Any) -> Any:
-        if state.autocast is None:
-            return body(*args, **kwargs)
+    def cast(args: Any, kwargs: Any) -> Any:
         return run(label, function, args, kwargs)
 
+    # What `overriding.guard` calls in place of this function: one call less.
     made: Any = checked
-    made.body = without_out  # what `overriding.guard` calls
+    made.cast, made.body = cast, body
     return checked
 
 

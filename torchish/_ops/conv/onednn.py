@@ -77,7 +77,7 @@ def library() -> Any:
         return f"the library of torchish-cpu cannot be loaded: {error}"
     try:
         targets = {name: loaded[name.rpartition("_")[0]] for name in _TARGETS}
-        script = loaded.torchish_script
+        script = ctypes.PyDLL(loaded._name).torchish_script  # keeps the lock, which takes longer
     except AttributeError:
         return "the package torchish-cpu is older than torchish: install it anew"
     for name, function in targets.items():

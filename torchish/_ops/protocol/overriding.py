@@ -265,7 +265,7 @@ def stands(function: Any) -> bool:
 def guard(function: Any, name: str, place: str) -> Any:
     """A public form of plain Python over tensors that looks for overriding arguments."""
     by_mode = f"{place}.{name}" in _MODES_ONLY
-    body = getattr(function, "body", function)
+    body, cast = getattr(function, "body", function), getattr(function, "cast", None)
 
     def public(*args: Any, **kwargs: Any) -> Any:
         if engaged:
@@ -281,6 +281,8 @@ def guard(function: Any, name: str, place: str) -> Any:
                     break
         if kwargs and "out" in kwargs:
             return function(*args, **kwargs)
+        if cast is not None and state.autocast is not None:
+            return cast(args, kwargs)
         made = body(*args, **kwargs)  # as `composites.with_out` does it, without another call
         return made() if isinstance(made, partial) else made
 
@@ -289,7 +291,7 @@ def guard(function: Any, name: str, place: str) -> Any:
 
 def guard_method(function: Any, name: str) -> Any:
     """A method of the tensor class: nothing to look for until the protocol is engaged."""
-    body = getattr(function, "body", function)
+    body, cast = getattr(function, "body", function), getattr(function, "cast", None)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if engaged:
@@ -298,6 +300,8 @@ def guard_method(function: Any, name: str) -> Any:
                 return send(method, found, (self, *args), kwargs)
         if kwargs and "out" in kwargs:
             return function(self, *args, **kwargs)
+        if cast is not None and state.autocast is not None:
+            return cast((self, *args), kwargs)
         made = body(self, *args, **kwargs)
         return made() if isinstance(made, partial) else made
 
