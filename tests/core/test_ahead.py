@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
 import torchish as torch
 from torchish import nn, optim
 from torchish._ahead import forecast
-from torchish._ahead.expected import COUNT, NEW, SAME, SAMPLES, Expected, Trial, is_as
+from torchish._ahead.expected import COUNT, NEW, SAME, SAMPLES, Expected, Trial, Vectors, is_as
 from torchish._ahead.forecast import Forecast
 from torchish._basics.settings import settings
 from torchish._basics.state import process, state
@@ -248,6 +251,18 @@ def test_signs_of_zeros_in_numbers() -> None:
     assert is_as(with_zero, with_zero) and not is_as(with_zero, with_other)
 
 
+def test_numbers_that_stay_are_put_on_the_device_once() -> None:
+    vectors, cpu = Vectors(), jax.devices("cpu")[0]
+    numbers: Any = ([1.5, -0.0, math.nan], [3], [])
+    first, again, third = (vectors.of(numbers, cpu) for _ in range(3))
+    assert isinstance(first[0], np.ndarray) and again[0] is third[0]
+    other = vectors.of(([1.5, 0.0, math.nan], [4], []), cpu)
+    for made, sign, count in ((first, True, 3), (again, True, 3), (other, False, 4)):
+        np.testing.assert_array_equal(np.signbit(made[0][:2]), [False, sign])
+        assert made[0].dtype == np.float64 and made[1].tolist() == [count] and made[2] is None
+    assert vectors.of(([], [], [1j]), cpu)[:2] == [None, None]
+
+
 def test_a_run_ahead_that_fails_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def loop() -> list[Any]:
         x = torch.arange(3.0)
@@ -260,7 +275,7 @@ def test_a_run_ahead_that_fails_is_made_again(monkeypatch: pytest.MonkeyPatch) -
         raise MemoryError("no room")
 
     plain = outcome(loop, False)
-    monkeypatch.setattr(forecast, "start_program", refuse)
+    monkeypatch.setattr(forecast, "place", refuse)
     assert outcome(loop, True) == plain
     assert calls and stats.programs_ahead == 0
 

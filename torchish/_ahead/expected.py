@@ -9,12 +9,15 @@ waited for.
 from __future__ import annotations
 
 import weakref
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from .._core.cache import Cached
+from .._core.program import pack
 from .._core.values import Value
 
 Numbers = tuple[list[float], list[int], list[complex]]
@@ -121,6 +124,7 @@ class Expected:
         self.places: list[tuple[int, int]] = []
         self.counts: dict[int, Count] = {}  # by input
         self.numbers: Numbers | None = None
+        self.vectors = Vectors()
         self.steps: list[int] = []
         self.streak = self.absences = 0
         # Seconds: what a run takes (the least), and what it could begin earlier.
@@ -265,3 +269,22 @@ def are_alike(a: Numbers, b: Numbers) -> bool:
 
 def _bits(numbers: Sequence[Any]) -> bytes:
     return np.asarray(numbers).tobytes() if numbers else b""
+
+
+class Vectors:
+    """The numbers of a program as it takes them. Floats that stay are put on the device once."""
+
+    def __init__(self) -> None:
+        self.bits = b""
+        self.floats: Any = None  # once the same came twice
+
+    def of(self, numbers: Numbers, jdev: Any) -> list[Any]:
+        """Three vectors, or None where there is no number."""
+        floats, ints, complexes = numbers
+        bits = array("d", floats).tobytes()
+        if bits != self.bits or not floats:
+            self.bits, self.floats = bits, None
+            return pack(numbers)
+        if self.floats is None:
+            self.floats = jax.device_put(np.array(floats, np.float64), jdev)
+        return [self.floats, *pack(([], ints, complexes))[1:]]

@@ -29,7 +29,6 @@ from .._basics.state import process
 from .._basics.stats import stats
 from .._basics.wide import widened
 from .._core.cache import Cached
-from .._core.program import start_program
 from .._core.running import Taken, may_use, place
 from .._core.values import Value
 from .expected import Expected, Numbers, are_alike, is_as
@@ -119,9 +118,10 @@ class Forecast:
 
     def _begin(self, attempt: Attempt) -> None:
         try:
-            arrays = place(attempt.values, jax_device(self.trace.device))
-            cached = attempt.expected.cached
-            attempt.results = start_program(cached.program, arrays, attempt.numbers)
+            jdev = jax_device(self.trace.device)
+            vectors = attempt.expected.vectors.of(attempt.numbers, jdev)
+            program = attempt.expected.cached.program
+            attempt.results = program(place(attempt.values, jdev), *vectors)
         except Exception:  # out of memory: it fails again when it is asked for, and says so then
             attempt.expected.streak = 0
 

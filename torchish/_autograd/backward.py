@@ -24,7 +24,6 @@ from .._core.values import Aval
 from . import hooks
 from .apply import cast_tensor
 from .casting import cast_kernel
-from .grad_mode import grad_mode
 from .gradients import Buffer, add_vars, as_tensor, as_var, constant, sum_kernel
 from .nodes import AccumulateGrad, Edge, Node, OpNode, Var, history, reverse
 from .tensor_base import TensorBase, from_value
@@ -126,16 +125,15 @@ class Pass:
 
     def run(self) -> None:
         """Run every node that is reached."""
-        outer = state.backward_pass
-        state.backward_pass = self
+        outer, enabled = state.backward_pass, state.grad_enabled
+        state.backward_pass, state.grad_enabled = self, self.creates_graph
         try:
-            with grad_mode(self.creates_graph):
-                while self.ready:
-                    node = self._next()
-                    if node is not None:
-                        self._step(node)
+            while self.ready:
+                node = self._next()
+                if node is not None:
+                    self._step(node)
         finally:
-            state.backward_pass = outer
+            state.backward_pass, state.grad_enabled = outer, enabled
 
     def _next(self) -> Node | None:
         """The next node to run; those before it that are plain have then run in C."""

@@ -34,6 +34,11 @@ def wrap_host(array: np.ndarray[Any, Any], device: Any = None) -> Any:
     return made if dev is CPU else from_value(moved(made._value(), dev))
 
 
+def number_value(number: float, dt: dtype) -> Value:
+    """A number as a 0-d value on the host."""
+    return Value(np.array(number, dt.np), aval_of((), dt))
+
+
 def host_array(tensor: TensorState) -> np.ndarray[Any, Any]:
     """The contents as a read-only numpy array of the tensor's shape; runs what is pending."""
     storage = tensor._storage

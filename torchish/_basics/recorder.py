@@ -10,7 +10,7 @@ from typing import Any
 
 from .settings import settings
 
-_VERSION = 4  # of what it takes and gives
+_VERSION = 5  # of what it takes and gives
 
 
 def _find() -> tuple[Any, str]:

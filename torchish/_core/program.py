@@ -102,8 +102,8 @@ def run_nodes(
 
 def pack(numbers: Numbers) -> list[Any]:
     """The numbers as a program takes them: at most three vectors, few arguments to pass."""
-    x = scalars(numbers)
-    return [v if v.size else None for v in (x.floats, x.ints, x.complexes)]
+    kinds = zip(numbers, (np.float64, np.int64, np.complex128), strict=True)
+    return [np.array(some, kind) if some else None for some, kind in kinds]
 
 
 def call_program(
@@ -111,11 +111,4 @@ def call_program(
 ) -> list[Any]:
     """Run a compiled program on the external arrays of its trace."""
     stats.programs_run += 1
-    return start_program(program, externals, numbers)
-
-
-def start_program(
-    program: Callable[..., list[Any]], externals: list[Any], numbers: Numbers
-) -> list[Any]:
-    """The same, of a program that nobody has asked for yet."""
     return program(externals, *pack(numbers))

@@ -254,7 +254,9 @@ def record_on(dev: device, kernel: Kernel, operands: Sequence[Any]) -> list[Valu
     """Record a kernel without tensor operands (a creation) on `dev`."""
     if dev is META:
         return [_meta_value(a) for a in kernel.out_avals]
-    return current_trace(dev).record(kernel, operands)
+    trace = current_trace(dev)
+    made = recorder.record_in(trace, kernel) if recorder is not None and not operands else None
+    return trace.record(kernel, operands) if made is None else made
 
 
 def record_spmd(kernel: MeshKernel, operands: Sequence[Any], home: device) -> list[Value]:

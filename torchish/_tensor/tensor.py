@@ -17,7 +17,6 @@ from .._autograd.interop import host_array, is_recording, strided_view, to_jax
 from .._autograd.tensor_base import TensorBase, detached
 from .._basics import dtypes
 from .._basics.devices import META
-from .._basics.dtypes import dtype
 from .._basics.errors import not_supported
 from .._basics.later import later
 from .._basics.state import process, state
@@ -160,7 +159,8 @@ class Tensor(Methods, metaclass=_TensorMeta):
             )
         if self._storage.device is META:
             raise RuntimeError("Tensor.item() cannot be called on meta tensors")
-        return _number(self._value().host().reshape(-1)[0], self._aval.dtype)
+        found = self._value().host().item()
+        return float(found) if self._aval.dtype.category == dtypes.FLOAT else found
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
@@ -335,12 +335,6 @@ class Tensor(Methods, metaclass=_TensorMeta):
 
     def __dir__(self) -> list[str]:
         return sorted(set(object.__dir__(self)))
-
-
-def _number(element: Any, dt: dtype) -> Any:
-    if dt.category == dtypes.FLOAT:
-        return float(element)
-    return element.item()
 
 
 def _check_subclass(cls: Any) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from .._autograd.grad_mode import enable_grad, no_grad
 from .._autograd.gradients import with_gradients
-from .._autograd.interop import host_array, wrap_host
-from .._basics.dtypes import float64
+from .._autograd.interop import number_value, wrap_host
+from .._autograd.tensor_base import from_value
+from .._basics.dtypes import float32, float64
 from .._basics.errors import NotSupportedError
 from .._basics.state import process
 from .._core.values import Value
@@ -59,8 +60,11 @@ def check_flags(fused: Any, foreach: Any, differentiable: bool) -> None:
 
 def counter(value: float) -> Tensor:
     """A number of the state (`step`): a 0-d tensor that stays on the host."""
-    dtype = np.float64 if process.default_dtype is float64 else np.float32
-    return wrap_host(np.array(value, dtype))
+    return from_value(_count(value))
+
+
+def _count(value: float) -> Value:
+    return number_value(value, float64 if process.default_dtype is float64 else float32)
 
 
 def zeros_like(param: Tensor, fill: float = 0.0) -> Tensor:
@@ -197,8 +201,7 @@ class RuleOptimizer(Optimizer):
         made, changed = self._update(group, numbers, [params, grads, *arrays])
         assign([*params, *chain.from_iterable(arrays)], made)
         for name, number in changed.items():
-            value = counter(number)._value()
-            assign([state[name] for state in states], [value] * len(states))
+            assign([state[name] for state in states], [_count(number)] * len(states))
 
 
 def kind_of(param: Tensor) -> tuple[Any, Any]:
@@ -211,13 +214,13 @@ def _number(tensor: Tensor, known: dict[int, tuple[Value, float]]) -> float:
     value = tensor._value()
     found = known.get(id(value))
     if found is None:
-        found = known[id(value)] = (value, float(host_array(tensor)))
+        found = known[id(value)] = (value, value.host().item())
     return found[1]
 
 
 def count_of(numbers: dict[str, float]) -> Tensor:
     """The number of the step that is being made, as the operators' first operand."""
-    return wrap_host(np.array(numbers["step"] + 1, np.float64))
+    return from_value(number_value(numbers["step"] + 1, float64))
 
 
 def options_of(group: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@
 #endif
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-#define VERSION 4  // torchish asks for it: `_basics/recorder.py`
+#define VERSION 5  // torchish asks for it: `_basics/recorder.py`
 // What a function that has a common case did: nothing at all, where it declined.
 enum answer { FAILED = -1, DECLINED = 0, DONE = 1 };
 // How the operands of a form must lie, so that its result is row-major.
@@ -46,7 +46,7 @@ extern struct Torchish {
     PyTypeObject *op_node, *accumulate_grad;
     Py_ssize_t v_array, v_aval, v_device, v_trace, v_slot;
     Py_ssize_t t_bytes, t_busy, t_device, t_entries, t_ext_index, t_externals, t_floats, t_ints;
-    Py_ssize_t t_complexes, t_outs, t_sites, t_watch;
+    Py_ssize_t t_complexes, t_outs, t_sites, t_watch, t_ahead;
     Py_ssize_t k_out_avals, k_out_bytes, k_keepings, k_saves_output;
     Py_ssize_t a_ndim, a_shape, a_strides;
     Py_ssize_t m_value, m_aval;  // of a storage
@@ -68,7 +68,7 @@ extern struct Torchish {
     X(_accumulator) X(_attr_version) X(_aval) X(_base) X(_creation) X(_edge) X(_grad) X(_grad_fn) X(_inference) X(_layout) X(_memo) X(_memo_at) \
     X(_out_nr) X(_own_version) X(_part) X(_post_accumulate_hooks) X(_requires_grad) X(_storage) X(_value) X(_write) X(anomaly) X(counter) X(cut) X(edges) \
     X(flow) X(forms) X(forward) X(grad_enabled) X(holds_tensors) X(host) X(inference) X(is_dual) \
-    X(keeping) X(kernel) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(placement) X(post_hooks) X(pre_hooks) \
+    X(keeping) X(kernel) X(look) X(max_bytes) X(max_nodes) X(on_cut) X(out_avals) X(packed) X(placement) X(post_hooks) X(pre_hooks) \
     X(retained) X(saved) X(saved_hooks) X(sequence) X(strides) X(tensor_class) X(tensor_hooks) \
     X(tensors) X(traces) X(variable) X(version) X(writes)
 #define DECLARE(name) PyObject *name;
@@ -110,6 +110,7 @@ static inline bool is_number(PyObject *x) {
 extern enum answer record_into(PyObject *state, PyObject *kernel, PyObject *const *operands,
                                Py_ssize_t n, PyObject **made, Py_ssize_t *count);
 extern PyObject *record(PyObject *module, PyObject *const *args, Py_ssize_t given);
+extern PyObject *record_in(PyObject *module, PyObject *const *args, Py_ssize_t given);
 extern PyObject *record_all(PyObject *kernel, PyObject *const *operands, Py_ssize_t n);
 // bare.c
 extern PyObject *assign(PyObject *module, PyObject *const *args, Py_ssize_t given);

@@ -167,22 +167,27 @@ static PyObject *pending(PyObject *trace, PyObject *aval, PyObject *slot, PyObje
     return value;
 }
 
-// Append a node to this thread's trace; its values go to `made`, as new references. `made` and
-// `references` have room for `room` of them.
-static enum answer record_with_room(PyObject *state, PyObject *kernel, PyObject *const *operands,
-                                    Py_ssize_t n, PyObject **made, PyObject **references,
-                                    Py_ssize_t room, Py_ssize_t *count) {
-    PyObject *home = home_of(operands, n);
-    if (!home) return DECLINED;
-    PyObject *traces = PyDict_GetItemWithError(state, N.traces);
-    PyObject *trace = traces ? PyDict_GetItemWithError(traces, home) : NULL;
-    if (!trace) return PyErr_Occurred() ? FAILED : DECLINED;
+// Once so many inputs are known, whoever runs programs ahead looks whether this one can.
+static int let_look(PyObject *trace) {
+    Py_ssize_t known = PyList_GET_SIZE(SLOT(trace, T.t_externals));
+    if (known < PyLong_AsSsize_t(SLOT(trace, T.t_watch))) return 0;
+    PyObject *ahead = Py_NewRef(SLOT(trace, T.t_ahead));
+    PyObject *done = PyObject_CallMethodNoArgs(ahead, N.look);
+    Py_DECREF(ahead);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+// Append a node to `trace`; its values go to `made`, as new references. `made` and `references` have
+// room for `room` of them.
+static enum answer record_at(PyObject *trace, PyObject *kernel, PyObject *const *operands,
+                             Py_ssize_t n, PyObject **made, PyObject **references, Py_ssize_t room,
+                             Py_ssize_t *count) {
     if (Py_TYPE(trace) != T.trace || SLOT(trace, T.t_busy) != Py_False) return DECLINED;
+    if (let_look(trace)) return FAILED;
     PyObject *avals = SLOT(kernel, T.k_out_avals);
     Py_ssize_t outputs = PyTuple_GET_SIZE(avals);
     if (outputs > room || !all_simple(trace, operands, n)) return DECLINED;
-    // So many inputs are known now: Python looks whether the program can run ahead.
-    if (PyList_GET_SIZE(SLOT(trace, T.t_externals)) >= PyLong_AsSsize_t(SLOT(trace, T.t_watch))) return DECLINED;
 
     PyObject *most_nodes = field(T.settings, N.max_nodes);
     PyObject *most_bytes = field(T.settings, N.max_bytes);
@@ -243,6 +248,21 @@ static enum answer record_with_room(PyObject *state, PyObject *kernel, PyObject 
     return is_stale ? DECLINED : DONE;
 }
 
+// The same, in this thread's trace for the operands.
+static enum answer record_with_room(PyObject *state, PyObject *kernel, PyObject *const *operands,
+                                    Py_ssize_t n, PyObject **made, PyObject **references,
+                                    Py_ssize_t room, Py_ssize_t *count) {
+    PyObject *home = home_of(operands, n);
+    if (!home) return DECLINED;
+    PyObject *traces = PyDict_GetItemWithError(state, N.traces);
+    PyObject *trace = traces ? PyDict_GetItemWithError(traces, home) : NULL;
+    if (!trace) return PyErr_Occurred() ? FAILED : DECLINED;
+    Py_INCREF(trace);
+    enum answer answer = record_at(trace, kernel, operands, n, made, references, room, count);
+    Py_DECREF(trace);
+    return answer;
+}
+
 enum answer record_into(PyObject *state, PyObject *kernel, PyObject *const *operands,
                                Py_ssize_t n, PyObject **made, Py_ssize_t *count) {
     PyObject *references[MOST_OUTPUTS];
@@ -291,4 +311,17 @@ PyObject *record(PyObject *module, PyObject *const *args, Py_ssize_t given) {
         Py_DECREF(found);
     }
     return PyObject_Vectorcall(T.slow_record, args, given, NULL);
+}
+
+// A kernel without operands, as a list; None where Python is to record it.
+PyObject *record_in(PyObject *module, PyObject *const *args, Py_ssize_t given) {
+    if (given != 2 || !PyObject_TypeCheck(args[1], T.kernel)) {
+        PyErr_SetString(PyExc_TypeError, "record_in() takes a trace and a kernel");
+        return NULL;
+    }
+    PyObject *made[MOST_OUTPUTS], *references[MOST_OUTPUTS];
+    Py_ssize_t count;
+    enum answer answer = record_at(args[0], args[1], NULL, 0, made, references, MOST_OUTPUTS, &count);
+    if (answer == DONE) return as_list(made, count);
+    return answer == DECLINED ? Py_NewRef(Py_None) : NULL;
 }
