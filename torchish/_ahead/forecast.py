@@ -29,13 +29,14 @@ from .._basics.state import process
 from .._basics.stats import stats
 from .._basics.wide import widened
 from .._core.cache import Cached
-from .._core.running import Taken, may_use, place
+from .._core.running import Taken, may_use, note_run, place, touch
 from .._core.values import Value
 from .expected import Expected, Numbers, are_alike, is_as
 
 if TYPE_CHECKING:
     from .._core.trace import Trace
 
+TOUCH_EVERY = 64  # runs ahead: then one that is in use is moved to the end of the cache
 RUNS = 3  # whose results are remembered
 CONTEXTS = 64  # pairs of programs whose successor is remembered
 MOST_BYTES = 1 << 28  # of inputs: those of a run for nothing come on top
@@ -58,7 +59,17 @@ class Attempt:
 
     def came(self, taken: Taken) -> bool:
         """Whether what is to be run is what was expected."""
-        if self.expected.cached is not taken.cached or not are_alike(taken.numbers, self.numbers):
+        return self.expected.cached is taken.cached and self._is_given_what(taken)
+
+    def is_asked_for(self, taken: Taken) -> bool:
+        """The same, before the program was looked up."""
+        cached = self.expected.cached
+        if taken.live != cached.key.live or taken.entries != cached.key.entries:
+            return False
+        return may_use(cached) and self._is_given_what(taken)
+
+    def _is_given_what(self, taken: Taken) -> bool:
+        if not are_alike(taken.numbers, self.numbers):
             return False
         pairs = zip(taken.values, self.values, strict=True)
         return not [1 for v, w in pairs if v is not w and not is_as(v, w)]
@@ -94,7 +105,7 @@ class Forecast:
     def filled(self) -> None:
         """What ran has its arrays: where no input is new, the next run begins behind it."""
         if self.trace.watch == 0:
-            self._expect()
+            self._look()
 
     @concrete
     @widened
@@ -139,37 +150,59 @@ class Forecast:
 
     # --- when a program is to run -----------------------------------------------------------------
 
+    def ready(self, taken: Taken) -> list[Any] | None:
+        """The results of the run that was begun, if that is what is asked for."""
+        attempt = self.attempt
+        if attempt is None or attempt.results is None or not self._may(taken):
+            return None
+        if not attempt.is_asked_for(taken):
+            return None
+        self.attempt = None
+        self.before, self.now = self.now, perf_counter()
+        taken.cached = attempt.expected.cached
+        note_run(taken.cached)
+        stats.programs_ahead += 1
+        if stats.programs_ahead % TOUCH_EVERY == 0:
+            touch(taken.cached.key)
+        self._note(attempt, taken)
+        self._go_on(taken)
+        taken.values.clear()
+        return attempt.results
+
+    def _may(self, taken: Taken) -> bool:
+        return not self.resting and settings.ahead and taken.mesh is None and _is_plain()
+
     def run(self, taken: Taken, jdev: Any) -> list[Any]:
-        """The results of a program, which may have begun already."""
+        """The results of a program that may have been expected."""
         attempt, self.attempt = self.attempt, None
         self.before, self.now = self.now, perf_counter()
-        if self.resting or not settings.ahead or jdev.platform != "cpu" or not _is_plain():
+        if jdev.platform != "cpu" or not self._may(taken):
             self.resting = max(self.resting - 1, 0)
             self._forget()
             return taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
         if attempt is not None and attempt.came(taken):
-            results = self._expected(attempt, taken, jdev)
+            results = self._call(self._note(attempt, taken), taken, jdev)
         else:
             self._unexpected(attempt, taken)
             results = taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
         self._go_on(taken)
         return results
 
-    def _expected(self, attempt: Attempt, taken: Taken, jdev: Any) -> list[Any]:
-        expected, results = attempt.expected, attempt.results
+    def _note(self, attempt: Attempt, taken: Taken) -> Expected:
+        """What was expected is what was asked for."""
+        expected = attempt.expected
         saved = self.now - attempt.begun
         if expected.may():
-            expected.trial.note(results is not None, self.now - self.before)
+            expected.trial.note(attempt.results is not None, self.now - self.before)
         expected.gain = saved if expected.streak == 0 else min(expected.gain * 1.1, saved)
         self.useless, self.rest = 0, REST
         expected.repeat(taken.values, taken.numbers, self.runs)
-        if results is not None:
-            stats.programs_run += 1
-            stats.programs_ahead += 1
-            taken.values.clear()
-            return results
+        return expected
+
+    def _call(self, expected: Expected, taken: Taken, jdev: Any) -> list[Any]:
+        """Run what was expected; the first times, see how long it takes."""
         begun = perf_counter()
-        results = taken.call(taken.cached.program, jdev)  # type: ignore[union-attr]
+        results = taken.call(expected.cached.program, jdev)
         if expected.price is None or expected.streak <= 2:
             jax.block_until_ready(results)
             took = perf_counter() - begun

@@ -83,23 +83,29 @@ class Taken:
         self.values = trace.externals
         trace.externals = []
 
-    @concrete
-    @widened
     def run(self) -> None:
-        """Find, compile or interpret the program, hand out the arrays."""
-        try:
-            results = self._results()
-        except Exception as error:
-            fail(error, self.alive, self.entries, self.sites, self.device)
-        except BaseException as error:  # an interrupt: what was pending is lost, and says so
-            lose(self.alive, error)
-            raise
+        """Hand out the arrays: of a run that began before, or of one that does now."""
+        results = None if self.ahead is None else self.ahead.ready(self)
+        if results is None:
+            results = self._run()
         for value, array in zip(self.alive, results, strict=True):
             value.array, value.trace = array, None
         if self.ahead is not None:
             self.ahead.filled()
         if notices.are_waiting():
             notices.give()
+
+    @concrete
+    @widened
+    def _run(self) -> list[Any]:
+        """Find, compile or interpret the program."""
+        try:
+            return self._results()
+        except Exception as error:
+            fail(error, self.alive, self.entries, self.sites, self.device)
+        except BaseException as error:  # an interrupt: what was pending is lost, and says so
+            lose(self.alive, error)
+            raise
 
     def _results(self) -> list[Any]:
         if process.interpret_only:
@@ -338,6 +344,11 @@ def may_use(cached: Cached) -> bool:
 def note_use(cached: Cached, nodes: int, reason: str) -> None:
     """Count such a use as the flush that it stands for."""
     note_flush(reason, nodes)
+    note_run(cached)
+
+
+def note_run(cached: Cached) -> None:
+    """Count a run of a program that was found without a look into the cache."""
     stats.programs_run += 1
     cached.structure.hot += 1
     _policy().hit()
