@@ -111,8 +111,9 @@ inline int64_t threads_of(xla::ffi::ThreadPool& pool) {
 // How many threads of the script record while programs run: they want cores of their own (team.cc).
 int64_t scripts();
 
-// Has that many helpers work at parts too, if they are free (team.cc).
-void offer(const std::shared_ptr<Parts>& parts, int64_t helpers);
+// Has that many helpers work at parts too, if they are free (team.cc). `most`: how many there are
+// cores for at the moment.
+void offer(const std::shared_ptr<Parts>& parts, int64_t helpers, int64_t most);
 
 // body(0) ... body(count - 1), each once; rethrows what one of them threw. On XLA's threads, or on
 // helpers that stay awake for the next call.
@@ -132,8 +133,9 @@ void for_parts(xla::ffi::ThreadPool& pool, int64_t count, Body&& body, bool awak
   };
   // Waking a thread costs the caller some 15 microseconds: one each, however many parts there are.
   // One that has begun a part and loses its core to the script would keep the others waiting.
-  int64_t helpers = std::min<int64_t>(count, threads_of(pool) - scripts()) - 1;
-  if (awake) offer(parts, helpers);
+  int64_t most = std::max<int64_t>(threads_of(pool) - scripts() - 1, 0);
+  int64_t helpers = std::min<int64_t>(count - 1, most);
+  if (awake) offer(parts, helpers, most);
   else for (int64_t k = 0; k < helpers; ++k) pool.Schedule([parts] { parts->work(); });
   parts->work();
   parts->wait();

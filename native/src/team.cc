@@ -2,10 +2,11 @@
 //
 // Waking a thread of XLA's pool costs the caller 15 microseconds and it comes 25 later (a virtual
 // machine of two cores), as long as a small product takes. A helper looks for the next part for a
-// third of a millisecond before it sleeps, and yields to whoever wants its core meanwhile. That is for
-// programs whose other loops run on one thread (torchish/_ops/rewrites/awake.py): where XLA's own
-// threads work between two calls, a helper stands in their way. One that is busy, asleep or missing
-// (after a fork) blocks nobody: the caller does what others have not begun.
+// third of a millisecond before it sleeps, and yields to whoever wants its core meanwhile; one whose
+// core a script needs to record sleeps at once. That is for programs whose other loops run on one
+// thread (torchish/_ops/rewrites/awake.py): where XLA's own threads work between two calls, a helper
+// stands in their way. One that is busy, asleep or missing (after a fork) blocks nobody: the caller
+// does what others have not begun.
 #include <sched.h>
 
 #include <algorithm>
@@ -40,13 +41,14 @@ class Helper {
     wake_.notify_one();
   }
 
-  [[noreturn]] void run() {
+  // `number`: so many others come before it where there are too few cores.
+  [[noreturn]] void run(int64_t number, const std::atomic<int64_t>& most) {
     for (int64_t turn = 0;;) {
       if (box_.load(std::memory_order_relaxed) != nullptr) {
         std::unique_ptr<std::shared_ptr<Parts>> job(box_.exchange(nullptr));
         (*job)->work();
         turn = 0;
-      } else if (++turn < TURNS) {
+      } else if (++turn < TURNS && number < most.load(std::memory_order_relaxed)) {
         for (int64_t k = 0; k < PAUSES && box_.load(std::memory_order_relaxed) == nullptr; ++k) pause();
         sched_yield();
       } else {
@@ -75,7 +77,8 @@ class Helper {
 // The helpers of this process, started when first wanted; never destroyed, they run until the end.
 class Team {
  public:
-  void offer(const std::shared_ptr<Parts>& parts, int64_t wanted) {
+  void offer(const std::shared_ptr<Parts>& parts, int64_t wanted, int64_t most) {
+    most_.store(most, std::memory_order_relaxed);
     wanted = std::min(wanted, MOST_HELPERS);
     if (started_.load(std::memory_order_acquire) < wanted) start(wanted);
     int64_t there = std::min(wanted, started_.load(std::memory_order_acquire));
@@ -88,7 +91,7 @@ class Team {
     try {
       for (int64_t k = started_.load(); k < wanted; ++k) {
         auto* helper = new Helper;
-        std::thread([helper] { helper->run(); }).detach();
+        std::thread([helper, k, this] { helper->run(k, most_); }).detach();
         helpers_[k] = helper;
         started_.store(k + 1, std::memory_order_release);
       }
@@ -97,7 +100,7 @@ class Team {
   }
 
   std::mutex lock_;
-  std::atomic<int64_t> started_{0};
+  std::atomic<int64_t> started_{0}, most_{0};
   Helper* helpers_[MOST_HELPERS] = {};
 };
 
@@ -107,9 +110,9 @@ std::atomic<int64_t> recording{0};
 
 int64_t scripts() { return recording.load(std::memory_order_relaxed); }
 
-void offer(const std::shared_ptr<Parts>& parts, int64_t helpers) {
+void offer(const std::shared_ptr<Parts>& parts, int64_t helpers, int64_t most) {
   static auto* team = new Team;
-  team->offer(parts, helpers);
+  team->offer(parts, helpers, most);
 }
 
 }  // namespace torchish

@@ -4,8 +4,8 @@
 // one thread. Here the operators of all results are a list of instructions, which is compiled in
 // (rules.h) or runs over pieces of the arrays that stay in a core's nearest cache.
 //
-//   arguments: for each of `copies` (parameters of one shape, which the same list updates) `arrays`
-//              float arrays of that shape, then numbers (float, 0-d) for all
+//   arguments: for each of `copies` (parameters that the same list updates) `arrays` float arrays of
+//              one shape, then numbers (float, 0-d) for all
 //   code: op, a, b for each instruction; registers are numbered: the arrays of a copy first, then
 //         the numbers, then the instructions
 //   outs: the registers that are results, for each copy
@@ -80,13 +80,17 @@ struct Instruction {
 
 struct Plan {
   int64_t arrays = 0, given = 0, registers = 0;  // of a copy: its arrays, and its numbers with them
-  int64_t copies = 0, elements = 0;
+  int64_t copies = 0;
+  std::vector<int64_t> ends;         // where the elements of each copy end, if they follow one another
   std::vector<const float*> in;      // the arrays, copy by copy
   std::vector<float> numbers;
   std::vector<float*> results;       // copy by copy
   std::vector<int64_t> outs;
   std::vector<Instruction> code;
   RuleLoop rule = nullptr;
+
+  int64_t start(int64_t copy) const { return copy ? ends[copy - 1] : 0; }
+  int64_t elements(int64_t copy) const { return ends[copy] - start(copy); }
 };
 
 std::string read_arguments(ffi::RemainingArgs& args, Plan& plan) {
@@ -95,20 +99,21 @@ std::string read_arguments(ffi::RemainingArgs& args, Plan& plan) {
     if (!x.has_value() || x->element_type() != ffi::F32) return "floats are needed";
     int64_t count = x->element_count();
     auto* at = static_cast<const float*>(x->untyped_data());
-    bool is_array = static_cast<int64_t>(i) < plan.arrays * plan.copies;
-    if (i == 0) plan.elements = count;
-    if (count != (is_array ? plan.elements : 1)) return "shapes differ";
+    int64_t copy = static_cast<int64_t>(i) / plan.arrays;
+    bool is_array = copy < plan.copies;
+    if (is_array && i % plan.arrays == 0) plan.ends.push_back(plan.start(copy) + count);
+    if (count != (is_array ? plan.elements(copy) : 1)) return "shapes differ";
     if (is_array) plan.in.push_back(at);
     else plan.numbers.push_back(*at);
   }
   return "";
 }
 
-std::string read_results(ffi::RemainingRets& rets, Plan& plan) {
+std::string read_results(ffi::RemainingRets& rets, int64_t of_copy, Plan& plan) {
   for (size_t k = 0; k < rets.size(); ++k) {
     auto y = rets.get<ffi::AnyBuffer>(k);
     if (!y.has_value() || (*y)->element_type() != ffi::F32 ||
-        static_cast<int64_t>((*y)->element_count()) != plan.elements)
+        static_cast<int64_t>((*y)->element_count()) != plan.elements(k / of_copy))
       return "shapes differ";
     plan.results.push_back(static_cast<float*>((*y)->untyped_data()));
   }
@@ -145,7 +150,7 @@ std::string plan_for(ffi::RemainingArgs& args, ffi::RemainingRets& rets, int64_t
   plan.given = arrays + arguments - copies * arrays;
   plan.registers = plan.given + code.size() / 3;
   std::string wrong = read_arguments(args, plan);
-  if (wrong.empty()) wrong = read_results(rets, plan);
+  if (wrong.empty()) wrong = read_results(rets, of_outs, plan);
   if (wrong.empty()) wrong = read_code(code, outs, plan);
   if (wrong.empty())
     plan.rule = loop_of_rule(arrays, plan.given - arrays, {code.begin(), code.size()}, {outs.begin(), outs.size()});
@@ -186,9 +191,9 @@ void interpret(const Plan& plan, int64_t copy, int64_t from, int64_t to) {
 
 // Elements of all copies, as if they followed one another.
 void run(const Plan& plan, int64_t from, int64_t to) {
-  while (from < to) {
-    int64_t copy = from / plan.elements, start = copy * plan.elements;
-    int64_t until = std::min(to, start + plan.elements);
+  int64_t copy = std::upper_bound(plan.ends.begin(), plan.ends.end(), from) - plan.ends.begin();
+  for (; from < to; ++copy) {
+    int64_t start = plan.start(copy), until = std::min(to, plan.ends[copy]);
     (plan.rule ? run_rule : interpret)(plan, copy, from - start, until - start);
     from = until;
   }
@@ -200,7 +205,7 @@ ffi::Error handle(ffi::ThreadPool pool, ffi::RemainingArgs args, ffi::RemainingR
     Plan plan;
     std::string wrong = plan_for(args, rets, copies, arrays, code, outs, plan);
     if (!wrong.empty()) throw std::invalid_argument(wrong);
-    int64_t all = plan.copies * plan.elements;
+    int64_t all = plan.ends.back();
     double cost = (plan.rule ? COST_OF_RULE : COST) * all * plan.code.size();
     int64_t parts = std::min(parts_for(pool, cost, 4), (all + PIECE - 1) / PIECE);
     auto some = [&](int64_t from, int64_t to) { run(plan, from, to); };

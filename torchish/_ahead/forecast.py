@@ -137,7 +137,7 @@ class Forecast:
             attempt.expected.streak = 0
 
     def stop(self) -> None:
-        """What was recorded is to run: from now on the script waits."""
+        """What was recorded runs: the script is likely to wait for it."""
         self._tell(False)
 
     def _tell(self, beside: bool) -> None:

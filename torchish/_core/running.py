@@ -85,13 +85,16 @@ class Taken:
 
     def run(self) -> None:
         """Hand out the arrays: of a run that began before, or of one that does now."""
-        results = None if self.ahead is None else self.ahead.ready(self)
+        ahead = self.ahead
+        results = None if ahead is None else ahead.ready(self)
         if results is None:
+            if ahead is not None:
+                ahead.stop()
             results = self._run()
         for value, array in zip(self.alive, results, strict=True):
             value.array, value.trace = array, None
-        if self.ahead is not None:
-            self.ahead.filled()
+        if ahead is not None:
+            ahead.filled()
         if notices.are_waiting():
             notices.give()
 

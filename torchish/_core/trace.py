@@ -195,8 +195,6 @@ class Trace:
         `asked`: whether the script wants it compiled.
         """
         busy, self.busy = self.busy, True
-        if self.ahead is not None:
-            self.ahead.stop()
         try:
             taken = Taken(self)
             taken.asked = asked
@@ -206,6 +204,8 @@ class Trace:
                 taken.run()
         finally:
             self.busy = busy
+            if self.ahead is not None:
+                self.ahead.stop()
         return taken
 
 

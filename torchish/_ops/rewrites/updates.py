@@ -3,8 +3,9 @@
 An update rule is a function of elementwise operators with several results (a parameter, two
 moments). XLA's CPU backend writes a loop for each result, each on one thread, and reads the
 operands anew in each: Adam over 200,000 parameters takes 0.4 ms of a step of 1.8. A group of such
-operators becomes one call, whose code is a list of instructions (native/src/updates.cc); parameters
-of one shape that are updated by the same list share a call.
+operators becomes one call, whose code is a list of instructions (native/src/updates.cc). Parameters
+that are updated by the same list share calls: those of one shape, and all small ones (biases,
+norms), for which XLA would write a loop of a microsecond for each result.
 
 Groups whose results are all results of their function are taken, if there are two at least: what a
 forward pass keeps for the way back XLA computes anew within its loops, which is cheaper.
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from operator import itemgetter
 from typing import Any
 
 from jax.interpreters.mlir import ir
@@ -22,7 +22,7 @@ from jax.interpreters.mlir import ir
 from ..conv import onednn
 from .stablehlo import call, collect, integers, is_float32, owner, shape
 
-FEWEST_ELEMENTS = 1 << 13
+FEWEST_ELEMENTS = 1 << 13  # of a call, and of an array that is not small
 
 # In the order of `Op` in native/src/instructions.h.
 OPS = {
@@ -41,14 +41,14 @@ def fuse_updates(lowered: Any) -> None:
     with module.context:
         for function in collect(module, lambda op: op.name == "func.func"):
             for block in function.regions[0].blocks:
-                for group in _groups(list(block.operations)):
-                    for copies in _alike(group):
-                        if _is_worth([op for copy in copies for op in copy.ops]):
-                            _replace(copies)
+                ops = list(block.operations)
+                order = {op.operation: k for k, op in enumerate(ops)}
+                for copies in _calls([x for group in _groups(ops) for x in _lists(group)]):
+                    _replace(sorted(copies, key=lambda copy: order[copy.ops[-1].operation]))
 
 
 def _groups(ops: Sequence[Any]) -> list[list[Any]]:
-    """The groups of elementwise operators that are worth a call, each in the order of its block.
+    """Groups of elementwise operators, each in the order of its block.
 
     A group's operators have one shape and one depth, which grows wherever a value leaves a group:
     no path therefore leaves a group and comes back to it.
@@ -66,7 +66,7 @@ def _groups(ops: Sequence[Any]) -> list[list[Any]]:
         depths[op.operation] = depth
         if size is not None:
             found.setdefault((size, depth), []).append(op)
-    return [group for (size, _), group in found.items() if prod(size) >= FEWEST_ELEMENTS]
+    return list(found.values())
 
 
 def _size(op: Any) -> tuple[int, ...] | None:
@@ -74,16 +74,6 @@ def _size(op: Any) -> tuple[int, ...] | None:
     if op.name not in OPS or not is_float32(op.results[0]):
         return None
     return shape(op.results[0]) or None
-
-
-def _is_worth(group: Sequence[Any]) -> bool:
-    """Whether two results at least leave the group, all as results of the function."""
-    own = {op.operation for op in group}
-    leaving = [
-        [use for use in op.results[0].uses if use.owner.operation not in own] for op in group
-    ]
-    ends = all(use.owner.name == "func.return" for uses in leaving for use in uses)
-    return ends and sum(map(bool, leaving)) > 1
 
 
 class _List:
@@ -141,51 +131,88 @@ class _List:
         """The registers of what others want."""
         return [self._of_result(op) for op in self.results]
 
+    @property
+    def is_update(self) -> bool:
+        """Whether it has two results at least, which leave the function, and arrays throughout."""
+        uses = [use for op in self.results for use in op.results[0].uses]
+        ends = all(
+            use.owner.operation in self.own or use.owner.name == "func.return" for use in uses
+        )
+        return ends and len(self.results) > 1 and self.is_vector
+
+    @property
+    def elements(self) -> int:
+        """Of each of its arrays."""
+        return prod(shape(self.ops[0].results[0]))
+
     def is_copy_of(self, other: _List) -> bool:
         """Whether it is the same list, with the same numbers, of other arrays."""
         mine, others = ((x.code, x.outs, len(x.arrays), len(x.numbers)) for x in (self, other))
         return mine == others and all(map(_is_same_number, self.numbers, other.numbers))
 
 
-def _alike(group: Sequence[Any]) -> list[list[_List]]:
-    """The independent parts of a group; those together that are the same list of instructions."""
-    found: list[list[_List]] = []
-    for part in map(_List, _parts(group)):
-        if part.is_vector:
-            copies = next((c for c in found if part.is_copy_of(c[0])), None)
-            if copies is None:
-                found.append([part])
-            else:
-                copies.append(part)
-    return found
+def _lists(group: Sequence[Any]) -> list[_List]:
+    """The updates among the independent parts of a group."""
+    ends = [
+        op for op in group if any(use.owner.name == "func.return" for use in op.results[0].uses)
+    ]
+    if len(ends) < 2:
+        return []
+    return [made for made in map(_List, _parts(group)) if made.is_update]
+
+
+def _calls(updates: Sequence[_List]) -> list[list[_List]]:
+    """Updates that are to share a call. None reads what another one made: all results leave."""
+    found: dict[Any, list[list[_List]]] = {}  # by shape; None stands for small ones
+    for update in updates:
+        size = shape(update.ops[0].results[0])
+        alike = found.setdefault(size if update.elements >= FEWEST_ELEMENTS else None, [])
+        call = next((c for c in alike if update.is_copy_of(c[0])), None)
+        if call is None:
+            alike.append([update])
+        else:
+            call.append(update)
+    small = found.pop(None, [])
+    large = [c for alike in found.values() for c in alike]
+    for few in small:  # they come with the last of the large ones
+        call = next((c for c in reversed(large) if few[0].is_copy_of(c[0])), None)
+        if call is not None:
+            call += few
+        elif sum(update.elements for update in few) >= FEWEST_ELEMENTS:
+            large.append(few)
+    return large
 
 
 def _parts(group: Sequence[Any]) -> list[list[Any]]:
-    """A group's parts that have no array in common; in the order of its block, by their ends."""
-    parts: dict[Any, list[int]] = {}  # by what is read or made there
+    """A group's parts that have no array in common, each in the order of its block."""
+    above = list(range(len(group)))  # trees of operators that belong together
+
+    def root(k: int) -> int:
+        while above[k] != k:
+            above[k] = k = above[above[k]]
+        return k
+
+    first: dict[Any, int] = {}  # by what is read or made there
     for k, op in enumerate(group):
-        met = [op.results[0], *(x for x in op.operands if _number(x) is None)]
-        merged = [k]
-        for old in {id(p): p for p in (parts.get(x) for x in met) if p is not None}.values():
-            merged += old
-        merged.sort()
-        touched = {x for i in merged for x in (group[i].results[0], *group[i].operands)}
-        parts.update({x: merged for x in touched if _number(x) is None})
-    every = sorted({id(p): p for p in parts.values()}.values(), key=itemgetter(-1))
-    return [[group[i] for i in part] for part in every]
+        for x in (op.results[0], *op.operands):
+            if _number(x) is None:
+                above[root(k)] = root(first.setdefault(x, k))
+    parts: dict[int, list[Any]] = {}
+    for k, op in enumerate(group):
+        parts.setdefault(root(k), []).append(op)
+    return list(parts.values())
 
 
 def _replace(copies: Sequence[_List]) -> None:
     """One call in the place of lists that are alike."""
     first, ops = copies[0], [op for copy in copies for op in copy.ops]
     results = [op for copy in copies for op in copy.results]
-    size = shape(ops[0].results[0])
     last = copies[-1].ops[-1]
     with ir.InsertionPoint(last), last.location:
         made = call(
             onednn.UPDATES, [*(a for copy in copies for a in copy.arrays), *first.numbers],
-            [size] * len(results), copies=len(copies), arrays=len(first.arrays), code=first.code,
-            outs=first.outs, awake=0,
+            [shape(op.results[0]) for op in results], copies=len(copies),
+            arrays=len(first.arrays), code=first.code, outs=first.outs, awake=0,
         )  # fmt: skip
     for op, value in zip(results, made, strict=True):
         op.results[0].replace_all_uses_with(value)
