@@ -6,6 +6,7 @@ import gc
 import math
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -15,7 +16,17 @@ import pytest
 import torchish as torch
 from torchish import nn, optim
 from torchish._ahead import forecast
-from torchish._ahead.expected import COUNT, NEW, SAME, SAMPLES, Expected, Trial, Vectors, is_as
+from torchish._ahead.expected import (
+    AGAIN,
+    COUNT,
+    NEW,
+    SAME,
+    SAMPLES,
+    Expected,
+    Trial,
+    Vectors,
+    is_as,
+)
 from torchish._ahead.forecast import Forecast
 from torchish._basics.settings import settings
 from torchish._basics.state import process, state
@@ -349,3 +360,22 @@ def test_a_loop_that_is_not_faster_goes_back(monkeypatch: pytest.MonkeyPatch) ->
             ahead = trial.says()
             trial.note(ahead, cost if ahead else 1.0)
         assert trial.verdict is verdict and trial.says() is verdict
+
+
+def test_a_loop_that_went_back_in_a_busy_minute_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Trial, "says", SAYS)
+    trial, began, before = Trial(), [], False
+    for k in range(8 * AGAIN):
+        if (is_tried := trial.verdict is None) and not before:
+            began.append(k)
+        before = is_tried
+        ahead = trial.says()
+        trial.note(ahead, 1.5 if ahead else 1.0)
+    first, second, *_ = [b - a for a, b in pairwise(began)]
+    assert AGAIN < first < 1.5 * AGAIN < second
+    for _ in range(32 * AGAIN):  # the machine is quiet from now on
+        ahead = trial.says()
+        trial.note(ahead, 0.5 if ahead else 1.0)
+    assert trial.verdict is True

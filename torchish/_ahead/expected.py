@@ -30,6 +30,7 @@ LEAST_GAIN = 3e-5  # seconds: looking ahead costs some of them
 # Runs of a kind in a row while that is tried, those of a kind that are compared, and the share of
 # the time without that the time with it must stay below.
 ROUND, SAMPLES, WORTH = 12, 24, 0.97
+AGAIN = 512  # runs until a trial that ended without is made again; twice as many from time to time
 FEWEST = 3  # runs that came as expected before the next is run ahead
 FORGIVEN = 4  # times as many that were asked for: then one for nothing is forgotten
 
@@ -37,10 +38,15 @@ FORGIVEN = 4  # times as many that were asked for: then one for nothing is forgo
 class Trial:
     """Whether a loop is faster when its program runs ahead: some rounds are, some are not.
 
-    A program that keeps all cores busy gains nothing: the script's recording is in its way.
+    A program that keeps all cores busy gains nothing: the script's recording is in its way. What
+    was no faster is tried again later, less and less often: the machine may have been busy.
     """
 
     def __init__(self) -> None:
+        self.patience = AGAIN
+        self._begin()
+
+    def _begin(self) -> None:
         self.seconds: dict[bool, list[float]] = {True: [], False: []}
         self.round = 0
         self.verdict: bool | None = None
@@ -51,16 +57,21 @@ class Trial:
 
     def note(self, ahead: bool, seconds: float) -> None:
         """How long a round of the loop took."""
-        if self.verdict is not None:
+        if self.verdict:
             return
         self.round += 1
+        if self.verdict is False:
+            if self.round >= self.patience:
+                self.patience *= 2
+                self._begin()
+            return
         if 2 < self.round % ROUND < ROUND:  # the first ones of a kind pay for the change
             self.seconds[ahead].append(seconds)
         if self.round == 2 * ROUND:
             self.round = 0
         with_it, without = (sorted(self.seconds[kind]) for kind in (True, False))
         if min(len(with_it), len(without)) >= SAMPLES:
-            self.verdict = _quartile(with_it) < WORTH * _quartile(without)
+            self.verdict, self.round = _quartile(with_it) < WORTH * _quartile(without), 0
 
 
 def _quartile(numbers: list[float]) -> float:
