@@ -96,7 +96,7 @@ class Forecast:
         """So many inputs are known: run what is expected, if that pays and did not begin before."""
         self.trace.watch = sys.maxsize
         if self.attempt is None:
-            self._look()
+            self._expect()
         attempt = self.attempt
         if attempt is not None:
             attempt.begun = perf_counter()
@@ -105,13 +105,10 @@ class Forecast:
     def filled(self) -> None:
         """What ran has its arrays: where no input is new, the next run begins behind it."""
         if self.trace.watch == 0:
-            self._look()
+            self._expect()
 
     @concrete
     @widened
-    def _look(self) -> None:
-        self._expect()
-
     def _expect(self) -> None:
         trace, expected = self.trace, self.next
         if expected is None or trace.mesh is not None or not _is_plain():
